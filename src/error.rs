@@ -1,0 +1,177 @@
+//! The registered error codes, and what goes wrong behind them.
+//!
+//! ```
+//! use tower_oauth::{ErrorCode, Fault};
+//!
+//! assert_eq!(ErrorCode::InvalidGrant.as_str(), "invalid_grant");
+//! assert_eq!(ErrorCode::TemporarilyUnavailable.fault(), Fault::Server);
+//! ```
+
+use std::error::Error;
+use std::fmt;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Who has to change something before the same request can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The third-party app, or whoever sent the request.
+    Client,
+    /// The user, who said no or has to do something first.
+    User,
+    /// The provider or what it depends on.
+    Server,
+}
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal, $fault:ident;)*) => {
+        /// An error code of the IANA registry "OAuth Extensions Errors", as it goes over the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            /// The wire form.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $wire,)* }
+            }
+
+            /// Who has to change something.
+            #[must_use]
+            pub const fn fault(self) -> Fault {
+                match self { $(Self::$name => Fault::$fault,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// A parameter is missing, repeated or malformed (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1).
+    InvalidRequest = "invalid_request", Client;
+    /// Client authentication failed (RFC 6749 §5.2).
+    InvalidClient = "invalid_client", Client;
+    /// The code or refresh token is unknown, expired, used, revoked or another client's (RFC 6749 §5.2).
+    InvalidGrant = "invalid_grant", Client;
+    /// The client may not use this grant type or endpoint (RFC 6749 §4.1.2.1, §5.2).
+    UnauthorizedClient = "unauthorized_client", Client;
+    /// The provider does not know this grant type (RFC 6749 §5.2).
+    UnsupportedGrantType = "unsupported_grant_type", Client;
+    /// The provider does not know this response type (RFC 6749 §4.1.2.1).
+    UnsupportedResponseType = "unsupported_response_type", Client;
+    /// A scope is unknown, malformed or not this client's (RFC 6749 §4.1.2.1, §5.2).
+    InvalidScope = "invalid_scope", Client;
+    /// A resource is unknown or not covered by the grant (RFC 8707 §2).
+    InvalidTarget = "invalid_target", Client;
+    /// Request objects are not taken (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported = "request_not_supported", Client;
+    /// Request URIs are not taken (OpenID Connect Core §3.1.2.6).
+    RequestUriNotSupported = "request_uri_not_supported", Client;
+    /// The access token is unknown, expired or revoked (RFC 6750 §3.1).
+    InvalidToken = "invalid_token", Client;
+    /// The access token lacks a scope (RFC 6750 §3.1).
+    InsufficientScope = "insufficient_scope", Client;
+    /// The user or the provider said no (RFC 6749 §4.1.2.1).
+    AccessDenied = "access_denied", User;
+    /// The user would have to log in, and the request forbids asking (OpenID Connect Core §3.1.2.6).
+    LoginRequired = "login_required", User;
+    /// The user would have to agree, and the request forbids asking (OpenID Connect Core §3.1.2.6).
+    ConsentRequired = "consent_required", User;
+    /// The provider is at fault (RFC 6749 §4.1.2.1).
+    ServerError = "server_error", Server;
+    /// The provider cannot answer now; later it can (RFC 6749 §4.1.2.1).
+    TemporarilyUnavailable = "temporarily_unavailable", Server;
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error as it is told to a client: a registered code, and a sentence that never repeats what was sent.
+///
+/// Also what a page of the app's own for errors gets
+/// ([`ProviderBuilder::error_page`](crate::ProviderBuilder::error_page)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolError {
+    code: ErrorCode,
+    description: &'static str,
+}
+
+impl ProtocolError {
+    pub(crate) const fn new(code: ErrorCode, description: &'static str) -> Self {
+        Self { code, description }
+    }
+
+    pub(crate) const fn invalid_request(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    pub(crate) const fn invalid_grant(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidGrant, description)
+    }
+
+    /// What a client hears when something of ours is down.
+    pub(crate) const UNAVAILABLE: Self =
+        Self::new(ErrorCode::TemporarilyUnavailable, "the provider cannot answer now, try again");
+
+    /// The registered code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// One sentence for the developer of the client. It has no character that would need escaping.
+    #[must_use]
+    pub const fn description(&self) -> &'static str {
+        self.description
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.description)
+    }
+}
+
+impl Error for ProtocolError {}
+
+/// A store could not answer. On the wire this is 503 with `Retry-After`, never a refusal.
+///
+/// ```
+/// use std::error::Error;
+/// use tower_oauth::StoreError;
+///
+/// let error = StoreError::new("connection refused");
+/// assert_eq!(error.source().unwrap().to_string(), "connection refused");
+/// ```
+pub struct StoreError(BoxError);
+
+impl StoreError {
+    /// Wraps what went wrong.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreError").field(&self.0).finish()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store could not answer")
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}

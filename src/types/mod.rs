@@ -1,0 +1,26 @@
+//! The vocabulary of the standards as types that cannot hold a wrong value.
+//!
+//! ```
+//! use tower_oauth::Scope;
+//!
+//! let scope: Scope = "profile notes:read".parse()?;
+//! assert!(scope.contains("profile"));
+//! assert!("caf\u{e9}".parse::<Scope>().is_err());
+//! # Ok::<_, tower_oauth::InvalidScope>(())
+//! ```
+
+mod ids;
+mod params;
+mod pkce;
+mod redirect_uri;
+mod resource;
+mod scope;
+mod time;
+
+pub use ids::{ClientId, Issuer, Subject};
+pub(crate) use params::{InvalidParams, Params, form_decode};
+pub(crate) use pkce::{CodeChallenge, CodeVerifier};
+pub(crate) use redirect_uri::{RedirectUri, host_of, is_loopback_host};
+pub use resource::{InvalidResource, Resource};
+pub use scope::{InvalidScope, Scope};
+pub use time::UnixTime;

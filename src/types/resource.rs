@@ -1,0 +1,170 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::redirect_uri::{authority_and_rest, is_uri_text};
+
+/// A resource indicator: the absolute URI of an API, `resource`
+/// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+///
+/// One that is an origin means the same with and without the final slash, and with its scheme and host in any case.
+/// Everything else is compared byte for byte.
+///
+/// ```
+/// use tower_oauth::Resource;
+///
+/// let api: Resource = "https://api.example.com/mcp".parse()?;
+/// assert!(api.covers(&"https://api.example.com/mcp/tools".parse()?));
+/// assert!(!api.covers(&"https://api.example.com/mcp-other".parse()?));
+/// # Ok::<_, tower_oauth::InvalidResource>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Resource(Arc<str>);
+
+impl Resource {
+    /// How many resources one grant can have: its access tokens carry one bit for each.
+    pub const MAX: usize = 16;
+
+    /// The URI, in its one spelling.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a token for this resource is good at `other`: the same, or below it at a path boundary.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.strip_prefix(&*self.0).is_some_and(|rest| {
+            rest.is_empty() || self.0.ends_with('/') || rest.starts_with('/') || rest.starts_with('?')
+        })
+    }
+}
+
+impl FromStr for Resource {
+    type Err = InvalidResource;
+
+    fn from_str(text: &str) -> Result<Self, InvalidResource> {
+        if text.len() > 2048 {
+            return Err(InvalidResource("longer than 2,048 bytes"));
+        }
+        if text.contains('#') {
+            return Err(InvalidResource("it has a fragment"));
+        }
+        if !is_uri_text(text) {
+            return Err(InvalidResource("it has a character that no URI has"));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(InvalidResource("it is not an absolute URI with a host"))?;
+        let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        if !is_web {
+            return Err(InvalidResource("its scheme is not `https`"));
+        }
+        let (authority, path) = authority_and_rest(rest);
+        if authority.is_empty() || authority.contains('@') {
+            return Err(InvalidResource("it needs a host and no user information"));
+        }
+        if path.is_empty() || path == "/" {
+            return Ok(Self(format!("{scheme}://{authority}").to_ascii_lowercase().into()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<&str> for Resource {
+    type Error = InvalidResource;
+
+    fn try_from(text: &str) -> Result<Self, InvalidResource> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Why a text is no [`Resource`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidResource(&'static str);
+
+impl fmt::Display for InvalidResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for InvalidResource {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(text: &str) -> Resource {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_origin_is_the_same_with_and_without_the_slash_and_in_any_case() {
+        for same in ["https://api.example.com", "https://api.example.com/", "HTTPS://API.example.COM/"] {
+            assert_eq!(resource(same), resource("https://api.example.com"));
+        }
+        assert_ne!(resource("https://api.example.com:443"), resource("https://api.example.com"));
+    }
+
+    /// RFC 8707 §2
+    #[test]
+    fn with_a_path_it_is_compared_byte_for_byte() {
+        assert_ne!(resource("https://h.example/mcp"), resource("https://h.example/mcp/"));
+        assert_ne!(resource("https://h.example/mcp"), resource("https://H.example/mcp"));
+        assert_ne!(resource("https://h.example/mcp"), resource("https://h.example/MCP"));
+        assert_eq!(resource("https://h.example/?a").as_str(), "https://h.example/?a");
+    }
+
+    #[test]
+    fn it_covers_what_lies_below_it_at_a_path_boundary() {
+        let cases = [
+            ("https://h.example", "https://h.example", true),
+            ("https://h.example", "https://h.example/mcp", true),
+            ("https://h.example", "https://h.example.evil.example", false),
+            ("https://h.example", "https://h.example:8443", false),
+            ("https://h.example/mcp", "https://h.example/mcp", true),
+            ("https://h.example/mcp", "https://h.example/mcp/a", true),
+            ("https://h.example/mcp", "https://h.example/mcp?a", true),
+            ("https://h.example/mcp", "https://h.example/mcp-other", false),
+            ("https://h.example/mcp", "https://h.example", false),
+            ("https://h.example/mcp/", "https://h.example/mcp/a", true),
+            ("https://h.example/mcp/", "https://h.example/mcp", false),
+        ];
+        for (token, place, good) in cases {
+            assert_eq!(resource(token).covers(&resource(place)), good, "{token} at {place}");
+        }
+    }
+
+    /// RFC 8707 §2
+    #[test]
+    fn a_fragment_or_what_is_no_absolute_uri_is_refused() {
+        let long = format!("https://h.example/{}", "a".repeat(2031));
+        for bad in [
+            "",
+            "/mcp",
+            "https:",
+            "https://",
+            "https:///a",
+            "ftp://h.example",
+            "https://h.example/#",
+            "https://u@h.example/",
+            "https://h.example/\\",
+            "https://h.example/ a",
+            &long,
+        ] {
+            assert!(bad.parse::<Resource>().is_err(), "{bad}");
+        }
+        assert!(long[..2048].parse::<Resource>().is_ok());
+    }
+}
