@@ -1,0 +1,407 @@
+//! What a provider is configured with: paths, scopes, resources, times. The default is the safest.
+//!
+//! ```
+//! use tower_oauth::{Client, MemoryStore, Provider};
+//!
+//! let wrong = Provider::builder("http://shift.example/").client(Client::public("app")).build();
+//! assert_eq!(wrong.unwrap_err().iter().count(), 3); // the issuer, the store, the client's redirect URI
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::types::{ClientId, Issuer, Resource, Scope};
+
+/// Where the endpoints are, below the issuer.
+///
+/// The same value decides what is served and what is published, so that the two cannot disagree.
+///
+/// ```
+/// use tower_oauth::Endpoints;
+///
+/// let endpoints = Endpoints::under("/v1/oauth2").authorization("/auth"); // and /v1/oauth2/token
+/// ```
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    prefix: String,
+    authorization: String,
+    token: String,
+}
+
+impl Default for Endpoints {
+    /// `/authorize` and `/token`, at the root of the issuer.
+    fn default() -> Self {
+        Self::under("")
+    }
+}
+
+impl Endpoints {
+    /// `/authorize` and `/token`, below `prefix`.
+    pub fn under(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), authorization: "/authorize".to_owned(), token: "/token".to_owned() }
+    }
+
+    /// The path of the authorization endpoint, behind the prefix.
+    pub fn authorization(mut self, path: impl Into<String>) -> Self {
+        self.authorization = path.into();
+        self
+    }
+
+    /// The path of the token endpoint, behind the prefix.
+    pub fn token(mut self, path: impl Into<String>) -> Self {
+        self.token = path.into();
+        self
+    }
+}
+
+/// The paths of one issuer on its origin.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    /// What stands before every endpoint: the issuer's path and the configured prefix.
+    pub(crate) prefix: String,
+    pub(crate) authorization: String,
+    pub(crate) token: String,
+    /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
+    pub(crate) server_metadata: String,
+}
+
+impl Paths {
+    pub(crate) fn new(endpoints: &Endpoints, issuer_path: &str, wrong: &mut Vec<ConfigError>) -> Self {
+        let prefix = format!("{issuer_path}{}", endpoints.prefix);
+        if !endpoints.prefix.is_empty() && !is_path(&endpoints.prefix) {
+            wrong.push(ConfigError::Path(endpoints.prefix.clone()));
+        }
+        for path in [&endpoints.authorization, &endpoints.token] {
+            if !is_path(path) {
+                wrong.push(ConfigError::Path(path.clone()));
+            }
+        }
+        if endpoints.authorization == endpoints.token {
+            wrong.push(ConfigError::Path(endpoints.token.clone()));
+        }
+        Self {
+            authorization: format!("{prefix}{}", endpoints.authorization),
+            token: format!("{prefix}{}", endpoints.token),
+            server_metadata: format!("/.well-known/oauth-authorization-server{issuer_path}"),
+            prefix,
+        }
+    }
+}
+
+/// A path as it is published and compared: `/a/b`, nothing encoded, no slash at the end.
+fn is_path(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|segment| {
+            !matches!(segment, "" | "." | "..")
+                && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        })
+    })
+}
+
+/// One scope that the provider knows.
+#[derive(Debug)]
+pub(crate) struct ScopeEntry {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Known to the bearer layer, never granted to anybody.
+    pub(crate) reserved: bool,
+}
+
+/// How long things live.
+#[derive(Clone, Debug)]
+pub(crate) struct Lifetimes {
+    pub(crate) code: Duration,
+    pub(crate) access_token: Duration,
+    pub(crate) refresh_idle: Duration,
+    pub(crate) refresh_max_age: Option<Duration>,
+    pub(crate) refresh_grace: Duration,
+    pub(crate) double_submit: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            code: Duration::from_secs(60),
+            access_token: Duration::from_secs(10 * 60),
+            refresh_idle: Duration::from_secs(90 * 24 * 60 * 60),
+            refresh_max_age: None,
+            refresh_grace: Duration::from_secs(10),
+            double_submit: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Lifetimes {
+    pub(crate) fn check(&self, wrong: &mut Vec<ConfigError>) {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut need = |good: bool, what: &str| {
+            if !good {
+                wrong.push(ConfigError::Lifetime(what.to_owned()));
+            }
+        };
+        let within = |span: Duration, most: u64| span >= SECOND && span <= Duration::from_secs(most);
+        need(within(self.code, 600), "a code lives from 1 second to 10 minutes");
+        need(within(self.access_token, 86_400), "an access token lives from 1 second to 24 hours");
+        need(self.refresh_grace <= Duration::from_secs(60), "the grace of a refresh is at most 60 seconds");
+        need(
+            self.refresh_idle >= self.access_token,
+            "a refresh token's idle time is no shorter than an access token's life",
+        );
+        need(
+            self.refresh_max_age.is_none_or(|age| age >= self.access_token),
+            "a grant's maximum age is no shorter than an access token's life",
+        );
+    }
+}
+
+/// Everything that was configured, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) issuer: Issuer,
+    /// Scheme, host and port of the issuer, as a browser writes them.
+    pub(crate) origin: String,
+    pub(crate) paths: Paths,
+    pub(crate) scopes: Vec<ScopeEntry>,
+    pub(crate) default_scope: Scope,
+    /// Broad and narrow: whoever has the first may do what the second allows.
+    pub(crate) includes: Vec<(String, String)>,
+    /// The default one is first.
+    pub(crate) resources: Vec<Resource>,
+    /// The default one alone, shared by every grant that names none.
+    pub(crate) default_resources: Arc<[Resource]>,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) offline_access: bool,
+}
+
+impl Config {
+    /// Whether a client may have this scope, by what is configured and what it registered.
+    pub(crate) fn may_have(&self, client: &Client, name: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.name == name && !scope.reserved)
+            && client.registered_scope().is_none_or(|registered| registered.contains(name))
+    }
+
+    /// All that a client may have.
+    pub(crate) fn all_of(&self, client: &Client) -> Scope {
+        let Some(registered) = client.registered_scope() else {
+            return self
+                .scopes
+                .iter()
+                .filter(|scope| !scope.reserved)
+                .map(|scope| &*scope.name)
+                .take(Scope::MAX)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .parse()
+                .expect("the names were checked");
+        };
+        if registered.iter().all(|name| self.may_have(client, name)) {
+            return registered.clone();
+        }
+        registered.filter(|name| self.may_have(client, name))
+    }
+
+    /// What an authorization request gets: what it asked for, or the default
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub(crate) fn requested_scope(&self, client: &Client, asked: Option<&str>) -> Result<Scope, ProtocolError> {
+        if let Some(asked) = asked {
+            return self.allowed_scope(client, asked);
+        }
+        let default = self.default_scope.filter(|name| self.may_have(client, name));
+        if default == self.default_scope && !default.is_empty() {
+            return Ok(self.default_scope.clone());
+        }
+        let scope =
+            if default.is_empty() && client.registered_scope().is_some() { self.all_of(client) } else { default };
+        if scope.is_empty() {
+            return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is missing and there is no default"));
+        }
+        Ok(scope)
+    }
+
+    /// What was asked for, if the client may have all of it.
+    pub(crate) fn allowed_scope(&self, client: &Client, asked: &str) -> Result<Scope, ProtocolError> {
+        let asked: Scope =
+            asked.parse().map_err(|_| ProtocolError::new(ErrorCode::InvalidScope, "the scope is malformed"))?;
+        if asked.is_empty() {
+            return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is empty"));
+        }
+        if !asked.iter().all(|name| self.may_have(client, name)) {
+            return Err(ProtocolError::new(
+                ErrorCode::InvalidScope,
+                "a scope is unknown here or not one that this client may have",
+            ));
+        }
+        Ok(asked)
+    }
+
+    /// The resources that a request names; without any, the default one
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    pub(crate) fn requested_resources<'a>(
+        &self,
+        asked: impl Iterator<Item = &'a str>,
+    ) -> Result<Arc<[Resource]>, ProtocolError> {
+        let mut resources = Vec::new();
+        for text in asked {
+            let resource = self
+                .known_resource(text)
+                .ok_or(ProtocolError::new(ErrorCode::InvalidTarget, "the resource is not one of this provider's"))?;
+            if !resources.contains(resource) {
+                resources.push(resource.clone());
+            }
+        }
+        if resources.len() > Resource::MAX {
+            return Err(ProtocolError::new(ErrorCode::InvalidTarget, "there are more than 16 resources"));
+        }
+        Ok(if resources.is_empty() { Arc::clone(&self.default_resources) } else { resources.into() })
+    }
+
+    fn known_resource(&self, text: &str) -> Option<&Resource> {
+        let asked: Resource = text.parse().ok()?;
+        self.resources.iter().find(|known| **known == asked)
+    }
+
+    pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(|scope| &*scope.name)
+    }
+
+    /// A path of ours as a URL.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+}
+
+/// An issuer: its identifier, its origin, and its path without a slash at the end.
+pub(crate) struct IssuerUrl {
+    pub(crate) issuer: Issuer,
+    pub(crate) origin: String,
+    pub(crate) path: String,
+}
+
+impl IssuerUrl {
+    /// [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2): `https`, no query, no fragment; and in the one
+    /// spelling that browsers and clients compare.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = text.split_once("://").ok_or("write it as `https://host`")?;
+        let slash = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(slash);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let good_host = !host.is_empty()
+            && host.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'[' | b']' | b':')
+            });
+        if rest.contains(['?', '#', '@']) {
+            return Err("it has a query, a fragment or user information: leave that out");
+        }
+        if !good_host {
+            return Err("its host is empty, or not in lower-case ASCII letters");
+        }
+        match scheme {
+            "https" => {}
+            "http" if crate::types::is_loopback_host(host) => {}
+            "http" => return Err("plain `http` is for 127.0.0.1, [::1] and localhost only: write `https`"),
+            _ => return Err("write it as `https://host`"),
+        }
+        if let Some(port) = port {
+            let number: u16 = port.parse().map_err(|_| "its port is no number from 1 to 65535")?;
+            let default = if scheme == "https" { 443 } else { 80 };
+            if number == default || number == 0 || number.to_string() != port {
+                return Err("leave out the port where it is the default one, and write it without leading zeros");
+            }
+        }
+        if !path.is_empty() && !is_path(path) {
+            return Err(
+                "its path ends with a slash or has an empty, encoded or dotted segment: write `https://host/tenant`",
+            );
+        }
+        Ok(Self { issuer: text.into(), origin: format!("{scheme}://{authority}"), path: path.to_owned() })
+    }
+}
+
+/// One thing that is wrong with a configuration, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The issuer is no URL that clients could compare.
+    Issuer {
+        /// What was given.
+        issuer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// There is nowhere to keep clients and grants.
+    NoStore,
+    /// The secrets cannot be used.
+    Secret(String),
+    /// A scope is malformed, named twice or unknown.
+    Scope(String),
+    /// A resource indicator is malformed.
+    Resource(String),
+    /// A client cannot work.
+    Client {
+        /// Which.
+        client: ClientId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A path is not of the form `/a/b`, or two endpoints share one.
+    Path(String),
+    /// A time is too long or too short.
+    Lifetime(String),
+    /// The token prefix is not made of letters and digits.
+    TokenPrefix(String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issuer { issuer, why } => write!(f, "issuer {issuer:?}: {why}"),
+            Self::NoStore => f.write_str("there is no store: write `.store(MemoryStore::new())`"),
+            Self::Secret(why) => write!(f, "secrets: {why}"),
+            Self::Scope(why) => write!(f, "scope {why}"),
+            Self::Resource(why) => write!(f, "resource {why}"),
+            Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
+            Self::Path(path) => {
+                write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
+            }
+            Self::Lifetime(why) => write!(f, "lifetime: {why}"),
+            Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Everything that is wrong with a configuration, one thing a line.
+///
+/// `Debug` prints what `Display` prints, so that `fn main() -> Result<_, _>` is readable.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub(crate) Arc<[ConfigError]>);
+
+impl ConfigErrors {
+    /// The errors, in the order of the builder's methods.
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> + '_ {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the provider cannot be built:")?;
+        self.iter().try_for_each(|error| write!(f, "\n  - {error}"))
+    }
+}
+
+impl fmt::Debug for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

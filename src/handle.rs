@@ -1,0 +1,558 @@
+//! The three handles: codes, access tokens and refresh tokens are texts that a provider can check by itself.
+//!
+//! A handle is `PREFIX_KIND_` and base64url of `version, key id, grant id, fields of the kind, tag`, of one length for
+//! each kind. The tag is HMAC-SHA-256 cut to 16 bytes, under a key that only this kind of this issuer has, over all
+//! bytes before it. So a forged, foreign or mistaken handle never reaches a store.
+//!
+//! | kind | fields | characters with the prefix `toa` |
+//! |---|---|---|
+//! | `ac`, code | none | 57 |
+//! | `rt`, refresh token | generation 4, salt 16 | 83 |
+//! | `at`, access token | token id 8, issued at 5, expires at 5, scope mask 8, resource mask 2 | 94 |
+//!
+//! The grant id is in handles only. The key of a grant's record is a hash of it ([`GrantKey`]), which opens nothing.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::secret::{Secrets, random};
+use crate::types::{Issuer, UnixTime};
+
+/// What a grant's record is called: in stores, logs and pages. It opens nothing, and no token can be made from it.
+///
+/// It is the first half of SHA-256 over the issuer's digest and the grant id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantKey([u8; 16]);
+
+impl Hash for GrantKey {
+    /// The key is a digest already: its first bytes say as much as all of it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+impl GrantKey {
+    /// The key as a store keeps it.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The key as a store kept it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for GrantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for GrantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantKey({self})")
+    }
+}
+
+impl std::str::FromStr for GrantKey {
+    type Err = InvalidGrantKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGrantKey> {
+        let mut bytes = [0; 16];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(16) => Ok(Self(bytes)),
+            _ => Err(InvalidGrantKey),
+        }
+    }
+}
+
+/// A text that is no [`GrantKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidGrantKey;
+
+impl fmt::Display for InvalidGrantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the key of a grant: 22 characters of base64url")
+    }
+}
+
+impl std::error::Error for InvalidGrantKey {}
+
+/// What a handle and its grant have in common. It is in no record, log or event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GrantId([u8; 16]);
+
+impl GrantId {
+    pub(crate) fn generate() -> Self {
+        Self(random())
+    }
+}
+
+/// What a refresh token proves beside its generation. The record has only a hash of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt([u8; 16]);
+
+impl Salt {
+    pub(crate) fn generate() -> Self {
+        Self(random())
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+}
+
+/// Names one access token within its grant.
+pub(crate) type TokenId = [u8; 8];
+
+/// What an access token says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AccessHandle {
+    pub(crate) grant: GrantId,
+    pub(crate) token: TokenId,
+    pub(crate) issued_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
+    /// One bit for each token of the grant's scope, in its order.
+    pub(crate) scope: u64,
+    /// One bit for each of the grant's resources, in their order.
+    pub(crate) resources: u16,
+}
+
+/// What a refresh token says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RefreshHandle {
+    pub(crate) grant: GrantId,
+    pub(crate) generation: u32,
+    pub(crate) salt: Salt,
+}
+
+/// Why a text is not a handle of ours that is good now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandleError {
+    /// Prefix, length, alphabet or version.
+    Malformed,
+    /// Made under a key that this provider does not have.
+    UnknownKey,
+    /// An access token beyond its end.
+    Expired,
+    /// The tag does not belong to the rest.
+    Forged,
+}
+
+const VERSION: u8 = 1;
+const TAG: usize = 16;
+const CODE: usize = 1 + 4 + 16 + TAG;
+const REFRESH: usize = CODE + 4 + 16;
+const ACCESS: usize = CODE + 8 + 5 + 5 + 8 + 2;
+
+/// The largest generation; one beyond it is no handle.
+const LAST_GENERATION: u32 = i32::MAX as u32;
+
+/// The keys that one secret gives one issuer.
+struct KeySet {
+    id: [u8; 4],
+    code: Hmac<Sha256>,
+    access: Hmac<Sha256>,
+    refresh: Hmac<Sha256>,
+    form: Hmac<Sha256>,
+}
+
+/// Makes and opens the handles of one issuer.
+pub(crate) struct Handles {
+    code_prefix: String,
+    access_prefix: String,
+    refresh_prefix: String,
+    issuer: [u8; 32],
+    /// The first one signs.
+    keys: Vec<KeySet>,
+}
+
+impl Handles {
+    /// `Err` if two secrets are equal or give the same key id.
+    pub(crate) fn new(prefix: &str, secrets: &Secrets, issuer: &Issuer) -> Result<Self, &'static str> {
+        let mut keys = Vec::<KeySet>::new();
+        for secret in secrets.iter() {
+            let key = |purpose| {
+                Hmac::new_from_slice(&secret.derive::<32>(purpose, issuer)).expect("HMAC takes keys of any length")
+            };
+            let id = secret.derive("key id", issuer);
+            if keys.iter().any(|known| known.id == id) {
+                return Err("two of the secrets are equal or share a key id: make a new one");
+            }
+            keys.push(KeySet {
+                id,
+                code: key("code"),
+                access: key("access"),
+                refresh: key("refresh"),
+                form: key("form"),
+            });
+        }
+        if keys.is_empty() {
+            return Err("there is no secret: make one with `Secret::generate()`");
+        }
+        Ok(Self {
+            code_prefix: format!("{prefix}_ac_"),
+            access_prefix: format!("{prefix}_at_"),
+            refresh_prefix: format!("{prefix}_rt_"),
+            issuer: Sha256::digest(issuer.as_str()).into(),
+            keys,
+        })
+    }
+
+    /// The key of the grant's record. 48 bytes go into the hash, which is one block.
+    pub(crate) fn key_of(&self, grant: GrantId) -> GrantKey {
+        let digest = Sha256::new().chain_update(self.issuer).chain_update(grant.0).finalize();
+        GrantKey(*digest.first_chunk().expect("a digest has 32 bytes"))
+    }
+
+    pub(crate) fn mint_code(&self, grant: GrantId) -> String {
+        let mut raw = [0; CODE];
+        Writer(&mut raw).put(&self.head()).put(&grant.0);
+        seal(&self.code_prefix, &self.keys[0].code, raw)
+    }
+
+    pub(crate) fn open_code(&self, text: &str) -> Result<GrantId, HandleError> {
+        let raw = self.open::<CODE>(text, &self.code_prefix, |keys| &keys.code, |_| Ok(()))?;
+        Ok(GrantId(Reader(&raw[5..]).take()))
+    }
+
+    pub(crate) fn mint_refresh(&self, handle: &RefreshHandle) -> String {
+        let mut raw = [0; REFRESH];
+        Writer(&mut raw)
+            .put(&self.head())
+            .put(&handle.grant.0)
+            .put(&handle.generation.to_be_bytes())
+            .put(&handle.salt.0);
+        seal(&self.refresh_prefix, &self.keys[0].refresh, raw)
+    }
+
+    pub(crate) fn open_refresh(&self, text: &str) -> Result<RefreshHandle, HandleError> {
+        let raw = self.open::<REFRESH>(text, &self.refresh_prefix, |keys| &keys.refresh, |_| Ok(()))?;
+        let mut fields = Reader(&raw[5..]);
+        let handle = RefreshHandle {
+            grant: GrantId(fields.take()),
+            generation: u32::from_be_bytes(fields.take()),
+            salt: Salt(fields.take()),
+        };
+        if handle.generation > LAST_GENERATION {
+            return Err(HandleError::Malformed);
+        }
+        Ok(handle)
+    }
+
+    pub(crate) fn mint_access(&self, handle: &AccessHandle) -> String {
+        let mut raw = [0; ACCESS];
+        Writer(&mut raw)
+            .put(&self.head())
+            .put(&handle.grant.0)
+            .put(&handle.token)
+            .put(&handle.issued_at.as_secs().to_be_bytes()[3..])
+            .put(&handle.expires_at.as_secs().to_be_bytes()[3..])
+            .put(&handle.scope.to_be_bytes())
+            .put(&handle.resources.to_be_bytes());
+        seal(&self.access_prefix, &self.keys[0].access, raw)
+    }
+
+    /// Opens an access token; its end is looked at before its tag, since an expired token is the common refusal.
+    pub(crate) fn open_access(&self, text: &str, now: UnixTime) -> Result<AccessHandle, HandleError> {
+        let parse = |raw: &[u8; ACCESS]| {
+            let mut fields = Reader(&raw[5..]);
+            AccessHandle {
+                grant: GrantId(fields.take()),
+                token: fields.take(),
+                issued_at: fields.take_seconds(),
+                expires_at: fields.take_seconds(),
+                scope: u64::from_be_bytes(fields.take()),
+                resources: u16::from_be_bytes(fields.take()),
+            }
+        };
+        let in_time = |raw: &[u8; ACCESS]| {
+            if now < parse(raw).expires_at { Ok(()) } else { Err(HandleError::Expired) }
+        };
+        let raw = self.open(text, &self.access_prefix, |keys| &keys.access, in_time)?;
+        Ok(parse(&raw))
+    }
+
+    /// A tag over `parts` that only this provider can make, as text; for forms.
+    pub(crate) fn form_tag(&self, parts: &[&[u8]]) -> String {
+        URL_SAFE_NO_PAD.encode(form_mac(&self.keys[0].form, parts))
+    }
+
+    /// Whether `text` is the tag over `parts`, under any of the keys.
+    pub(crate) fn check_form_tag(&self, parts: &[&[u8]], text: &str) -> bool {
+        let mut tag = [0; 32];
+        URL_SAFE_NO_PAD.decode_slice(text, &mut tag) == Ok(32)
+            && self.keys.iter().any(|keys| form_mac(&keys.form, parts).ct_eq(&tag).into())
+    }
+
+    fn head(&self) -> [u8; 5] {
+        let [a, b, c, d] = self.keys[0].id;
+        [VERSION, a, b, c, d]
+    }
+
+    fn open<const RAW: usize>(
+        &self,
+        text: &str,
+        prefix: &str,
+        key: impl Fn(&KeySet) -> &Hmac<Sha256>,
+        cheap: impl FnOnce(&[u8; RAW]) -> Result<(), HandleError>,
+    ) -> Result<[u8; RAW], HandleError> {
+        // The alphabet has the underscore too, so the prefix is stripped and never searched for.
+        let text = text.strip_prefix(prefix).ok_or(HandleError::Malformed)?;
+        let mut raw = [0; RAW];
+        if text.len() != encoded(RAW) || URL_SAFE_NO_PAD.decode_slice(text, &mut raw) != Ok(RAW) || raw[0] != VERSION {
+            return Err(HandleError::Malformed);
+        }
+        let keys = self.keys.iter().find(|keys| keys.id == raw[1..5]).ok_or(HandleError::UnknownKey)?;
+        cheap(&raw)?;
+        let (said, tag) = raw.split_at(RAW - TAG);
+        if tag_of(key(keys), said).ct_eq(tag).into() { Ok(raw) } else { Err(HandleError::Forged) }
+    }
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles").field("secrets", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+const fn encoded(bytes: usize) -> usize {
+    (bytes * 8).div_ceil(6)
+}
+
+fn tag_of(key: &Hmac<Sha256>, said: &[u8]) -> [u8; TAG] {
+    let mac = key.clone().chain_update(said).finalize().into_bytes();
+    *mac.first_chunk().expect("a MAC has 32 bytes")
+}
+
+/// Each part goes in behind its length, so that no two lists of parts look alike.
+fn form_mac(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = key.clone();
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn seal<const RAW: usize>(prefix: &str, key: &Hmac<Sha256>, mut raw: [u8; RAW]) -> String {
+    let (said, tag) = raw.split_at_mut(RAW - TAG);
+    tag.copy_from_slice(&tag_of(key, said));
+    let mut text = String::with_capacity(prefix.len() + encoded(RAW));
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(raw, &mut text);
+    text
+}
+
+/// Fills a buffer from its start.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put(self, bytes: &[u8]) -> Self {
+        let (here, rest) = self.0.split_at_mut(bytes.len());
+        here.copy_from_slice(bytes);
+        Writer(rest)
+    }
+}
+
+/// Takes fields from the start of a buffer that is known to be long enough.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (field, rest) = self.0.split_first_chunk().expect("the layout of a handle is fixed");
+        self.0 = rest;
+        *field
+    }
+
+    fn take_seconds(&mut self) -> UnixTime {
+        let [a, b, c, d, e] = self.take();
+        UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn issuer() -> Issuer {
+        "https://a.example".into()
+    }
+
+    fn handles(secrets: impl Into<Secrets>) -> Handles {
+        Handles::new("toa", &secrets.into(), &issuer()).unwrap()
+    }
+
+    fn secret(n: u8) -> Secret {
+        Secret::from_bytes([n; 32])
+    }
+
+    fn access() -> AccessHandle {
+        AccessHandle {
+            grant: GrantId([0xa5; 16]),
+            token: [1, 2, 3, 4, 5, 6, 7, 8],
+            issued_at: NOW,
+            expires_at: NOW.plus(std::time::Duration::from_secs(600)),
+            scope: 0x8000_0000_0000_0001,
+            resources: 0x8001,
+        }
+    }
+
+    fn refresh(generation: u32) -> RefreshHandle {
+        RefreshHandle { grant: GrantId([0x5a; 16]), generation, salt: Salt([9; 16]) }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_and_has_the_promised_length() {
+        let handles = handles(secret(1));
+        let code = handles.mint_code(GrantId([3; 16]));
+        assert!(handles.open_code(&code) == Ok(GrantId([3; 16])));
+        let token = handles.mint_access(&access());
+        assert!(handles.open_access(&token, NOW) == Ok(access()));
+        let renewal = handles.mint_refresh(&refresh(7));
+        assert!(handles.open_refresh(&renewal) == Ok(refresh(7)));
+        assert_eq!((code.len(), renewal.len(), token.len()), (57, 83, 94));
+        assert!(code.starts_with("toa_ac_") && renewal.starts_with("toa_rt_") && token.starts_with("toa_at_"));
+    }
+
+    #[test]
+    fn a_change_of_any_character_is_refused() {
+        let handles = handles(secret(1));
+        let token = handles.mint_access(&access());
+        for at in 0..token.len() {
+            for other in (0x20..=0x7e_u8).filter(|other| *other != token.as_bytes()[at]) {
+                let mut forged = token.clone().into_bytes();
+                forged[at] = other;
+                let forged = String::from_utf8(forged).unwrap();
+                assert!(handles.open_access(&forged, NOW).is_err(), "{forged}");
+            }
+        }
+        for forged in
+            ["", "toa_at_", &token[1..], &token[..93], &format!("{token}A"), &format!("{token}="), "toa_at_\u{e9}"]
+        {
+            assert_eq!(handles.open_access(forged, NOW).err(), Some(HandleError::Malformed), "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_handle_of_one_kind_is_none_of_another_even_under_its_prefix() {
+        let handles = handles(secret(1));
+        let (code, token, renewal) =
+            (handles.mint_code(GrantId([3; 16])), handles.mint_access(&access()), handles.mint_refresh(&refresh(0)));
+        for text in [&token, &renewal] {
+            assert!(handles.open_code(text).is_err());
+            assert!(
+                handles.open_code(&text.replacen("toa_at_", "toa_ac_", 1).replacen("toa_rt_", "toa_ac_", 1)).is_err()
+            );
+        }
+        for text in [&code, &renewal] {
+            assert!(handles.open_access(text, NOW).is_err());
+        }
+        for text in [&code, &token] {
+            assert!(handles.open_refresh(text).is_err());
+        }
+        // The keys differ too: a code's bytes under the key for refresh tokens are no code.
+        let mut raw = [0; CODE];
+        Writer(&mut raw).put(&handles.head()).put(&[3; 16]);
+        let wrong = seal("toa_ac_", &handles.keys[0].refresh, raw);
+        assert!(handles.open_code(&wrong) == Err(HandleError::Forged));
+    }
+
+    /// OAuth 2.1 §7.2 asks for a bounded life; the end itself is beyond it.
+    #[test]
+    fn an_access_token_ends_at_its_second_and_says_so_before_its_tag() {
+        let handles = handles(secret(1));
+        let token = handles.mint_access(&access());
+        let end = access().expires_at;
+        assert!(handles.open_access(&token, UnixTime::from_secs(end.as_secs() - 1)).is_ok());
+        assert_eq!(handles.open_access(&token, end).err(), Some(HandleError::Expired));
+        let forged = format!("{}AAAA", &token[..90]);
+        assert_eq!(handles.open_access(&forged, end).err(), Some(HandleError::Expired));
+        assert_eq!(handles.open_access(&forged, NOW).err(), Some(HandleError::Forged));
+    }
+
+    #[test]
+    fn a_generation_beyond_31_bits_is_no_handle() {
+        let handles = handles(secret(1));
+        assert!(handles.open_refresh(&handles.mint_refresh(&refresh(LAST_GENERATION))).is_ok());
+        let beyond = handles.mint_refresh(&refresh(LAST_GENERATION + 1));
+        assert!(handles.open_refresh(&beyond) == Err(HandleError::Malformed));
+    }
+
+    #[test]
+    fn secrets_are_replaced_in_two_steps_and_a_dropped_one_ends_its_handles() {
+        let old = handles(secret(1));
+        let appended = handles([secret(1), secret(2)].into_iter().collect::<Secrets>());
+        let moved = handles([secret(2), secret(1)].into_iter().collect::<Secrets>());
+        let new = handles(secret(2));
+        let (before, after) = (old.mint_code(GrantId([3; 16])), moved.mint_code(GrantId([3; 16])));
+        assert_eq!(before, appended.mint_code(GrantId([3; 16])), "appended: it verifies only");
+        assert_eq!(after, new.mint_code(GrantId([3; 16])));
+        for handles in [&appended, &moved] {
+            assert!(handles.open_code(&before).is_ok() && handles.open_code(&after).is_ok());
+        }
+        assert!(new.open_code(&before) == Err(HandleError::UnknownKey));
+        assert!(Handles::new("toa", &[secret(1), secret(1)].into_iter().collect(), &issuer()).is_err());
+        assert!(Handles::new("toa", &[].into_iter().collect(), &issuer()).is_err());
+    }
+
+    #[test]
+    fn another_issuer_or_secret_has_other_handles_and_other_record_keys() {
+        let ours = handles(secret(1));
+        let theirs = Handles::new("toa", &secret(1).into(), &"https://b.example".into()).unwrap();
+        let code = ours.mint_code(GrantId([3; 16]));
+        assert!(theirs.open_code(&code) == Err(HandleError::UnknownKey));
+        assert!(handles(secret(2)).open_code(&code) == Err(HandleError::UnknownKey));
+        assert_ne!(ours.key_of(GrantId([3; 16])), theirs.key_of(GrantId([3; 16])));
+        assert_ne!(ours.key_of(GrantId([3; 16])), ours.key_of(GrantId([4; 16])));
+        assert_eq!(ours.key_of(GrantId([3; 16])), handles(secret(2)).key_of(GrantId([3; 16])));
+    }
+
+    #[test]
+    fn a_record_key_is_the_hash_that_the_design_names() {
+        let digest = Sha256::new().chain_update(Sha256::digest("https://a.example")).chain_update([3; 16]).finalize();
+        let key = handles(secret(1)).key_of(GrantId([3; 16]));
+        assert_eq!(key.as_bytes()[..], digest[..16]);
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(GrantKey::from_bytes(*key.as_bytes()), key);
+        assert_eq!(format!("{key:?}"), format!("GrantKey({key})"));
+        for bad in ["", "AAAA", &format!("{key}A"), &key.to_string()[1..]] {
+            assert_eq!(bad.parse::<GrantKey>(), Err(InvalidGrantKey));
+        }
+        assert_eq!(InvalidGrantKey.to_string(), "not the key of a grant: 22 characters of base64url");
+    }
+
+    #[test]
+    fn a_form_tag_belongs_to_its_parts_as_they_were_split() {
+        let handles = handles([secret(1), secret(2)].into_iter().collect::<Secrets>());
+        let tag = handles.form_tag(&[b"ab", b"c"]);
+        assert!(handles.check_form_tag(&[b"ab", b"c"], &tag));
+        for other in [&[&b"a"[..], b"bc"][..], &[b"abc"], &[b"ab", b"c", b""], &[b"ab", b"d"]] {
+            assert!(!handles.check_form_tag(other, &tag));
+        }
+        assert!(!handles.check_form_tag(&[b"ab", b"c"], ""));
+        assert!(!handles.check_form_tag(&[b"ab", b"c"], &tag[1..]));
+        let earlier = self::handles(secret(2)).form_tag(&[b"ab"]);
+        assert!(handles.check_form_tag(&[b"ab"], &earlier), "a form outlives the move of its secret");
+    }
+
+    #[test]
+    fn a_salt_is_kept_as_its_sha256_and_debug_shows_no_key() {
+        assert_eq!(Salt([9; 16]).hash(), <[u8; 32]>::from(Sha256::digest([9; 16])));
+        assert!(Salt::generate() != Salt::generate() && GrantId::generate() != GrantId::generate());
+        assert_eq!(format!("{:?}", handles(secret(1))), "Handles { secrets: 1, .. }");
+    }
+}
