@@ -1,0 +1,138 @@
+//! What a page decides. A decision can be minted only from a request that was validated, and carries it along, so that
+//! it can neither be made up nor moved to another request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::request::ValidRequest;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::grant::{Claims, Grant};
+use crate::handle::GrantKey;
+use crate::types::{Issuer, Scope, Subject, UnixTime};
+
+/// The user said yes. Answer with it, and the client gets a code.
+///
+/// Made by [`AuthorizationRequest::approve`](crate::AuthorizationRequest::approve) alone.
+#[must_use = "an approval does nothing until it is the page's answer"]
+#[derive(Clone)]
+pub struct Approval {
+    request: Arc<ValidRequest>,
+    subject: Subject,
+    scope: Option<Scope>,
+    claims: Claims,
+}
+
+impl Approval {
+    pub(crate) fn new(request: Arc<ValidRequest>, subject: Subject) -> Self {
+        Self { request, subject, scope: None, claims: Claims::default() }
+    }
+
+    /// Grants less than was asked for. More than that is refused when it is answered, with a 500.
+    pub fn scope(mut self, narrowed: Scope) -> Self {
+        self.scope = Some(narrowed);
+        self
+    }
+
+    /// When the user last proved who they are.
+    pub fn auth_time(mut self, at: SystemTime) -> Self {
+        self.claims.auth_time = Some(at.into());
+        self
+    }
+
+    /// Attaches data to the grant, which comes back with every token of it
+    /// ([`Authorized::claims`](crate::Authorized::claims)). It cannot be changed later.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.values.insert(name.into(), value.into());
+        self
+    }
+
+    /// Who said yes.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(crate) fn request(&self) -> &Arc<ValidRequest> {
+        &self.request
+    }
+
+    /// The grant that it makes; `None` if it grants more than was asked for, or nothing.
+    pub(crate) fn grant(&self, key: GrantKey, issuer: Issuer, now: UnixTime, code_ends: UnixTime) -> Option<Grant> {
+        let asked = &self.request.scope;
+        let scope = self.scope.as_ref().unwrap_or(asked);
+        if scope.is_empty() || !scope.is_subset(asked) {
+            return None;
+        }
+        let claims = (self.claims != Claims::default()).then(|| Arc::new(self.claims.clone()));
+        Some(Grant {
+            key,
+            issuer,
+            client: self.request.client.id().clone(),
+            subject: Some(self.subject.clone()),
+            scope: scope.clone(),
+            resources: Arc::clone(&self.request.resources),
+            claims,
+            redirect_uri: Some(Arc::clone(&self.request.redirect_uri)),
+            redirect_uri_sent: self.request.redirect_uri_sent,
+            challenge: self.request.challenge,
+            created_at: now,
+            expires_at: code_ends,
+            redeemed: None,
+            revoked: None,
+            revoked_tokens: None,
+        })
+    }
+}
+
+impl fmt::Debug for Approval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Approval")
+            .field("client", self.request.client.id())
+            .field("subject", &self.subject)
+            .field("scope", self.scope.as_ref().unwrap_or(&self.request.scope))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The user said no, or cannot be asked. Answer with it, and the client gets the error.
+///
+/// Made by [`AuthorizationRequest::deny`](crate::AuthorizationRequest::deny) and its siblings alone.
+#[must_use = "a denial does nothing until it is the page's answer"]
+#[derive(Clone)]
+pub struct Denial {
+    request: Arc<ValidRequest>,
+    error: ProtocolError,
+}
+
+impl Denial {
+    pub(crate) fn access_denied(request: Arc<ValidRequest>) -> Self {
+        Self { request, error: ProtocolError::new(ErrorCode::AccessDenied, "the user said no") }
+    }
+
+    pub(crate) fn login_required(request: Arc<ValidRequest>) -> Self {
+        Self { request, error: ProtocolError::new(ErrorCode::LoginRequired, "the user has to log in") }
+    }
+
+    pub(crate) fn consent_required(request: Arc<ValidRequest>) -> Self {
+        Self { request, error: ProtocolError::new(ErrorCode::ConsentRequired, "the user has to agree") }
+    }
+
+    /// The error that the client gets.
+    #[must_use]
+    pub fn error(&self) -> &ProtocolError {
+        &self.error
+    }
+
+    pub(crate) fn request(&self) -> &Arc<ValidRequest> {
+        &self.request
+    }
+}
+
+impl fmt::Debug for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Denial").field("client", self.request.client.id()).field("error", &self.error).finish()
+    }
+}

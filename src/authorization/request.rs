@@ -1,0 +1,192 @@
+//! Reads and validates an authorization request
+//! ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1),
+//! [RFC 7636 §4.3](https://www.rfc-editor.org/rfc/rfc7636#section-4.3),
+//! [RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707#section-2.1)).
+//!
+//! The client and its redirect URI come first: an error before both are good is shown here and goes nowhere else; every
+//! later one goes back to the client.
+
+use std::sync::Arc;
+
+use crate::client::{Client, GrantType};
+use crate::config::Config;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope};
+
+/// A request of which only the client's name is read.
+pub(crate) struct Draft {
+    params: Params,
+    client_id: ClientId,
+}
+
+/// A request that may be shown to a user.
+pub(crate) struct ValidRequest {
+    pub(crate) client: Client,
+    pub(crate) redirect_uri: Arc<str>,
+    pub(crate) redirect_uri_sent: bool,
+    pub(crate) state: Option<String>,
+    pub(crate) scope: Scope,
+    pub(crate) resources: Arc<[Resource]>,
+    pub(crate) challenge: Option<CodeChallenge>,
+    pub(crate) params: Params,
+}
+
+/// Why a request cannot be shown to a user, and who is told.
+pub(crate) enum Rejection {
+    /// The user, here: there is no redirect URI that could be trusted.
+    Here(ProtocolError),
+    /// The client, at its redirect URI.
+    Client { redirect_uri: String, state: Option<String>, error: ProtocolError },
+}
+
+/// The parameters that make a query an authorization request, complete or not.
+const MARKS: [&str; 5] = ["client_id", "response_type", "redirect_uri", "request_uri", "code_challenge"];
+
+impl Draft {
+    /// The longest request that is read, in bytes.
+    pub(crate) const MAX: usize = 16 * 1024;
+
+    /// Whether these parameters hold an authorization request, complete or not.
+    pub(crate) fn is_in(params: &Params) -> bool {
+        MARKS.iter().any(|name| params.has(name))
+    }
+
+    pub(crate) fn read(params: Params) -> Result<Self, ProtocolError> {
+        if params.is_repeated("client_id") {
+            return Err(ProtocolError::invalid_request("client_id is repeated"));
+        }
+        match params.get("client_id").map(ClientId::from) {
+            Some(client_id) => Ok(Self { params, client_id }),
+            None => Err(ProtocolError::invalid_request("client_id is missing")),
+        }
+    }
+
+    pub(crate) fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// Checks the request of a client that was found, or not.
+    pub(crate) fn validate(self, client: Option<Client>, config: &Config) -> Result<ValidRequest, Rejection> {
+        let client =
+            client.ok_or(Rejection::Here(ProtocolError::invalid_request("the client is not registered here")))?;
+        let redirect_uri = self.redirect_uri(&client).map_err(Rejection::Here)?;
+        let redirect_uri_sent = self.params.has("redirect_uri");
+        let state = (!self.params.is_repeated("state")).then(|| self.params.get("state")).flatten().map(str::to_owned);
+        let checked = self.response_type(&client).and_then(|()| {
+            let challenge = self.challenge(&client)?;
+            self.prompt()?;
+            let resources = config.requested_resources(self.params.all("resource"))?;
+            Ok((config.requested_scope(&client, self.params.get("scope"))?, resources, challenge))
+        });
+        match checked {
+            Ok((scope, resources, challenge)) => Ok(ValidRequest {
+                client,
+                redirect_uri,
+                redirect_uri_sent,
+                state,
+                scope,
+                resources,
+                challenge,
+                params: self.params,
+            }),
+            Err(error) => Err(Rejection::Client { redirect_uri: redirect_uri.to_string(), state, error }),
+        }
+    }
+
+    /// RFC 6749 §3.1.2.3: what was sent must be registered; it may be left out where one is.
+    fn redirect_uri(&self, client: &Client) -> Result<Arc<str>, ProtocolError> {
+        if self.params.is_repeated("redirect_uri") {
+            return Err(ProtocolError::invalid_request("redirect_uri is repeated"));
+        }
+        let Some(presented) = self.params.get("redirect_uri") else {
+            return client
+                .only_redirect_uri()
+                .map(|uri| uri.shared())
+                .ok_or(ProtocolError::invalid_request("redirect_uri is missing"));
+        };
+        match client.match_redirect_uri(presented) {
+            Some(uri) if uri.as_str() == presented => Ok(uri.shared()),
+            Some(_) => Ok(presented.into()),
+            None => Err(ProtocolError::invalid_request("redirect_uri is not registered for this client")),
+        }
+    }
+
+    fn response_type(&self, client: &Client) -> Result<(), ProtocolError> {
+        if self.params.any_repeated() {
+            return Err(ProtocolError::invalid_request("a parameter is repeated"));
+        }
+        // OpenID Connect Core §3.1.2.6: said rather than ignored, since their content would have counted.
+        if self.params.get("request").is_some() {
+            return Err(ProtocolError::new(ErrorCode::RequestNotSupported, "request objects are not taken"));
+        }
+        if self.params.get("request_uri").is_some() {
+            return Err(ProtocolError::new(ErrorCode::RequestUriNotSupported, "request URIs are not taken"));
+        }
+        if self.params.get("response_mode").is_some_and(|mode| mode != "query") {
+            return Err(ProtocolError::invalid_request("the only response_mode is query"));
+        }
+        match self.params.get("response_type") {
+            None => return Err(ProtocolError::invalid_request("response_type is missing")),
+            Some("code") => {}
+            Some(_) => {
+                return Err(ProtocolError::new(ErrorCode::UnsupportedResponseType, "the only response_type is code"));
+            }
+        }
+        if !client.may_use(GrantType::AuthorizationCode) {
+            return Err(ProtocolError::new(
+                ErrorCode::UnauthorizedClient,
+                "this client is not registered for authorization_code",
+            ));
+        }
+        Ok(())
+    }
+
+    /// RFC 7636 §4.3 and §4.4.1; a missing method would mean `plain`.
+    fn challenge(&self, client: &Client) -> Result<Option<CodeChallenge>, ProtocolError> {
+        let method = self.params.get("code_challenge_method");
+        match (self.params.get("code_challenge"), method) {
+            (None, None) if client.needs_pkce() => {
+                Err(ProtocolError::invalid_request("code_challenge is missing: this client needs PKCE with S256"))
+            }
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(ProtocolError::invalid_request("code_challenge is missing beside its method")),
+            (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge)
+                .map(Some)
+                .ok_or(ProtocolError::invalid_request("code_challenge is not 43 characters of base64url")),
+            (Some(_), _) => {
+                Err(ProtocolError::invalid_request("the only code_challenge_method is S256, and it has to be named"))
+            }
+        }
+    }
+
+    /// OpenID Connect Core §3.1.2.1: `none` stands alone.
+    fn prompt(&self) -> Result<(), ProtocolError> {
+        let mut prompts = self.params.get("prompt").into_iter().flat_map(|prompt| prompt.split(' '));
+        let none = prompts.clone().any(|prompt| prompt == "none");
+        if none && prompts.any(|prompt| prompt != "none") {
+            return Err(ProtocolError::invalid_request("prompt has none beside another value"));
+        }
+        Ok(())
+    }
+}
+
+impl ValidRequest {
+    pub(crate) fn has_prompt(&self, value: &str) -> bool {
+        self.params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|one| one == value))
+    }
+
+    /// What the request is, whatever else stands in its query: for the tag of a form.
+    pub(crate) fn identity(&self) -> Vec<&[u8]> {
+        let challenge = self.challenge.as_ref().map_or(&[][..], |challenge| &challenge.as_bytes()[..]);
+        let state = self.state.as_deref().unwrap_or_default();
+        let mut parts = vec![
+            self.client.id().as_str().as_bytes(),
+            self.redirect_uri.as_bytes(),
+            self.scope.as_str().as_bytes(),
+            state.as_bytes(),
+            challenge,
+        ];
+        parts.extend(self.resources.iter().map(|resource| resource.as_str().as_bytes()));
+        parts
+    }
+}
