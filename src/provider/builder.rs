@@ -1,0 +1,388 @@
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hooks::hook;
+use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
+use crate::client::Client;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
+use crate::error::ProtocolError;
+use crate::grant::Grant;
+use crate::handle::Handles;
+use crate::secret::Secrets;
+use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
+use crate::types::{Resource, Scope};
+
+/// Configures a [`Provider`]. Nothing is checked before [`build`](Self::build), which reports everything at once.
+#[must_use]
+pub struct ProviderBuilder {
+    issuer: String,
+    clients: Option<Arc<dyn DynClients>>,
+    /// Set on its own, so that it wins whichever comes first.
+    own_clients: Option<Arc<dyn DynClients>>,
+    grants: Option<Arc<dyn DynGrants>>,
+    secrets: Option<Secrets>,
+    clock: Arc<dyn Clock>,
+    endpoints: Endpoints,
+    scopes: Vec<ScopeEntry>,
+    default_scope: String,
+    includes: Vec<(String, String)>,
+    resources: Vec<String>,
+    fixed: Vec<Client>,
+    lifetimes: Lifetimes,
+    offline_access: bool,
+    token_prefix: String,
+    hooks: Hooks,
+}
+
+impl ProviderBuilder {
+    pub(super) fn new(issuer: String) -> Self {
+        Self {
+            issuer,
+            clients: None,
+            own_clients: None,
+            grants: None,
+            secrets: None,
+            clock: Arc::new(SystemClock),
+            endpoints: Endpoints::default(),
+            scopes: Vec::new(),
+            default_scope: String::new(),
+            includes: Vec::new(),
+            resources: Vec::new(),
+            fixed: Vec::new(),
+            lifetimes: Lifetimes::default(),
+            offline_access: false,
+            token_prefix: "toa".to_owned(),
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// Where clients and grants are kept.
+    pub fn store<S: Store>(mut self, store: S) -> Self {
+        let store = Arc::new(store);
+        self.clients = Some(store.clone());
+        self.grants = Some(store);
+        self
+    }
+
+    /// Where clients are kept, in place of the clients of the [`store`](Self::store).
+    pub fn clients<C: ClientStore>(mut self, clients: C) -> Self {
+        self.own_clients = Some(Arc::new(clients));
+        self
+    }
+
+    /// Where grants are kept, for a provider whose clients are somewhere else or [fixed](Self::client).
+    pub fn grants<G: GrantStore>(mut self, grants: G) -> Self {
+        self.grants = Some(Arc::new(grants));
+        self
+    }
+
+    /// The secrets from which every key is made: the first signs, all verify. By default what the store keeps itself;
+    /// [`MemoryStore`](crate::MemoryStore) makes one for its process.
+    pub fn secrets(mut self, secrets: impl Into<Secrets>) -> Self {
+        self.secrets = Some(secrets.into());
+        self
+    }
+
+    /// The clock by which everything expires. By default the operating system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where the endpoints are. By default `/authorize` and `/token`.
+    pub fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.endpoints = endpoints;
+        self
+    }
+
+    /// A scope that clients can ask for, and what it means to a user, to be read behind "wants to".
+    pub fn scope(self, name: impl Into<String>, description: impl Into<String>) -> Self {
+        self.add_scope(name.into(), description.into(), false)
+    }
+
+    /// A scope that routes can require and nobody is granted; asking for it is `invalid_scope`.
+    pub fn reserved_scope(self, name: impl Into<String>, description: impl Into<String>) -> Self {
+        self.add_scope(name.into(), description.into(), true)
+    }
+
+    fn add_scope(mut self, name: String, description: String, reserved: bool) -> Self {
+        self.scopes.push(ScopeEntry { name, description, reserved });
+        self
+    }
+
+    /// What an authorization request gets that names no scope, as far as the client may have it; where the client may
+    /// have none of it, all that it registered. Without a default, all that it registered; where it registered none,
+    /// such a request is `invalid_scope` ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn default_scope(mut self, scope: impl Into<String>) -> Self {
+        self.default_scope = scope.into();
+        self
+    }
+
+    /// Whoever has the scope `broad` passes where `narrow` is [required](crate::BearerLayer::require).
+    pub fn scope_includes(mut self, broad: impl Into<String>, narrow: impl Into<String>) -> Self {
+        self.includes.push((broad.into(), narrow.into()));
+        self
+    }
+
+    /// One more API for which clients can ask for tokens, beside the default one, which is the issuer's origin
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    /// A fixed client, looked up before the store.
+    pub fn client(mut self, client: Client) -> Self {
+        self.fixed.push(client);
+        self
+    }
+
+    /// How long a code can be redeemed. By default 60 seconds, at most 10 minutes.
+    pub fn code_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.code = lifetime;
+        self
+    }
+
+    /// How long an access token is good. By default 10 minutes, at most 24 hours.
+    pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.access_token = lifetime;
+        self
+    }
+
+    /// How long a refresh token lives that is not used. By default 90 days.
+    pub fn refresh_token_idle(mut self, idle: Duration) -> Self {
+        self.lifetimes.refresh_idle = idle;
+        self
+    }
+
+    /// How long a grant lives however often it is refreshed. By default there is no such end.
+    pub fn refresh_token_max_age(mut self, age: Duration) -> Self {
+        self.lifetimes.refresh_max_age = Some(age);
+        self
+    }
+
+    /// For how long after a refresh its predecessor gets the same successor once more, for clients whose answer was
+    /// lost. By default 10 seconds, at most 60; zero for not at all.
+    pub fn refresh_grace(mut self, grace: Duration) -> Self {
+        self.lifetimes.refresh_grace = grace;
+        self
+    }
+
+    /// Gives a refresh token only where the scope `offline_access` was granted too. By default every client that is
+    /// registered for `refresh_token` gets one.
+    pub fn require_offline_access(mut self) -> Self {
+        self.offline_access = true;
+        self
+    }
+
+    /// What every handle starts with, `PREFIX_at_..`, so that scanners find leaked ones. By default `toa`.
+    pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.token_prefix = prefix.into();
+        self
+    }
+
+    /// Asked at every refresh, before anything is consumed: whether this grant may go on. `No` ends the grant; an
+    /// error is 503 and consumes nothing.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, sync::Arc};
+    /// # use tower_oauth::{Continue, Grant, Provider};
+    /// # let builder = Provider::builder("https://shift.example");
+    /// # async fn is_active(user: Option<&tower_oauth::Subject>) -> Result<bool, Infallible> { Ok(user.is_some()) }
+    /// builder.may_continue(async |grant: Arc<Grant>| is_active(grant.subject()).await);
+    /// ```
+    pub fn may_continue<F, Fut, T, E>(mut self, ask: F) -> Self
+    where
+        F: Fn(Arc<Grant>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Continue>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.hooks.may_continue = Some(hook(ask));
+        self
+    }
+
+    /// Called before every access token that the token endpoint issues, whatever the grant type: to set its lifetime,
+    /// or to add members to the response. An error is 503 and consumes nothing.
+    ///
+    /// It runs before the exchange is decided, so it may run for one that is then refused: to count tokens, look at
+    /// the responses instead.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use tower_oauth::{Issuance, Provider};
+    /// # let builder = Provider::builder("https://shift.example");
+    /// builder.on_issue(async |token: Issuance| Ok::<_, Infallible>(token.member("tenant", "acme")));
+    /// ```
+    pub fn on_issue<F, Fut, E>(mut self, change: F) -> Self
+    where
+        F: Fn(Issuance) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Issuance, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.hooks.on_issue = Some(hook(change));
+        self
+    }
+
+    /// An HTML page of the app's own for errors that cannot go back to a client, in place of the plain one. The error
+    /// repeats nothing of the request.
+    pub fn error_page(mut self, page: impl Fn(&ProtocolError) -> String + Send + Sync + 'static) -> Self {
+        self.hooks.error_page = Some(Arc::new(page));
+        self
+    }
+
+    /// Checks everything and makes the provider.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with what to write instead.
+    pub fn build(self) -> Result<Provider, ConfigErrors> {
+        let mut wrong = Vec::new();
+        let url = IssuerUrl::parse(&self.issuer)
+            .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
+            .ok();
+        let path = url.as_ref().map_or("", |url| &url.path);
+        let paths = Paths::new(&self.endpoints, path, &mut wrong);
+        let default_scope = self.check_scopes(&mut wrong);
+        let resources = self.check_resources(url.as_ref(), &mut wrong);
+        self.lifetimes.check(&mut wrong);
+        let fixed = self.check_clients(&mut wrong);
+        let prefix = &*self.token_prefix;
+        if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
+        }
+        let grants = self.grants.clone();
+        let clients =
+            self.own_clients.clone().or_else(|| self.clients.clone()).or_else(|| Some(Arc::new(NoClients) as _));
+        if grants.is_none() {
+            wrong.push(ConfigError::NoStore);
+        }
+        let handles = self.check_secrets(url.as_ref(), &mut wrong);
+        let (Some(url), Some(handles), Some(grants), Some(client_store), true) =
+            (url, handles, grants, clients, wrong.is_empty())
+        else {
+            return Err(ConfigErrors(wrong.into()));
+        };
+        let config = Config {
+            issuer: url.issuer,
+            origin: url.origin,
+            paths,
+            scopes: self.scopes,
+            default_scope,
+            includes: self.includes,
+            default_resources: resources.first().cloned().into_iter().collect(),
+            resources,
+            lifetimes: self.lifetimes,
+            offline_access: self.offline_access,
+        };
+        let inner = Inner {
+            config,
+            handles,
+            hooks: self.hooks,
+            clients: fixed,
+            client_store,
+            grants,
+            clock: self.clock,
+            machine: MachineGrants::default(),
+        };
+        Ok(Provider(Arc::new(inner)))
+    }
+
+    fn check_scopes(&self, wrong: &mut Vec<ConfigError>) -> Scope {
+        for (at, scope) in self.scopes.iter().enumerate() {
+            if scope
+                .name
+                .parse::<Scope>()
+                .map_or(true, |parsed| parsed.iter().count() != 1 || parsed.to_string() != scope.name)
+            {
+                wrong.push(ConfigError::Scope(format!(
+                    "{:?}: one word of printable ASCII without `\"` and `\\`",
+                    scope.name
+                )));
+            }
+            if self.scopes[..at].iter().any(|other| other.name == scope.name) {
+                wrong.push(ConfigError::Scope(format!("{:?} is named twice", scope.name)));
+            }
+        }
+        let mut must_be_known = |name: &str, grantable: bool, of: &str| {
+            if !self.scopes.iter().any(|scope| scope.name == name && !(grantable && scope.reserved)) {
+                wrong.push(ConfigError::Scope(format!("{name:?} in {of}: add it with `.scope({name:?}, \"..\")`")));
+            }
+        };
+        for name in self.includes.iter().flat_map(|(broad, narrow)| [broad, narrow]) {
+            must_be_known(name, false, "`.scope_includes(..)`");
+        }
+        for client in &self.fixed {
+            for name in client.registered_scope().into_iter().flat_map(Scope::iter) {
+                must_be_known(name, false, &format!("client {:?}", client.id()));
+            }
+        }
+        let default = self.default_scope.parse::<Scope>().unwrap_or_default();
+        for name in self.default_scope.split(' ').filter(|name| !name.is_empty()) {
+            must_be_known(name, true, "`.default_scope(..)`");
+        }
+        default
+    }
+
+    fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
+        let own = url.iter().map(|url| &url.origin);
+        let mut resources = Vec::new();
+        for text in own.chain(&self.resources) {
+            match text.parse::<Resource>() {
+                Ok(resource) if !resources.contains(&resource) => resources.push(resource),
+                Ok(_) => {}
+                Err(why) => wrong.push(ConfigError::Resource(format!("{text:?}: {why}"))),
+            }
+        }
+        resources
+    }
+
+    fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<crate::types::ClientId, Client> {
+        let mut clients = HashMap::new();
+        for client in &self.fixed {
+            let id = client.id().clone();
+            wrong.extend(client.problems().into_iter().map(|why| ConfigError::Client { client: id.clone(), why }));
+            if clients.insert(id.clone(), client.clone()).is_some() {
+                wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
+            }
+        }
+        clients
+    }
+
+    fn check_secrets(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Option<Handles> {
+        let grants = self.grants.as_ref()?;
+        let Some(secrets) = self.secrets.clone().or_else(|| grants.secrets()) else {
+            wrong.push(ConfigError::Secret(
+                "this store keeps none: write `.secrets(Secrets::open(\"provider.secret\")?.0)`".to_owned(),
+            ));
+            return None;
+        };
+        Handles::new(&self.token_prefix, &secrets, &url?.issuer)
+            .map_err(|why| wrong.push(ConfigError::Secret(why.to_owned())))
+            .ok()
+    }
+}
+
+impl fmt::Debug for ProviderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderBuilder").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// The store of a provider whose clients are all fixed.
+struct NoClients;
+
+impl ClientStore for NoClients {
+    type Error = std::convert::Infallible;
+
+    async fn client(
+        &self,
+        _: &crate::types::Issuer,
+        _: &crate::types::ClientId,
+    ) -> Result<Option<Client>, Self::Error> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,332 @@
+//! The authorization server itself: configuration, store and clock. No HTTP here; the layers and services are made from
+//! it.
+//!
+//! ```
+//! use tower_oauth::{Client, MemoryStore, Provider};
+//!
+//! let provider = Provider::builder("https://shift.example")
+//!     .store(MemoryStore::new())
+//!     .scope("profile", "see your profile")
+//!     .client(Client::public("app").redirect_uri("https://app.example/callback"))
+//!     .build()?;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let token = provider.issue("app", "alice", "profile".parse()?).await?; // for a test of a protected route
+//! assert!(token.secret().starts_with("toa_at_"));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+mod hooks;
+mod machine;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::ProviderBuilder;
+pub(crate) use hooks::Hooks;
+pub use hooks::{Continue, Issuance};
+use machine::MachineGrants;
+
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::StoreError;
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
+use crate::secret::random;
+use crate::store::{DynClients, DynGrants, Holder};
+use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
+
+/// An OAuth 2.1 authorization server. Cloning copies a pointer; it has no type parameter, whatever the store.
+#[derive(Clone)]
+pub struct Provider(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) handles: Handles,
+    pub(crate) hooks: Hooks,
+    clients: HashMap<ClientId, Client>,
+    client_store: Arc<dyn DynClients>,
+    grants: Arc<dyn DynGrants>,
+    clock: Arc<dyn Clock>,
+    machine: MachineGrants,
+}
+
+/// An access token that was issued without a request. `Debug` does not show it.
+#[derive(Clone)]
+pub struct AccessToken(String);
+
+impl AccessToken {
+    /// The token itself, as it goes behind `Bearer`.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken([redacted])")
+    }
+}
+
+impl Provider {
+    /// Starts the configuration of a provider.
+    ///
+    /// `issuer` is its identifier and where it is reached from outside, such as `https://shift.example`; every URL is
+    /// made from it and never from a request. Plain `http` is for loopback only.
+    pub fn builder(issuer: impl Into<String>) -> ProviderBuilder {
+        ProviderBuilder::new(issuer.into())
+    }
+
+    /// The issuer identifier, byte for byte as configured.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.config.issuer.as_str()
+    }
+
+    /// What stands before every endpoint's path: for `nest_service(provider.prefix(), provider.nest(page))`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.0.config.paths.prefix
+    }
+
+    /// The scopes, each with what it means to a user.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        self.0.config.scopes.iter().map(|scope| (&*scope.name, &*scope.description))
+    }
+
+    /// Issues an access token without any request: for the tests of a protected route, and for an app's own jobs.
+    ///
+    /// It makes a grant of its own, for the default resource, that ends with the token. The client need not be
+    /// registered, and the scope is not checked.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn issue(
+        &self,
+        client: impl Into<ClientId>,
+        subject: impl Into<Subject>,
+        scope: Scope,
+    ) -> Result<AccessToken, StoreError> {
+        let lifetime = self.0.config.lifetimes.access_token;
+        let id = GrantId::generate();
+        let resources = Arc::clone(&self.0.config.default_resources);
+        let grant = self.direct_grant(id, client.into(), Some(subject.into()), scope, resources, lifetime);
+        let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
+        self.0.grants.create(grant).await?;
+        Ok(AccessToken(self.0.handles.mint_access(&handle)))
+    }
+
+    /// The grants that a user has given and that live: "apps with access to your account".
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn grants_of(&self, subject: &Subject) -> Result<Vec<Arc<Grant>>, StoreError> {
+        self.living(&Holder::User(subject.clone())).await
+    }
+
+    /// Ends a grant and every token of it. A grant that is unknown or ended already is left alone.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn revoke_grant(&self, key: GrantKey) -> Result<(), StoreError> {
+        self.revoke(key, RevocationReason::User).await.map(drop)
+    }
+
+    /// Ends every grant of a user, of a client, or of a user at a client; answers how many were alive.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn revoke_all(&self, holder: &Holder) -> Result<usize, StoreError> {
+        let config = &self.0.config;
+        self.0.grants.revoke_all(&config.issuer, holder, RevocationReason::Provider, self.now()).await
+    }
+
+    /// Forgets what is over, and answers how many grants went. Call it now and then, or
+    /// [`sweep_every`](Self::sweep_every).
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn sweep(&self) -> Result<usize, StoreError> {
+        let config = &self.0.config;
+        self.0.grants.sweep(&config.issuer, self.now(), config.lifetimes.refresh_idle).await
+    }
+
+    /// Sweeps in a background task until the answer is dropped. A sweep that fails is tried again at the next turn.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or if `period` is zero.
+    #[must_use = "the sweeper stops when it is dropped"]
+    pub fn sweep_every(&self, period: Duration) -> Sweeper {
+        let provider = self.clone();
+        let mut turns = tokio::time::interval(period);
+        Sweeper(tokio::spawn(async move {
+            loop {
+                turns.tick().await;
+                let _ = provider.sweep().await;
+            }
+        }))
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.0.clock.now().into()
+    }
+
+    pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        match self.0.clients.get(id) {
+            Some(client) => Ok(Some(client.clone())),
+            None => self.0.client_store.client(&self.0.config.issuer, id).await,
+        }
+    }
+
+    pub(crate) fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.0.grants.cached(key)
+    }
+
+    pub(crate) async fn grant(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, StoreError> {
+        match self.cached(key) {
+            Some(grant) => Ok(Some(grant)),
+            None => self.0.grants.find(key).await,
+        }
+    }
+
+    pub(crate) async fn create(&self, grant: Grant) -> Result<(), StoreError> {
+        self.0.grants.create(grant).await
+    }
+
+    /// The grants of a holder that a client has got tokens of and that live.
+    pub(crate) async fn living(&self, holder: &Holder) -> Result<Vec<Arc<Grant>>, StoreError> {
+        let config = &self.0.config;
+        let now = self.now();
+        let mut grants = self.0.grants.grants(&config.issuer, holder).await?;
+        grants.retain(|grant| {
+            let pending = grant.redeemed.is_none() && grant.redirect_uri.is_some();
+            !pending && !grant.is_over(now, config.lifetimes.refresh_idle)
+        });
+        Ok(grants)
+    }
+
+    /// Redeems a code for a client. The salt is made here, and goes into the answer.
+    pub(crate) async fn redeem(
+        &self,
+        key: GrantKey,
+        client: &Client,
+        redirect_uri: Option<String>,
+        challenge: Option<[u8; 32]>,
+        grant_expires_at: UnixTime,
+        salt: Salt,
+    ) -> Result<Verdict, StoreError> {
+        let step = Redemption {
+            issuer: self.0.config.issuer.clone(),
+            client: client.id().clone(),
+            redirect_uri,
+            challenge,
+            secret: salt.hash(),
+            grant_expires_at,
+            double_submit: self.0.config.lifetimes.double_submit,
+            now: self.now(),
+        };
+        self.0.grants.redeem(key, step).await
+    }
+
+    /// Uses a refresh token for a client.
+    pub(crate) async fn rotate(&self, client: &Client, handle: &RefreshHandle) -> Result<Verdict, StoreError> {
+        self.0.grants.rotate(self.0.handles.key_of(handle.grant), self.rotation(client, handle)).await
+    }
+
+    /// Whether a refresh token would be taken, by a record that may be a little old.
+    pub(crate) fn would_rotate(&self, grant: &Grant, client: &Client, handle: &RefreshHandle) -> bool {
+        grant.clone().rotate(&self.rotation(client, handle)).is_accepted()
+    }
+
+    fn rotation(&self, client: &Client, handle: &RefreshHandle) -> Rotation {
+        let lifetimes = &self.0.config.lifetimes;
+        Rotation {
+            issuer: self.0.config.issuer.clone(),
+            client: client.id().clone(),
+            secret: handle.salt.hash(),
+            generation: handle.generation,
+            grace: lifetimes.refresh_grace,
+            idle: lifetimes.refresh_idle,
+            now: self.now(),
+        }
+    }
+
+    pub(crate) async fn revoke(&self, key: GrantKey, reason: RevocationReason) -> Result<Outcome, StoreError> {
+        let issuer = self.0.config.issuer.clone();
+        let step = Revocation { issuer, client: None, secret: None, token: None, reason, now: self.now() };
+        self.0.grants.revoke(key, step).await.map(|verdict| verdict.outcome)
+    }
+
+    /// A grant that comes from no approval, so it has no code and no refresh token.
+    fn direct_grant(
+        &self,
+        id: GrantId,
+        client: ClientId,
+        subject: Option<Subject>,
+        scope: Scope,
+        resources: Arc<[Resource]>,
+        lifetime: Duration,
+    ) -> Grant {
+        let now = self.now();
+        Grant {
+            key: self.0.handles.key_of(id),
+            issuer: self.0.config.issuer.clone(),
+            client,
+            subject,
+            scope,
+            resources,
+            claims: None,
+            redirect_uri: None,
+            redirect_uri_sent: false,
+            challenge: None,
+            created_at: now,
+            expires_at: now.plus(lifetime),
+            redeemed: None,
+            revoked: None,
+            revoked_tokens: None,
+        }
+    }
+
+    /// A new access token of a grant; it never outlives its grant.
+    pub(crate) fn access_handle(
+        &self,
+        id: GrantId,
+        grant: &Grant,
+        scope: u64,
+        resources: u16,
+        lifetime: Duration,
+    ) -> AccessHandle {
+        let now = self.now();
+        AccessHandle {
+            grant: id,
+            token: random(),
+            issued_at: now,
+            expires_at: now.plus(lifetime).min(grant.expires_at),
+            scope,
+            resources,
+        }
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("issuer", &self.0.config.issuer).finish_non_exhaustive()
+    }
+}
+
+/// Sweeps in the background until it is dropped; see [`Provider::sweep_every`].
+#[derive(Debug)]
+pub struct Sweeper(tokio::task::JoinHandle<()>);
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

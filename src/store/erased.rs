@@ -1,0 +1,101 @@
+//! The stores behind a pointer, so that a provider has no type parameter whatever its store.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ClientStore, GrantStore, Holder};
+use crate::client::Client;
+use crate::error::StoreError;
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::Secrets;
+use crate::types::{ClientId, Issuer, UnixTime};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// The boxed twin of [`ClientStore`].
+pub(crate) trait DynClients: Send + Sync {
+    fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>>;
+}
+
+impl<C: ClientStore> DynClients for C {
+    fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>> {
+        boxed(ClientStore::client(self, issuer, id))
+    }
+}
+
+/// The boxed twin of [`GrantStore`].
+pub(crate) trait DynGrants: Send + Sync {
+    fn create(&self, grant: Grant) -> Answer<'_, ()>;
+    fn find(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
+    fn redeem(&self, key: GrantKey, step: Redemption) -> Answer<'_, Verdict>;
+    fn rotate(&self, key: GrantKey, step: Rotation) -> Answer<'_, Verdict>;
+    fn revoke(&self, key: GrantKey, step: Revocation) -> Answer<'_, Verdict>;
+    fn revoke_all<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        holder: &'a Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Answer<'a, usize>;
+    fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
+    fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
+    fn secrets(&self) -> Option<Secrets>;
+}
+
+impl<G: GrantStore> DynGrants for G {
+    fn create(&self, grant: Grant) -> Answer<'_, ()> {
+        boxed(GrantStore::create(self, grant))
+    }
+
+    fn find(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>> {
+        boxed(GrantStore::find(self, key))
+    }
+
+    fn redeem(&self, key: GrantKey, step: Redemption) -> Answer<'_, Verdict> {
+        boxed(GrantStore::redeem(self, key, step))
+    }
+
+    fn rotate(&self, key: GrantKey, step: Rotation) -> Answer<'_, Verdict> {
+        boxed(GrantStore::rotate(self, key, step))
+    }
+
+    fn revoke(&self, key: GrantKey, step: Revocation) -> Answer<'_, Verdict> {
+        boxed(GrantStore::revoke(self, key, step))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        holder: &'a Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Answer<'a, usize> {
+        boxed(GrantStore::revoke_all(self, issuer, holder, reason, now))
+    }
+
+    fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>> {
+        boxed(GrantStore::grants(self, issuer, holder))
+    }
+
+    fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize> {
+        boxed(GrantStore::sweep(self, issuer, now, idle))
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        GrantStore::cached(self, key)
+    }
+
+    fn secrets(&self) -> Option<Secrets> {
+        GrantStore::secrets(self)
+    }
+}
+
+fn boxed<'a, T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    answer: impl Future<Output = Result<T, E>> + Send + 'a,
+) -> Answer<'a, T> {
+    Box::pin(async move { answer.await.map_err(StoreError::new) })
+}

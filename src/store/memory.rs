@@ -1,0 +1,265 @@
+use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::convert::Infallible;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dashmap::{DashMap, Entry};
+
+use super::{ClientStore, GrantStore, Holder, OnceKey};
+use crate::client::Client;
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::{Secret, Secrets};
+use crate::types::{ClientId, Issuer, Subject, UnixTime};
+
+/// Clients and grants in the memory of one process. Cloning copies a pointer; clones share everything.
+///
+/// What it keeps is gone with the process, its secret included, so every session ends at a restart. Its memory is
+/// bounded by [sweeping](crate::Provider::sweep_every).
+///
+/// ```
+/// use tower_oauth::{Client, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// store.insert("https://shift.example", Client::public("app").redirect_uri("https://app.example/cb"));
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Inner>);
+
+struct Inner {
+    clients: DashMap<(Issuer, ClientId), Client>,
+    grants: DashMap<GrantKey, Arc<Grant>, KeyState>,
+    subjects: SubjectIndex,
+    once: DashMap<OnceKey, UnixTime>,
+    secrets: Secrets,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            clients: DashMap::default(),
+            grants: DashMap::default(),
+            subjects: SubjectIndex::default(),
+            once: DashMap::default(),
+            secrets: Secret::generate().into(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store with a random secret.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a client at an issuer, in place of one of the same id.
+    pub fn insert(&self, issuer: impl Into<Issuer>, client: Client) {
+        self.0.clients.insert((issuer.into(), client.id().clone()), client);
+    }
+
+    /// How many grants are kept, over or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.grants.len()
+    }
+
+    /// Whether no grant is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.grants.is_empty()
+    }
+
+    /// One transition under the lock of its entry. The record is replaced only if it changed.
+    fn step(&self, key: GrantKey, apply: impl FnOnce(&mut Grant) -> Outcome) -> Verdict {
+        let Some(mut record) = self.0.grants.get_mut(&key) else { return Verdict::UNKNOWN };
+        let mut next = Grant::clone(&record);
+        let outcome = apply(&mut next);
+        if next != **record {
+            *record = Arc::new(next);
+        }
+        Verdict::new(outcome, Arc::clone(&record))
+    }
+
+    fn held(&self, issuer: &Issuer, holder: &Holder) -> Vec<Arc<Grant>> {
+        let meant = |grant: &Arc<Grant>| grant.issuer() == issuer && holder.holds(grant);
+        match holder {
+            Holder::User(subject) | Holder::UserAtClient(subject, _) => {
+                let keys = self.0.subjects.keys_of(subject);
+                keys.iter().filter_map(|key| self.cached(*key)).filter(meant).collect()
+            }
+            // Rare enough to look at every record rather than to keep an index of it.
+            Holder::Client(_) => self.0.grants.iter().map(|record| Arc::clone(&record)).filter(meant).collect(),
+        }
+    }
+}
+
+impl ClientStore for MemoryStore {
+    type Error = Infallible;
+
+    async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Infallible> {
+        Ok(self.0.clients.get(&(issuer.clone(), id.clone())).map(|client| client.clone()))
+    }
+}
+
+impl GrantStore for MemoryStore {
+    type Error = Infallible;
+
+    async fn create(&self, grant: Grant) -> Result<(), Infallible> {
+        if let Some(subject) = grant.subject() {
+            self.0.subjects.insert(subject, grant.key());
+        }
+        self.0.grants.entry(grant.key()).or_insert_with(|| Arc::new(grant));
+        Ok(())
+    }
+
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, Infallible> {
+        Ok(self.cached(key))
+    }
+
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, Infallible> {
+        Ok(self.step(key, |grant| grant.redeem(&step)))
+    }
+
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, Infallible> {
+        Ok(self.step(key, |grant| grant.rotate(&step)))
+    }
+
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, Infallible> {
+        Ok(self.step(key, |grant| grant.revoke(&step)))
+    }
+
+    async fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Result<usize, Infallible> {
+        let revoke = |grant: &Arc<Grant>| {
+            let step = Revocation { issuer: issuer.clone(), client: None, secret: None, token: None, reason, now };
+            self.step(grant.key(), |grant| grant.revoke(&step)).outcome == Outcome::Revoked
+        };
+        Ok(self.held(issuer, holder).iter().filter(|grant| revoke(grant)).count())
+    }
+
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, Infallible> {
+        Ok(self.held(issuer, holder))
+    }
+
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, Infallible> {
+        Ok(match self.0.once.entry(key) {
+            Entry::Occupied(seen) if now < *seen.get() => false,
+            Entry::Occupied(mut passed) => {
+                passed.insert(until);
+                true
+            }
+            Entry::Vacant(unseen) => {
+                unseen.insert(until);
+                true
+            }
+        })
+    }
+
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, Infallible> {
+        let mut swept = 0;
+        self.0.grants.retain(|key, grant| {
+            let over = grant.issuer() == issuer && grant.is_over(now, idle);
+            if over {
+                swept += 1;
+                if let Some(subject) = grant.subject() {
+                    self.0.subjects.remove(subject, *key);
+                }
+            }
+            !over
+        });
+        self.0.once.retain(|_, until| now < *until);
+        Ok(swept)
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.0.grants.get(&key).map(|record| Arc::clone(&record))
+    }
+
+    fn secrets(&self) -> Option<Secrets> {
+        Some(self.0.secrets.clone())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("grants", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Which grants a user gave. A keyed hash stands for the user, so an entry is 24 bytes whatever the name; whoever asks
+/// compares the names in the records.
+struct SubjectIndex {
+    state: RandomState,
+    shards: [Mutex<BTreeSet<(u64, GrantKey)>>; 16],
+}
+
+impl Default for SubjectIndex {
+    fn default() -> Self {
+        Self { state: RandomState::new(), shards: Default::default() }
+    }
+}
+
+impl SubjectIndex {
+    fn insert(&self, subject: &Subject, key: GrantKey) {
+        let (hash, mut keys) = self.locked(subject);
+        keys.insert((hash, key));
+    }
+
+    fn remove(&self, subject: &Subject, key: GrantKey) {
+        let (hash, mut keys) = self.locked(subject);
+        keys.remove(&(hash, key));
+    }
+
+    fn keys_of(&self, subject: &Subject) -> Vec<GrantKey> {
+        let (hash, keys) = self.locked(subject);
+        let (first, last) = (GrantKey::from_bytes([0; 16]), GrantKey::from_bytes([0xff; 16]));
+        keys.range((hash, first)..=(hash, last)).map(|(_, key)| *key).collect()
+    }
+
+    fn locked(&self, subject: &Subject) -> (u64, MutexGuard<'_, BTreeSet<(u64, GrantKey)>>) {
+        let hash = self.state.hash_one(subject);
+        let shard = &self.shards[(hash % 16) as usize];
+        // A set of keys is whole after every operation on it, so a panic elsewhere does not spoil it.
+        (hash, shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A grant's key is a digest of what nobody can choose, so its first bytes are a good hash already.
+#[derive(Clone, Copy, Default)]
+struct KeyState;
+
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl BuildHasher for KeyState {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher::default()
+    }
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,208 @@
+//! Where clients and grants are kept.
+//!
+//! A [`ClientStore`] answers who a client is; an app with a table of clients of its own implements it alone and pairs
+//! it with any [`GrantStore`]. A grant store keeps one record for each grant, and each of its operations is one atomic
+//! step that returns a verdict: nothing is read first and written later.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use tower_oauth::{Client, ClientId, ClientStore, Issuer, MemoryStore, Provider};
+//!
+//! struct MyClients;
+//!
+//! impl ClientStore for MyClients {
+//!     type Error = Infallible; // or sqlx::Error, ..
+//!
+//!     async fn client(&self, _issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Infallible> {
+//!         Ok((*id == "app").then(|| Client::public("app").redirect_uri("https://app.example/cb")))
+//!     }
+//! }
+//!
+//! let provider = Provider::builder("https://shift.example")
+//!     .store((MyClients, MemoryStore::new())) // or .store(MemoryStore::new()).clients(MyClients)
+//!     .scope("profile", "see your profile")
+//!     .build()?;
+//! # Ok::<_, tower_oauth::ConfigErrors>(())
+//! ```
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::client::Client;
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::Secrets;
+use crate::types::{ClientId, Issuer, Subject, UnixTime};
+
+#[cfg(feature = "test-util")]
+pub mod contract;
+mod erased;
+#[cfg(feature = "memory")]
+mod memory;
+mod pair;
+
+pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Knows the registered clients.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store of clients",
+    note = "implement `ClientStore` for it, or use `.store(MemoryStore::new())`"
+)]
+pub trait ClientStore: Send + Sync + 'static {
+    /// What can go wrong. On the wire it is 503 with `Retry-After`.
+    type Error: Into<BoxError>;
+
+    /// The client of this id at this issuer; `Ok(None)` if there is none.
+    fn client(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+    ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send;
+}
+
+/// Keeps the grants. Implementors write `async fn`.
+///
+/// Each method is one atomic step. [`create`](Self::create), [`redeem`](Self::redeem), [`rotate`](Self::rotate) and
+/// [`revoke`](Self::revoke) answer only after what they changed is safe; they may be repeated with the same arguments
+/// after an acknowledgement was lost. The rules of the three transitions are [`Grant::redeem`], [`Grant::rotate`] and
+/// [`Grant::revoke`]; the feature `test-util` has a suite that every store must pass.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store of grants",
+    note = "for clients of your own beside a store: `.store(MemoryStore::new()).clients(..)`"
+)]
+pub trait GrantStore: Send + Sync + 'static {
+    /// What can go wrong. On the wire it is 503 with `Retry-After`.
+    type Error: Into<BoxError>;
+
+    /// Keeps a new grant. A grant whose key is there already is this one: an earlier try of the same step.
+    fn create(&self, grant: Grant) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The grant, whatever became of it.
+    fn find(&self, key: GrantKey) -> impl Future<Output = Result<Option<Arc<Grant>>, Self::Error>> + Send;
+
+    /// Redeems a code.
+    fn redeem(&self, key: GrantKey, step: Redemption) -> impl Future<Output = Result<Verdict, Self::Error>> + Send;
+
+    /// Uses a refresh token.
+    fn rotate(&self, key: GrantKey, step: Rotation) -> impl Future<Output = Result<Verdict, Self::Error>> + Send;
+
+    /// Revokes a grant or one of its access tokens.
+    fn revoke(&self, key: GrantKey, step: Revocation) -> impl Future<Output = Result<Verdict, Self::Error>> + Send;
+
+    /// Revokes every grant of a user, of a client, or of a user at a client, and answers when the last one is dead,
+    /// with how many were alive.
+    fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+
+    /// The grants of a user, of a client, or of a user at a client, whatever became of them, in any order.
+    fn grants(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+    ) -> impl Future<Output = Result<Vec<Arc<Grant>>, Self::Error>> + Send;
+
+    /// Whether this key is seen for the first time; it is remembered until `until`. Of any number of callers at once,
+    /// one is first.
+    fn once(
+        &self,
+        key: OnceKey,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Forgets what is over ([`Grant::is_over`]) and every key of [`once`](Self::once) that has passed; answers how
+    /// many records went. Never called within a request.
+    fn sweep(
+        &self,
+        issuer: &Issuer,
+        now: UnixTime,
+        idle: Duration,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+
+    /// The grant, if it is known without waiting: always for memory, from a cache for others, which must return
+    /// nothing that it would not stand by. `None`: ask [`find`](Self::find).
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        let _ = key;
+        None
+    }
+
+    /// The secrets that the store keeps or makes by itself; `None` if they have to be given to the builder.
+    fn secrets(&self) -> Option<Secrets> {
+        None
+    }
+}
+
+/// Both stores in one. A pair `(clients, grants)` is one too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store",
+    note = "a store is a `ClientStore` and a `GrantStore`; for clients of your own beside one: `.store(MemoryStore::new()).clients(..)`"
+)]
+pub trait Store: ClientStore + GrantStore {}
+
+impl<S: ClientStore + GrantStore> Store for S {}
+
+/// Whose grants are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// All that a user gave.
+    User(Subject),
+    /// All that a user gave one client.
+    UserAtClient(Subject, ClientId),
+    /// All that a client holds, its own included.
+    Client(ClientId),
+}
+
+impl Holder {
+    /// Whether a grant is among those that are meant.
+    #[must_use]
+    pub fn holds(&self, grant: &Grant) -> bool {
+        match self {
+            Self::User(subject) => grant.subject() == Some(subject),
+            Self::UserAtClient(subject, client) => grant.subject() == Some(subject) && grant.client_id() == client,
+            Self::Client(client) => grant.client_id() == client,
+        }
+    }
+}
+
+/// Something that may happen once: a digest over its issuer, its purpose and its value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OnceKey([u8; 32]);
+
+impl OnceKey {
+    /// The key of a value, such as the `jti` of an assertion, for one purpose.
+    #[must_use]
+    pub fn new(issuer: &Issuer, purpose: &str, value: &[u8]) -> Self {
+        let mut digest = Sha256::new();
+        for part in [issuer.as_str().as_bytes(), purpose.as_bytes(), value] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(digest.finalize().into())
+    }
+
+    /// The key as a store keeps it.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OnceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnceKey(..)")
+    }
+}

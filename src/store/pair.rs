@@ -1,0 +1,73 @@
+//! A pair `(clients, grants)` is a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ClientStore, GrantStore, Holder, OnceKey};
+use crate::client::Client;
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::Secrets;
+use crate::types::{ClientId, Issuer, UnixTime};
+
+impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
+    type Error = C::Error;
+
+    async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Self::Error> {
+        self.0.client(issuer, id).await
+    }
+}
+
+impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
+    type Error = G::Error;
+
+    async fn create(&self, grant: Grant) -> Result<(), Self::Error> {
+        self.1.create(grant).await
+    }
+
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, Self::Error> {
+        self.1.find(key).await
+    }
+
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, Self::Error> {
+        self.1.redeem(key, step).await
+    }
+
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, Self::Error> {
+        self.1.rotate(key, step).await
+    }
+
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, Self::Error> {
+        self.1.revoke(key, step).await
+    }
+
+    async fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Result<usize, Self::Error> {
+        self.1.revoke_all(issuer, holder, reason, now).await
+    }
+
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, Self::Error> {
+        self.1.grants(issuer, holder).await
+    }
+
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, Self::Error> {
+        self.1.once(key, until, now).await
+    }
+
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, Self::Error> {
+        self.1.sweep(issuer, now, idle).await
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.1.cached(key)
+    }
+
+    fn secrets(&self) -> Option<Secrets> {
+        self.1.secrets()
+    }
+}
