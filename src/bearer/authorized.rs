@@ -1,0 +1,191 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use http::Extensions;
+use serde_json::{Map, Value};
+
+use super::require::Require;
+use crate::grant::Grant;
+use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
+
+/// What a good token says: who is calling, through which client, and what it may do.
+///
+/// The bearer layer puts it into the request's extensions; in axum it is an extractor, also with the user that
+/// [`.user(..)`](crate::BearerLayer::user) found: `Authorized<User>`.
+#[derive(Clone)]
+pub struct Authorized<U = ()> {
+    source: Source,
+    user: U,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// A token of our own.
+    Grant(Granted),
+    /// One that somebody else verified.
+    Verified(Arc<Verified>),
+}
+
+#[derive(Clone)]
+struct Granted {
+    grant: Arc<Grant>,
+    scope_mask: u64,
+    resource_mask: u16,
+    expires_at: UnixTime,
+    /// Made when somebody asks for it, if it is less than the grant's.
+    scope: OnceLock<Scope>,
+}
+
+struct Verified {
+    client: ClientId,
+    subject: Option<Subject>,
+    scope: Scope,
+    expires_at: SystemTime,
+}
+
+/// Says that the layer above is `.optional()`, so that an absent token is told from a forgotten layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Optional;
+
+impl Authorized {
+    /// What a [verifier](crate::Verify) of an app's own found. Without a subject the client acts for itself.
+    #[must_use]
+    pub fn new(client: impl Into<ClientId>, subject: Option<Subject>, scope: Scope, expires_at: SystemTime) -> Self {
+        let verified = Verified { client: client.into(), subject, scope, expires_at };
+        Self { source: Source::Verified(Arc::new(verified)), user: () }
+    }
+
+    pub(crate) const fn of_grant(grant: Arc<Grant>, scope_mask: u64, resource_mask: u16, expires_at: UnixTime) -> Self {
+        let granted = Granted { grant, scope_mask, resource_mask, expires_at, scope: OnceLock::new() };
+        Self { source: Source::Grant(granted), user: () }
+    }
+
+    /// Puts a user beside it.
+    pub(crate) fn with<U>(self, user: U) -> Authorized<U> {
+        Authorized { source: self.source, user }
+    }
+}
+
+impl<U> Authorized<U> {
+    /// Who is calling, `sub`: the user, or the client where it acts for itself.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.user_subject().map_or_else(|| self.client_id().as_str(), Subject::as_str)
+    }
+
+    /// The user; `None` where a client acts for itself. A client id is never a user.
+    #[must_use]
+    pub fn user_subject(&self) -> Option<&Subject> {
+        match &self.source {
+            Source::Grant(granted) => granted.grant.subject(),
+            Source::Verified(verified) => verified.subject.as_ref(),
+        }
+    }
+
+    /// Through which client.
+    #[must_use]
+    pub fn client_id(&self) -> &ClientId {
+        match &self.source {
+            Source::Grant(granted) => granted.grant.client_id(),
+            Source::Verified(verified) => &verified.client,
+        }
+    }
+
+    /// What this token may do, which can be less than its grant.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        match &self.source {
+            Source::Grant(granted) => granted.scope.get_or_init(|| granted.grant.scope().masked(granted.scope_mask)),
+            Source::Verified(verified) => &verified.scope,
+        }
+    }
+
+    /// Whether this token has a scope.
+    #[must_use]
+    pub fn has_scope(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Grant(granted) => {
+                let mut tokens = granted.grant.scope().iter().zip(0..);
+                tokens.any(|(token, bit)| token == name && granted.scope_mask >> bit & 1 == 1)
+            }
+            Source::Verified(verified) => verified.scope.contains(name),
+        }
+    }
+
+    /// For which APIs it is; empty where a verifier of the app's own has looked at that.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> + '_ {
+        let (resources, mask) = match &self.source {
+            Source::Grant(granted) => (granted.grant.resources(), granted.resource_mask),
+            Source::Verified(_) => (&[][..], 0),
+        };
+        resources.iter().zip(0..).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
+    }
+
+    /// When the token ends.
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        match &self.source {
+            Source::Grant(granted) => granted.expires_at.into(),
+            Source::Verified(verified) => verified.expires_at,
+        }
+    }
+
+    /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)).
+    #[must_use]
+    pub fn claims(&self) -> Option<&Map<String, Value>> {
+        self.grant().and_then(Grant::claims)
+    }
+
+    /// The grant that the token is of; `None` where somebody else verified it.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.source {
+            Source::Grant(granted) => Some(&granted.grant),
+            Source::Verified(_) => None,
+        }
+    }
+
+    /// The user that the layer found.
+    #[must_use]
+    pub fn user(&self) -> &U {
+        &self.user
+    }
+
+    /// The user that the layer found.
+    #[must_use]
+    pub fn into_user(self) -> U {
+        self.user
+    }
+
+    /// Whether the token is for what lies at `place`.
+    pub(crate) fn is_for(&self, place: &Resource) -> bool {
+        matches!(self.source, Source::Verified(_)) || self.resources().any(|resource| resource.covers(place))
+    }
+
+    pub(crate) fn satisfies(&self, require: &Require) -> bool {
+        require.groups().all(|mut names| names.any(|name| self.has_scope(name)))
+    }
+}
+
+impl<U: Clone + Send + Sync + 'static> Authorized<U> {
+    /// What a bearer layer above put into a request's extensions, for services outside axum. Without a user write
+    /// `Authorized::<()>::from_extensions(..)`.
+    #[must_use]
+    pub fn from_extensions(extensions: &Extensions) -> Option<Self> {
+        let nobody: &dyn Any = &();
+        let user = nobody.downcast_ref::<U>().or_else(|| extensions.get::<U>())?.clone();
+        extensions.get::<Authorized>().cloned().map(|authorized| authorized.with(user))
+    }
+}
+
+impl<U> fmt::Debug for Authorized<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("client", self.client_id())
+            .field("subject", &self.user_subject())
+            .field("scope", self.scope())
+            .finish_non_exhaustive()
+    }
+}

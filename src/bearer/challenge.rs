@@ -1,0 +1,120 @@
+//! The answers of the bearer layer ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)), for gRPC too.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::verify::Refusal;
+use crate::error::ErrorCode;
+
+/// Why a request does not reach the service.
+pub(super) enum Rejected {
+    /// It has no token: a bare challenge without an error (§3.1).
+    NoToken,
+    /// It cannot be read: 400.
+    Malformed(&'static str),
+    /// Its token is not good: 401.
+    InvalidToken(&'static str),
+    /// Its token may not do this: 403.
+    Insufficient(&'static str),
+    /// Nobody can tell now: 503.
+    Unavailable,
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InvalidToken(why) => Self::InvalidToken(why),
+            Refusal::Unavailable(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl Rejected {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Insufficient(_) => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The status codes of gRPC: UNAUTHENTICATED, INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+    fn grpc(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoToken => ("16", "a bearer token is needed"),
+            Self::InvalidToken(why) => ("16", why),
+            Self::Malformed(why) => ("3", why),
+            Self::Insufficient(why) => ("7", why),
+            Self::Unavailable => ("14", "the token cannot be checked now, try again"),
+        }
+    }
+
+    fn error(&self) -> Option<(ErrorCode, &'static str)> {
+        match self {
+            Self::NoToken | Self::Unavailable => None,
+            Self::Malformed(why) => Some((ErrorCode::InvalidRequest, why)),
+            Self::InvalidToken(why) => Some((ErrorCode::InvalidToken, why)),
+            Self::Insufficient(why) => Some((ErrorCode::InsufficientScope, why)),
+        }
+    }
+
+    /// `Bearer`, with the error if there was a token, and the scope that the route needs if it needs one.
+    fn challenge(&self, scope: &str) -> HeaderValue {
+        let mut params = Vec::new();
+        if let Some((code, why)) = self.error() {
+            params.push(format!("error=\"{code}\", error_description=\"{}\"", quotable(why)));
+        }
+        if !scope.is_empty() && !matches!(self, Self::Malformed(_)) {
+            params.push(format!("scope=\"{}\"", quotable(scope)));
+        }
+        let text = if params.is_empty() { "Bearer".to_owned() } else { format!("Bearer {}", params.join(", ")) };
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
+    /// The whole answer.
+    pub(super) fn response<B: Default>(&self, request: &HeaderMap, scope: &str) -> Response<B> {
+        let mut response = Response::new(B::default());
+        let headers = response.headers_mut();
+        let status = if is_grpc(request) {
+            let (code, message) = self.grpc();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert("grpc-status", HeaderValue::from_static(code));
+            headers.insert(
+                "grpc-message",
+                HeaderValue::try_from(percent_encoded(message)).unwrap_or(HeaderValue::from_static("")),
+            );
+            StatusCode::OK
+        } else {
+            self.status()
+        };
+        if matches!(self, Self::Unavailable) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        } else {
+            headers.insert(header::WWW_AUTHENTICATE, self.challenge(scope));
+        }
+        *response.status_mut() = status;
+        response
+    }
+}
+
+/// Requests whose answers are read as gRPC: `application/grpc`, `application/grpc+proto`, `application/grpc-web`, ..
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+    value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+}
+
+/// What may stand between quotes: RFC 6749 §5.2 allows printable ASCII without `"` and `\`.
+fn quotable(text: &str) -> String {
+    text.chars().filter(|char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\')).collect()
+}
+
+/// As gRPC wants its messages: printable ASCII but `%`.
+fn percent_encoded(message: &str) -> String {
+    message
+        .bytes()
+        .map(|byte| match byte {
+            b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,170 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::authorized::Authorized;
+use super::challenge::Rejected;
+use super::layer::Rules;
+use super::user::ResolveUser;
+use super::verify::Answer;
+use super::verify::Verification;
+
+pin_project! {
+    /// Response future of [`Bearer`](super::Bearer).
+    ///
+    /// Where the verifier answers at once and no user is asked for, it is the future of the service inside.
+    pub struct ResponseFuture<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+        R: ResolveUser,
+    {
+        #[pin]
+        state: State<S, R, ReqBody, S::Future, R::Future, S::Response>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, R, ReqBody, Calling, Resolving, Res> {
+        /// The service inside is at work.
+        Calling { #[pin] call: Calling },
+        /// The request was refused.
+        Rejected { response: Option<Res> },
+        /// The verifier is at work.
+        Verifying { verification: Verification, pending: Option<Pending<S, R, ReqBody>> },
+        /// The user is looked up.
+        Resolving {
+            #[pin]
+            user: Resolving,
+            token: Option<Authorized>,
+            pending: Option<Pending<S, R, ReqBody>>,
+        },
+    }
+}
+
+/// A request that waits, and what it goes on with.
+pub(super) struct Pending<S, R, ReqBody> {
+    pub(super) inner: S,
+    pub(super) rules: Arc<Rules>,
+    pub(super) resolve: R,
+    pub(super) request: Request<ReqBody>,
+}
+
+const AGAIN: &str = "ResponseFuture polled after completion";
+
+impl<S, R, ReqBody> ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+    R: ResolveUser,
+{
+    pub(super) const fn calling(call: S::Future) -> Self {
+        Self { state: State::Calling { call } }
+    }
+
+    pub(super) fn verifying(
+        answer: Pin<Box<dyn Future<Output = Result<Authorized, super::Refusal>> + Send>>,
+        pending: Pending<S, R, ReqBody>,
+    ) -> Self {
+        let verification = Verification(Answer::Later(answer));
+        Self { state: State::Verifying { verification, pending: Some(pending) } }
+    }
+
+    pub(super) const fn resolving(user: R::Future, token: Authorized, pending: Pending<S, R, ReqBody>) -> Self {
+        Self { state: State::Resolving { user, token: Some(token), pending: Some(pending) } }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: ResolveUser,
+    ResBody: Default,
+{
+    pub(super) fn rejected(rules: &Rules, request: &HeaderMap, rejected: &Rejected) -> Self {
+        Self { state: State::Rejected { response: Some(rejected.response(request, &rules.scope)) } }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Future for ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: ResolveUser,
+    ResBody: Default,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Calling { call } => return call.poll(cx),
+                StateProj::Rejected { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
+                StateProj::Verifying { verification, pending } => {
+                    let answer = ready!(Pin::new(verification).poll(cx));
+                    pending.take().expect(AGAIN).judge(answer)
+                }
+                StateProj::Resolving { user, token, pending } => {
+                    let user = ready!(user.poll(cx));
+                    let (token, pending) = (token.take().expect(AGAIN), pending.take().expect(AGAIN));
+                    match user {
+                        Ok(Some(user)) => pending.go(token, Some(user)),
+                        Ok(None) => pending.reject(&Rejected::InvalidToken("the user of the token is gone")),
+                        Err(_) => pending.reject(&Rejected::Unavailable),
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+type Next<S, R, ReqBody> = State<
+    S,
+    R,
+    ReqBody,
+    <S as Service<Request<ReqBody>>>::Future,
+    <R as ResolveUser>::Future,
+    <S as Service<Request<ReqBody>>>::Response,
+>;
+
+impl<S, R, ReqBody, ResBody> Pending<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: ResolveUser,
+    ResBody: Default,
+{
+    fn judge(self, answer: Result<Authorized, super::Refusal>) -> Next<S, R, ReqBody> {
+        match self.rules.judge(answer, &self.resolve, self.request.headers()) {
+            Ok((token, None)) => self.go(token, None),
+            Ok((token, Some(user))) => State::Resolving { user, token: Some(token), pending: Some(self) },
+            Err(rejected) => self.reject(&rejected),
+        }
+    }
+
+    fn go(mut self, token: Authorized, user: Option<R::User>) -> Next<S, R, ReqBody> {
+        self.request.extensions_mut().insert(token);
+        if let Some(user) = user {
+            self.request.extensions_mut().insert(user);
+        }
+        State::Calling { call: self.inner.call(self.request) }
+    }
+
+    fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {
+        State::Rejected { response: Some(rejected.response(self.request.headers(), &self.rules.scope)) }
+    }
+}
+
+impl<S, R, ReqBody> fmt::Debug for ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+    R: ResolveUser,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

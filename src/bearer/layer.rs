@@ -1,0 +1,174 @@
+use std::fmt;
+use std::sync::Arc;
+
+use tower::Layer;
+
+use super::authorized::Authorized;
+use super::require::Require;
+use super::service::Bearer;
+use super::user::{Find, NoUser, ResolveUser, UserAnswer};
+use super::verify::Verify;
+use crate::provider::Provider;
+use crate::types::Resource;
+
+/// Layer that applies [`Bearer`]. See the [module docs](crate::bearer) for an example.
+#[must_use]
+#[derive(Clone)]
+pub struct BearerLayer<R = NoUser> {
+    pub(super) rules: Arc<Rules>,
+    resolve: R,
+}
+
+/// What a request has to bring.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) verify: Arc<dyn Verify>,
+    pub(super) require: Require,
+    /// What the challenge names.
+    pub(super) scope: String,
+    pub(super) optional: bool,
+    /// What lies here: a token has to be for it.
+    pub(super) resource: Option<Resource>,
+    /// Whose tokens they are, if they are a provider's own.
+    provider: Option<Provider>,
+}
+
+impl Provider {
+    /// A layer that takes this provider's own access tokens, for its default resource.
+    pub fn bearer(&self) -> BearerLayer {
+        let mut layer = BearerLayer::new(self.clone());
+        let rules = layer.rules();
+        rules.provider = Some(self.clone());
+        rules.resource = self.0.config.resources.first().cloned();
+        layer
+    }
+}
+
+impl BearerLayer {
+    /// A layer that takes what `verify` says is good.
+    pub fn new(verify: impl Verify) -> Self {
+        let rules = Rules {
+            verify: Arc::new(verify),
+            require: Require::default(),
+            scope: String::new(),
+            optional: false,
+            resource: None,
+            provider: None,
+        };
+        Self { rules: Arc::new(rules), resolve: NoUser }
+    }
+}
+
+impl<R> BearerLayer<R> {
+    fn rules(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.rules)
+    }
+
+    /// Scopes that the token needs, added to what was required before: 403 `insufficient_scope` without them.
+    ///
+    /// # Panics
+    /// If the provider offers no such scope, at the line of this call.
+    #[track_caller]
+    pub fn require(mut self, scope: impl Into<Require>) -> Self {
+        let mut require = scope.into();
+        let rules = self.rules();
+        if let Some(provider) = &rules.provider {
+            let config = &provider.0.config;
+            for name in require.names() {
+                let offered: Vec<_> = config.scope_names().map(|name| format!("`{name}`")).collect();
+                assert!(
+                    config.scope_names().any(|known| known == name),
+                    "the provider offers no scope `{name}` (it offers {})",
+                    offered.join(", ")
+                );
+            }
+            require.widen(&config.includes);
+        }
+        rules.require.add(require);
+        rules.scope = rules.require.scope();
+        self
+    }
+
+    /// Lets a request without a token pass. One with a bad token is refused all the same.
+    pub fn optional(mut self) -> Self {
+        self.rules().optional = true;
+        self
+    }
+
+    /// What lies behind this layer, in place of the provider's default resource: a token is taken if it is for this
+    /// URL, or for one above it at a path boundary ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    ///
+    /// # Panics
+    /// If it is no resource indicator, at the line of this call.
+    #[track_caller]
+    pub fn resource(mut self, resource: &str) -> Self {
+        match resource.parse() {
+            Ok(resource) => self.rules().resource = Some(resource),
+            Err(why) => panic!("`{resource}` is no resource: {why}"),
+        }
+        self
+    }
+
+    /// Finds the user of each token, and puts the answer into the request's extensions too. A token that has no user,
+    /// since its client acts for itself, is a 403 and is not looked up.
+    pub fn user<F, Fut>(
+        self,
+        find: F,
+    ) -> BearerLayer<impl ResolveUser<User = <Fut::Output as UserAnswer>::User> + use<R, F, Fut>>
+    where
+        F: Fn(Authorized) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: UserAnswer,
+    {
+        BearerLayer { rules: self.rules, resolve: Find::new(find) }
+    }
+
+    /// The same with something to look in, such as a pool of connections.
+    pub fn user_with<St, F, Fut>(
+        self,
+        state: St,
+        find: F,
+    ) -> BearerLayer<impl ResolveUser<User = <Fut::Output as UserAnswer>::User> + use<R, St, F, Fut>>
+    where
+        F: Fn(St, Authorized) -> Fut + Clone + Send + Sync + 'static,
+        St: Clone + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: UserAnswer,
+    {
+        BearerLayer { rules: self.rules, resolve: Find::new(move |token| find(state.clone(), token)) }
+    }
+}
+
+impl<R> BearerLayer<R>
+where
+    R: ResolveUser,
+{
+    /// The same for one service of several, such as one of tonic's; it is what [`Layer::layer`] does.
+    pub fn named_layer<S>(&self, inner: S) -> Bearer<S, R> {
+        self.layer(inner)
+    }
+}
+
+impl<S, R: Clone> Layer<S> for BearerLayer<R> {
+    type Service = Bearer<S, R>;
+
+    fn layer(&self, inner: S) -> Bearer<S, R> {
+        Bearer { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone() }
+    }
+}
+
+impl<R> fmt::Debug for BearerLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.fmt(f)
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerLayer")
+            .field("require", &self.require)
+            .field("optional", &self.optional)
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
+    }
+}

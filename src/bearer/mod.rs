@@ -1,0 +1,44 @@
+//! Protects an API: checks the `Authorization` header and tells the handler who is calling
+//! ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+//!
+//! [`BearerLayer`] works over any service of `http` requests. It answers a request that it refuses, as HTTP or, where
+//! the request is gRPC, as gRPC; into the extensions of every other one it puts [`Authorized`] and, with
+//! [`.user(..)`](BearerLayer::user), the user.
+//!
+//! ```
+//! use axum::{Json, Router, routing::get};
+//! use tower_oauth::{Authorized, MemoryStore, Provider};
+//!
+//! let provider = Provider::builder("https://shift.example")
+//!     .store(MemoryStore::new())
+//!     .scope("profile", "see your profile")
+//!     .build()?;
+//!
+//! async fn me(token: Authorized) -> String {
+//!     token.subject().to_owned()
+//! }
+//!
+//! let app: Router = Router::new()
+//!     .route("/me", get(me).route_layer(provider.bearer().require("profile")));
+//! # Ok::<_, tower_oauth::ConfigErrors>(())
+//! ```
+//!
+//! Take [`Authorized`] in every protected handler: then a layer that was forgotten is a 500, and not an open door.
+
+mod authorized;
+mod challenge;
+mod future;
+mod layer;
+mod require;
+mod service;
+mod user;
+mod verify;
+
+pub use authorized::Authorized;
+pub(crate) use authorized::Optional;
+pub use future::ResponseFuture as BearerFuture;
+pub use layer::BearerLayer;
+pub use require::Require;
+pub use service::Bearer;
+pub use user::{NoUser, ResolveUser, UserAnswer};
+pub use verify::{Credentials, Refusal, Verification, Verify};

@@ -1,0 +1,187 @@
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use tower::Service;
+
+use super::authorized::{Authorized, Optional};
+use super::challenge::Rejected;
+use super::future::{Pending, ResponseFuture};
+use super::layer::Rules;
+use super::user::{NoSubject, NoUser, ResolveUser};
+use super::verify::{Answer, Credentials, Refusal};
+use crate::types::form_decode;
+
+/// Middleware that lets requests with a good token pass. See the [module docs](crate::bearer) for an example.
+#[derive(Clone)]
+pub struct Bearer<S, R = NoUser> {
+    pub(super) inner: S,
+    pub(super) rules: Arc<Rules>,
+    pub(super) resolve: R,
+}
+
+impl<S, R> Bearer<S, R> {
+    /// The service inside.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service inside.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for Bearer<S, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: ResolveUser,
+    ResBody: Default,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, R, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        // Whatever an outer layer or a client's data put there says nothing here.
+        request.extensions_mut().remove::<Authorized>();
+        R::clear(request.extensions_mut());
+        match self.rules.read(&request) {
+            Ok(None) => {
+                if self.rules.optional {
+                    request.extensions_mut().insert(Optional);
+                }
+                ResponseFuture::calling(self.inner.call(request))
+            }
+            Err(rejected) => ResponseFuture::rejected(&self.rules, request.headers(), &rejected),
+            Ok(Some(Answer::Ready(answer))) => {
+                let answer = answer.expect("a verification is answered once");
+                match self.rules.judge(answer, &self.resolve, request.headers()) {
+                    Err(rejected) => ResponseFuture::rejected(&self.rules, request.headers(), &rejected),
+                    Ok((token, None)) => {
+                        request.extensions_mut().insert(token);
+                        ResponseFuture::calling(self.inner.call(request))
+                    }
+                    Ok((token, Some(user))) => ResponseFuture::resolving(user, token, self.pending(request)),
+                }
+            }
+            Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, self.pending(request)),
+        }
+    }
+}
+
+impl<S: Clone, R: Clone> Bearer<S, R> {
+    /// Keeps what is needed to go on later. The service that is ready goes along, and its clone stays:
+    /// <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>
+    fn pending<ReqBody>(&mut self, request: Request<ReqBody>) -> Pending<S, R, ReqBody> {
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        Pending { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone(), request }
+    }
+}
+
+impl Rules {
+    /// What the verifier answers to the request's token; `None` where the request may pass without one.
+    fn read<B>(&self, request: &Request<B>) -> Result<Option<Answer>, Rejected> {
+        let headers = request.headers();
+        if token_in_query(request.uri()) {
+            return Err(Rejected::Malformed("a token in the query is not taken"));
+        }
+        let Some(token) = token(headers)? else {
+            if is_preflight(request.method(), headers) {
+                return Ok(None);
+            }
+            return if self.optional { Ok(None) } else { Err(Rejected::NoToken) };
+        };
+        let credentials = Credentials { token, method: request.method(), uri: request.uri(), headers };
+        Ok(Some(self.verify.verify(credentials).0))
+    }
+
+    /// Whether what was verified is enough here, and the look-up of its user where one is asked for.
+    pub(super) fn judge<R: ResolveUser>(
+        &self,
+        answer: Result<Authorized, Refusal>,
+        resolve: &R,
+        headers: &HeaderMap,
+    ) -> Result<(Authorized, Option<R::Future>), Rejected> {
+        let token = match answer {
+            Ok(token) => token,
+            // Looked at only now: a token that is good is well-formed, and this path may cost more.
+            Err(Refusal::InvalidToken(_)) if !is_well_formed(headers) => {
+                return Err(Rejected::Malformed("the token has a character that no token has"));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        if self.resource.as_ref().is_some_and(|here| !token.is_for(here)) {
+            return Err(Rejected::InvalidToken("the token is for another resource"));
+        }
+        if !token.satisfies(&self.require) {
+            return Err(Rejected::Insufficient("the token lacks a scope"));
+        }
+        match resolve.resolve(&token) {
+            Ok(user) => Ok((token, user)),
+            Err(NoSubject) => Err(Rejected::Insufficient("this needs the token of a user")),
+        }
+    }
+}
+
+/// RFC 6750 §2.1, RFC 9110 §11.1: one header, the scheme in any case, one space or more, the token. Another scheme
+/// counts as no token.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Rejected::Malformed("there is more than one Authorization header"));
+    }
+    let value = value.as_bytes();
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    match str::from_utf8(rest.trim_ascii_start()) {
+        Ok("") => Err(Rejected::Malformed("there is no token behind Bearer")),
+        Ok(token) => Ok(Some(token)),
+        Err(_) => Err(Rejected::Malformed("the token has a character that no token has")),
+    }
+}
+
+/// `b64token` of RFC 6750 §2.1.
+fn is_well_formed(headers: &HeaderMap) -> bool {
+    let Ok(Some(token)) = token(headers) else { return false };
+    let token = token.trim_end_matches('=');
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+/// OAuth 2.1 §5.1.1: no token in the URI.
+fn token_in_query(uri: &Uri) -> bool {
+    let name_is = |name: &str| {
+        name == "access_token"
+            || name.contains('%') && form_decode(name.as_bytes()).is_some_and(|name| name == "access_token")
+    };
+    uri.query().is_some_and(|query| query.split('&').any(|pair| name_is(pair.split('=').next().unwrap_or_default())))
+}
+
+/// A browser's question before the request itself: it never has a token.
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl<S, R> fmt::Debug for Bearer<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.fmt(f)
+    }
+}

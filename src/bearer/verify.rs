@@ -1,0 +1,184 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Method, Uri};
+
+use super::authorized::Authorized;
+use crate::error::StoreError;
+use crate::grant::Grant;
+use crate::handle::{AccessHandle, HandleError};
+use crate::provider::Provider;
+use crate::types::UnixTime;
+
+/// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_oauth::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
+///
+/// struct OneToken;
+///
+/// impl Verify for OneToken {
+///     fn verify(&self, credentials: Credentials<'_>) -> Verification {
+///         Verification::ready(match credentials.token() {
+///             "only-for-tests" => Ok(Authorized::new(
+///                 "app",
+///                 Some("alice".into()),
+///                 "profile".parse().expect("a scope"),
+///                 SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000),
+///             )),
+///             _ => Err(Refusal::InvalidToken("the token is unknown")),
+///         })
+///     }
+/// }
+///
+/// let layer = BearerLayer::new(OneToken).require("profile");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot verify tokens",
+    note = "for a provider's own tokens write `provider.bearer()`; for others implement `Verify`"
+)]
+pub trait Verify: Send + Sync + 'static {
+    /// Checks one token.
+    fn verify(&self, credentials: Credentials<'_>) -> Verification;
+}
+
+impl<V: Verify + ?Sized> Verify for Arc<V> {
+    fn verify(&self, credentials: Credentials<'_>) -> Verification {
+        (**self).verify(credentials)
+    }
+}
+
+/// What a request presents. `Debug` does not show the token.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    pub(super) token: &'a str,
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl<'a> Credentials<'a> {
+    /// What stands behind `Bearer`. Its alphabet is not checked yet: whatever is not good is refused anyway.
+    #[must_use]
+    pub const fn token(&self) -> &'a str {
+        self.token
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub const fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The request's URI, as the layer sees it.
+    #[must_use]
+    pub const fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The request's headers.
+    #[must_use]
+    pub const fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("method", self.method).finish_non_exhaustive()
+    }
+}
+
+/// Why a token is not taken.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is not good: 401 `invalid_token` with this description, which must not repeat the token.
+    InvalidToken(&'static str),
+    /// Nobody can tell now: 503 with `Retry-After`, never a 401.
+    Unavailable(StoreError),
+}
+
+type Verdict = Result<Authorized, Refusal>;
+
+/// The answer of a verifier, at once or later.
+pub struct Verification(pub(super) Answer);
+
+pub(super) enum Answer {
+    Ready(Option<Verdict>),
+    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+impl Verification {
+    /// An answer that is there already; it allocates nothing.
+    #[must_use]
+    pub const fn ready(answer: Result<Authorized, Refusal>) -> Self {
+        Self(Answer::Ready(Some(answer)))
+    }
+
+    /// An answer that has to be waited for.
+    #[must_use]
+    pub fn later(answer: impl Future<Output = Result<Authorized, Refusal>> + Send + 'static) -> Self {
+        Self(Answer::Later(Box::pin(answer)))
+    }
+}
+
+impl Future for Verification {
+    type Output = Result<Authorized, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Answer::Ready(answer) => Poll::Ready(answer.take().expect("Verification polled after completion")),
+            Answer::Later(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verification").finish_non_exhaustive()
+    }
+}
+
+impl Verify for Provider {
+    fn verify(&self, credentials: Credentials<'_>) -> Verification {
+        let now = self.now();
+        let handle = match self.0.handles.open_access(credentials.token, now) {
+            Ok(handle) => handle,
+            Err(HandleError::Expired) => {
+                return Verification::ready(Err(Refusal::InvalidToken("the token has expired")));
+            }
+            Err(_) => return Verification::ready(Err(UNKNOWN)),
+        };
+        let key = self.0.handles.key_of(handle.grant);
+        if let Some(grant) = self.cached(key) {
+            return Verification::ready(admit(&handle, grant, now));
+        }
+        let provider = self.clone();
+        Verification::later(async move {
+            match provider.grant(key).await {
+                Ok(Some(grant)) => admit(&handle, grant, now),
+                Ok(None) => Err(UNKNOWN),
+                Err(error) => Err(Refusal::Unavailable(error)),
+            }
+        })
+    }
+}
+
+const UNKNOWN: Refusal = Refusal::InvalidToken("the token is not known here");
+
+/// Whether the grant stands behind its token.
+fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Verdict {
+    if !grant.admits(handle.token, handle.issued_at, now) {
+        return Err(Refusal::InvalidToken("the token was revoked"));
+    }
+    // Our own tokens name scopes and resources of their grant, and at least one resource.
+    let resources = u16::MAX >> (16 - grant.resources().len().min(16));
+    if handle.scope & !grant.scope().full_mask() != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
+        return Err(UNKNOWN);
+    }
+    Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
+}

@@ -1,0 +1,305 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use tower::{Layer, Service};
+use tower_http::csrf::{Csrf, CsrfLayer};
+
+use super::ResponseFuture;
+use crate::authorization::{Approval, Denial, Draft, Rejection, ValidRequest, code_redirect, error_redirect};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::handle::GrantId;
+use crate::http::{Failure, Reply, ResponseBody, bare, detached, error_page, method_not_allowed, read_form, redirect};
+use crate::page::{AuthorizationRequest, Decision};
+use crate::provider::Provider;
+use crate::types::{InvalidParams, Params};
+
+/// Layer that applies [`Authorize`]. See the [module docs](crate::endpoint) for an example.
+#[must_use]
+#[derive(Clone)]
+pub struct AuthorizeLayer(Gate);
+
+/// The authorization endpoint around an app's page, whatever path it is mounted at
+/// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+///
+/// It validates the request, answers every protocol error itself, puts an [`AuthorizationRequest`] into the request's
+/// extensions, calls the page, and carries out the decision that the page answers with. A decision that is posted has
+/// to come from this site. See the [module docs](crate::endpoint) for an example.
+#[derive(Clone)]
+pub struct Authorize<P> {
+    page: P,
+    gate: Gate,
+}
+
+impl Provider {
+    /// The authorization endpoint as a layer around a page.
+    pub fn authorize_layer(&self) -> AuthorizeLayer {
+        AuthorizeLayer(Gate::new(self))
+    }
+
+    /// The authorization endpoint as a service, with a page.
+    pub fn authorize<P>(&self, page: P) -> Authorize<P> {
+        self.authorize_layer().layer(page)
+    }
+}
+
+impl<P> Layer<P> for AuthorizeLayer {
+    type Service = Authorize<P>;
+
+    fn layer(&self, page: P) -> Authorize<P> {
+        Authorize { page, gate: self.0.clone() }
+    }
+}
+
+impl<P, B, RB> Service<Request<B>> for Authorize<P>
+where
+    P: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+    P::Future: Send,
+    P::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    RB: Send + 'static,
+{
+    type Response = Response<ResponseBody<RB>>;
+    type Error = P::Error;
+    type Future = ResponseFuture<Self::Response, P::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.page.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let clone = self.page.clone();
+        let page = mem::replace(&mut self.page, clone);
+        ResponseFuture::new(self.gate.clone().answer(page, request))
+    }
+}
+
+/// What stands before the page.
+#[derive(Clone)]
+pub(super) struct Gate {
+    provider: Provider,
+    same_origin: Csrf<Pass>,
+}
+
+impl Gate {
+    pub(super) fn new(provider: &Provider) -> Self {
+        let layer = CsrfLayer::new()
+            .add_trusted_origin(&provider.0.config.origin)
+            .expect("an issuer's origin is one that browsers send");
+        Self { provider: provider.clone(), same_origin: layer.layer(Pass) }
+    }
+
+    pub(super) async fn answer<P, B, RB>(
+        self,
+        mut page: P,
+        request: Request<B>,
+    ) -> Result<Response<ResponseBody<RB>>, P::Error>
+    where
+        P: Service<Request<B>, Response = Response<RB>>,
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (mut head, body) = request.into_parts();
+        let valid = match self.admit(&head).await {
+            Ok(Admitted::Shown(valid)) => valid,
+            Ok(Admitted::Posted) => return Ok(self.posted(&head.headers, body).await.map(ResponseBody::widen)),
+            Err(reply) => return Ok(reply.map(ResponseBody::widen)),
+        };
+        if head.method == Method::HEAD {
+            return Ok(secured(bare(StatusCode::OK).map(ResponseBody::widen)));
+        }
+        head.extensions.insert(AuthorizationRequest::new(Arc::clone(&valid), self.provider.clone()));
+        let response = page.call(Request::from_parts(head, body)).await?;
+        let reply = match response.extensions().get::<Decision>() {
+            Some(Decision::Approved(approval)) if Arc::ptr_eq(approval.request(), &valid) => {
+                self.approved(approval.clone()).await
+            }
+            Some(Decision::Denied(denial)) if Arc::ptr_eq(denial.request(), &valid) => self.denied(denial),
+            Some(_) => self.misused("the decision is on another request than this one"),
+            None if valid.has_prompt("none") && !response.status().is_server_error() => {
+                self.denied(&Denial::login_required(valid))
+            }
+            None => return Ok(secured(response.map(ResponseBody::inner))),
+        };
+        Ok(reply.map(ResponseBody::widen))
+    }
+
+    /// Everything that is checked before the page is called, or the answer.
+    async fn admit(&self, head: &Parts) -> Result<Admitted, Reply> {
+        if !matches!(head.method, Method::GET | Method::HEAD | Method::POST) {
+            return Err(method_not_allowed("GET, HEAD, POST"));
+        }
+        if head.extensions.get::<AuthorizationRequest>().is_some() {
+            return Err(self.misused("two providers claim this path: give each its own `Endpoints`"));
+        }
+        let query = head.uri.query().unwrap_or_default();
+        if query.len() > Draft::MAX {
+            return Err(self.refused(StatusCode::URI_TOO_LONG, &TOO_LONG));
+        }
+        let params = Params::parse(query.as_bytes()).map_err(|why| self.unreadable(why))?;
+        if head.method == Method::POST {
+            if !Draft::is_in(&params) {
+                return Ok(Admitted::Posted);
+            }
+            self.same_origin(&head.headers).await?;
+        }
+        self.validate(params).await.map(Admitted::Shown)
+    }
+
+    /// A decision belongs to the browser that saw the page: RFC 9700 §4.7. What is trusted is the issuer's origin, and
+    /// never the `Host` header, so the rule is asked about a request that has none.
+    async fn same_origin(&self, headers: &HeaderMap) -> Result<(), Reply> {
+        let mut probe = Request::new(());
+        *probe.method_mut() = Method::POST;
+        for name in [header::ORIGIN, HeaderName::from_static("sec-fetch-site")] {
+            for value in headers.get_all(&name) {
+                probe.headers_mut().append(&name, value.clone());
+            }
+            if probe.headers().get_all(&name).iter().count() > 1 {
+                return Err(self.refused(StatusCode::FORBIDDEN, &CROSS_SITE));
+            }
+        }
+        let Ok(answer) = self.same_origin.clone().call(probe).await;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refused(StatusCode::FORBIDDEN, &CROSS_SITE)) }
+    }
+
+    async fn validate(&self, params: Params) -> Result<Arc<ValidRequest>, Reply> {
+        let draft = Draft::read(params).map_err(|error| self.refused(StatusCode::BAD_REQUEST, &error))?;
+        let client = self.provider.client(draft.client_id()).await.map_err(|_| self.unavailable())?;
+        draft.validate(client, &self.provider.0.config).map(Arc::new).map_err(|rejection| match rejection {
+            Rejection::Here(error) => self.refused(StatusCode::BAD_REQUEST, &error),
+            Rejection::Client { redirect_uri, state, error } => {
+                redirect(&error_redirect(&redirect_uri, &error, state.as_deref(), &self.provider.0.config.issuer))
+            }
+        })
+    }
+
+    /// An authorization request in a form (RFC 6749 §3.1): it is sent on with its parameters in the query, where they
+    /// stay through however many pages.
+    async fn posted<B>(&self, headers: &HeaderMap, body: B) -> Reply
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let params = match read_form(headers, body).await {
+            Ok(params) => params,
+            Err(Failure::Refused { status, error }) => return self.refused(status, &error),
+            Err(Failure::Unavailable) => return self.unavailable(),
+        };
+        let query = serde_urlencoded::to_string(params.iter().collect::<Vec<_>>())
+            .expect("pairs of strings are always encodable");
+        if query.len() > Draft::MAX {
+            return self.refused(StatusCode::PAYLOAD_TOO_LARGE, &TOO_LONG);
+        }
+        let config = &self.provider.0.config;
+        match self.validate(params).await {
+            Ok(_) => redirect(&format!("{}?{query}", config.url(&config.paths.authorization))),
+            Err(reply) => reply,
+        }
+    }
+
+    /// Creates the grant, and only then lets its code go.
+    async fn approved(&self, approval: Approval) -> Reply {
+        let config = &self.provider.0.config;
+        let (id, now) = (GrantId::generate(), self.provider.now());
+        let key = self.provider.0.handles.key_of(id);
+        let Some(grant) = approval.grant(key, config.issuer.clone(), now, now.plus(config.lifetimes.code)) else {
+            return self.misused("the approval grants more than was asked for, or nothing");
+        };
+        let provider = self.provider.clone();
+        let created = detached(async move { provider.create(grant).await }).await;
+        let (request, issuer) = (approval.request(), &config.issuer);
+        let state = request.state.as_deref();
+        match created {
+            Ok(()) => {
+                let code = self.provider.0.handles.mint_code(id);
+                redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
+            }
+            Err(_) => redirect(&error_redirect(&request.redirect_uri, &ProtocolError::UNAVAILABLE, state, issuer)),
+        }
+    }
+
+    fn denied(&self, denial: &Denial) -> Reply {
+        let request = denial.request();
+        let issuer = &self.provider.0.config.issuer;
+        redirect(&error_redirect(&request.redirect_uri, denial.error(), request.state.as_deref(), issuer))
+    }
+
+    fn unreadable(&self, why: InvalidParams) -> Reply {
+        self.refused(StatusCode::BAD_REQUEST, &ProtocolError::invalid_request(why.description()))
+    }
+
+    /// The app uses the crate wrongly: nothing is granted.
+    fn misused(&self, description: &'static str) -> Reply {
+        let error = ProtocolError::new(ErrorCode::ServerError, description);
+        self.refused(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+
+    fn unavailable(&self) -> Reply {
+        self.refused(StatusCode::SERVICE_UNAVAILABLE, &ProtocolError::UNAVAILABLE)
+    }
+
+    fn refused(&self, status: StatusCode, error: &ProtocolError) -> Reply {
+        error_page(status, error, self.provider.0.hooks.error_page.as_ref().map(|page| page(error)))
+    }
+}
+
+/// How a request goes on.
+enum Admitted {
+    /// To the page.
+    Shown(Arc<ValidRequest>),
+    /// It stands in the body.
+    Posted,
+}
+
+const TOO_LONG: ProtocolError = ProtocolError::invalid_request("the request is longer than 16 KiB");
+const CROSS_SITE: ProtocolError = ProtocolError::invalid_request("the form was sent from another site");
+
+/// What every page gets: no cache keeps it and no other site frames it; its forms still name their origin.
+fn secured<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Beside a policy of the page's own: both hold.
+    headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // With `no-referrer` browsers send `Origin: null` with the page's own form.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// The service behind the rule: whatever reaches it has passed.
+#[derive(Clone, Copy, Debug)]
+struct Pass;
+
+impl Service<Request<()>> for Pass {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        std::future::ready(Ok(Response::new(())))
+    }
+}
+
+impl fmt::Debug for AuthorizeLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizeLayer").finish_non_exhaustive()
+    }
+}
+
+impl<P> fmt::Debug for Authorize<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorize").finish_non_exhaustive()
+    }
+}

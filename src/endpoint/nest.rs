@@ -1,0 +1,79 @@
+use std::fmt;
+use std::mem;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use tower::Service;
+
+use super::ResponseFuture;
+use super::authorize::Gate;
+use crate::http::{ResponseBody, bare};
+use crate::provider::Provider;
+
+/// The authorization and token endpoints under one prefix, for
+/// `nest_service(provider.prefix(), provider.nest(page))`; any other path is a 404.
+///
+/// The well-known documents are at the root of the origin: mount [`Provider::well_known`] there. See the
+/// [module docs](crate::endpoint) for an example.
+#[derive(Clone)]
+pub struct Nest<P> {
+    page: P,
+    gate: Gate,
+    provider: Provider,
+}
+
+impl Provider {
+    /// The authorization and token endpoints, with a page, for a router that strips [`prefix`](Self::prefix).
+    ///
+    /// # Panics
+    /// If there is no prefix, at the line of this call.
+    #[track_caller]
+    pub fn nest<P>(&self, page: P) -> Nest<P> {
+        assert!(
+            !self.prefix().is_empty(),
+            "nothing to nest under: configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree"
+        );
+        Nest { page, gate: Gate::new(self), provider: self.clone() }
+    }
+}
+
+impl<P, B, RB> Service<Request<B>> for Nest<P>
+where
+    P: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+    P::Future: Send,
+    P::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    RB: Send + 'static,
+{
+    type Response = Response<ResponseBody<RB>>;
+    type Error = P::Error;
+    type Future = ResponseFuture<Self::Response, P::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.page.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let paths = &self.provider.0.config.paths;
+        let is = |path: &str| path.strip_prefix(&*paths.prefix) == Some(request.uri().path());
+        if is(&paths.token) {
+            let answer = self.provider.token().answer(request);
+            ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
+        } else if is(&paths.authorization) {
+            let clone = self.page.clone();
+            let page = mem::replace(&mut self.page, clone);
+            ResponseFuture::new(self.gate.clone().answer(page, request))
+        } else {
+            ResponseFuture::new(async { Ok(bare(StatusCode::NOT_FOUND).map(ResponseBody::widen)) })
+        }
+    }
+}
+
+impl<P> fmt::Debug for Nest<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nest").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}

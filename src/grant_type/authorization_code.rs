@@ -1,0 +1,53 @@
+//! The authorization code grant ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3),
+//! [RFC 7636 §4.5](https://www.rfc-editor.org/rfc/rfc7636#section-4.5)).
+//!
+//! Whatever is wrong with a request leaves the code usable and writes nothing. A code that is redeemed twice ends its
+//! grant, since either the client or a thief holds a copy.
+
+use super::{Draft, TokenResponse};
+use crate::client::{Client, GrantType};
+use crate::error::ProtocolError;
+use crate::handle::{RefreshHandle, Salt};
+use crate::http::Failure;
+use crate::provider::Provider;
+use crate::types::{CodeVerifier, Params, UnixTime};
+
+const REFUSED: ProtocolError = ProtocolError::invalid_grant("the code is not good for this request");
+
+pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+    let code = params.get("code").ok_or(ProtocolError::invalid_request("code is missing"))?;
+    let id = provider.0.handles.open_code(code).map_err(|_| REFUSED)?;
+    let key = provider.0.handles.key_of(id);
+    let challenge = match params.get("code_verifier") {
+        Some(verifier) => Some(*CodeVerifier::parse(verifier).ok_or(REFUSED)?.challenge().as_bytes()),
+        None => None,
+    };
+    let mut draft = Draft::new(provider);
+    let offline = provider.0.config.offline_access;
+    let mut refreshable = client.may_use(GrantType::RefreshToken);
+    // Only what has to be known before the code is consumed costs a look-up of its own.
+    if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline {
+        let grant = provider.grant(key).await?.filter(|grant| grant.client_id() == client.id()).ok_or(REFUSED)?;
+        draft.narrow_resources(&grant, params)?;
+        draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
+        refreshable &= !offline || grant.scope().contains("offline_access");
+    }
+    let redirect_uri = params.get("redirect_uri").map(str::to_owned);
+    let end = if refreshable { grant_end(provider) } else { provider.now().plus(draft.lifetime) };
+    let salt = Salt::generate();
+    let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
+    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
+    let refresh_token = refreshable.then(|| {
+        let handle = RefreshHandle { grant: id, generation: grant.generation(), salt };
+        provider.0.handles.mint_refresh(&handle)
+    });
+    Ok(draft.issue(provider, client, id, &grant, refresh_token))
+}
+
+/// When a grant ends that its client can refresh.
+fn grant_end(provider: &Provider) -> UnixTime {
+    match provider.0.config.lifetimes.refresh_max_age {
+        Some(age) => provider.now().plus(age),
+        None => UnixTime::FAR_FUTURE,
+    }
+}

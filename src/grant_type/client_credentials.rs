@@ -1,0 +1,33 @@
+//! The client credentials grant ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+//!
+//! A client acts for itself. Its token has no user, and there is no refresh token (§4.4.3).
+
+use std::sync::Arc;
+
+use super::{Draft, TokenResponse};
+use crate::client::{Client, GrantType};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::http::Failure;
+use crate::provider::Provider;
+use crate::types::Params;
+
+pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+    if !client.is_confidential() {
+        let error = ProtocolError::new(ErrorCode::UnauthorizedClient, "a public client cannot act for itself");
+        return Err(error.into());
+    }
+    let config = &provider.0.config;
+    let scope = match params.get("scope") {
+        Some(asked) => config.allowed_scope(client, asked)?,
+        None => config.all_of(client),
+    };
+    if scope.is_empty() {
+        return Err(ProtocolError::new(ErrorCode::InvalidScope, "there is no scope that this client may have").into());
+    }
+    let resources = config.requested_resources(params.all("resource"))?;
+    let (id, grant) = provider.machine_grant(client, resources).await?;
+    let mut draft = Draft::new(provider);
+    draft.scope = Some(scope);
+    draft.on_issue(provider, GrantType::ClientCredentials, client, &Arc::clone(&grant)).await?;
+    Ok(draft.issue(provider, client, id, &grant, None))
+}

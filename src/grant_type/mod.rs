@@ -1,0 +1,142 @@
+//! The ways to get tokens at the token endpoint: one file each, and one line in the dispatch below.
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::client::{Client, GrantType};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::grant::Grant;
+use crate::handle::GrantId;
+use crate::http::Failure;
+use crate::provider::{Issuance, Provider};
+use crate::types::{Params, Resource, Scope};
+
+/// The members of a token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+pub(crate) type TokenResponse = Map<String, Value>;
+
+/// Every grant type, so that what is published and what is answered cannot disagree.
+pub(crate) const ALL: [GrantType; 3] =
+    [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+
+/// Answers a token request of an authenticated client.
+pub(crate) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+    let name = params.get("grant_type").ok_or(ProtocolError::invalid_request("grant_type is missing"))?;
+    let grant_type = ALL
+        .into_iter()
+        .find(|known| known.as_str() == name)
+        .ok_or(ProtocolError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not known here"))?;
+    if !client.may_use(grant_type) {
+        let error =
+            ProtocolError::new(ErrorCode::UnauthorizedClient, "this client is not registered for this grant_type");
+        return Err(error.into());
+    }
+    match grant_type {
+        GrantType::AuthorizationCode => authorization_code::exchange(provider, client, params).await,
+        GrantType::RefreshToken => refresh_token::exchange(provider, client, params).await,
+        GrantType::ClientCredentials => client_credentials::exchange(provider, client, params).await,
+    }
+}
+
+/// What an access token is going to carry, before the exchange is decided.
+struct Draft {
+    /// `None`: all of the grant's.
+    scope: Option<Scope>,
+    /// `None`: all of the grant's.
+    resources: Option<Vec<Resource>>,
+    lifetime: Duration,
+    members: TokenResponse,
+}
+
+impl Draft {
+    fn new(provider: &Provider) -> Self {
+        Self {
+            scope: None,
+            resources: None,
+            lifetime: provider.0.config.lifetimes.access_token,
+            members: TokenResponse::new(),
+        }
+    }
+
+    /// RFC 8707 §2.2: each resource that is named is one of the grant's.
+    fn narrow_resources(&mut self, grant: &Grant, params: &Params) -> Result<(), ProtocolError> {
+        let named: Result<Vec<Resource>, _> = params.all("resource").map(str::parse).collect();
+        let error = ProtocolError::new(ErrorCode::InvalidTarget, "the resource is not one that was granted");
+        let named = named.map_err(|_| error)?;
+        if !named.iter().all(|resource| grant.resources().contains(resource)) {
+            return Err(error);
+        }
+        self.resources = (!named.is_empty()).then_some(named);
+        Ok(())
+    }
+
+    /// The grant's scope as far as it was asked for now, the client may still have it, and the provider still has it.
+    fn scope_mask(&self, provider: &Provider, client: &Client, grant: &Grant) -> u64 {
+        grant.scope().mask(|name| {
+            self.scope.as_ref().is_none_or(|asked| asked.contains(name)) && provider.0.config.may_have(client, name)
+        })
+    }
+
+    fn resource_mask(&self, grant: &Grant) -> u16 {
+        let asked = |resource| self.resources.as_ref().is_none_or(|named| named.contains(resource));
+        grant
+            .resources()
+            .iter()
+            .zip(0..)
+            .filter(|(resource, _)| asked(resource))
+            .fold(0, |mask, (_, bit)| mask | 1 << bit)
+    }
+
+    /// Lets the app change the token; nothing is consumed yet.
+    async fn on_issue(
+        &mut self,
+        provider: &Provider,
+        grant_type: GrantType,
+        client: &Client,
+        grant: &Arc<Grant>,
+    ) -> Result<(), Failure> {
+        let Some(hook) = &provider.0.hooks.on_issue else { return Ok(()) };
+        let issuance = Issuance {
+            grant_type,
+            client: client.clone(),
+            grant: Arc::clone(grant),
+            scope: grant.scope().masked(self.scope_mask(provider, client, grant)),
+            access_token_lifetime: self.lifetime,
+            members: TokenResponse::new(),
+        };
+        let issuance = hook(issuance).await?;
+        self.lifetime = issuance.access_token_lifetime;
+        self.members = issuance.members;
+        Ok(())
+    }
+
+    /// Makes the access token, and the response around it.
+    fn issue(
+        self,
+        provider: &Provider,
+        client: &Client,
+        id: GrantId,
+        grant: &Grant,
+        refresh_token: Option<String>,
+    ) -> TokenResponse {
+        let scope = self.scope_mask(provider, client, grant);
+        let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
+        let mut response = self.members;
+        let mut put = |name: &str, value: Value| response.insert(name.to_owned(), value);
+        put("access_token", provider.0.handles.mint_access(&handle).into());
+        put("token_type", "Bearer".into());
+        put("expires_in", handle.expires_at.since(handle.issued_at).into());
+        put("scope", grant.scope().masked(scope).to_string().into());
+        if let Some(refresh_token) = refresh_token {
+            put("refresh_token", refresh_token.into());
+        } else {
+            response.remove("refresh_token");
+        }
+        response
+    }
+}

@@ -1,0 +1,88 @@
+//! The refresh token grant ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6),
+//! [RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
+//!
+//! Every use rotates the token. Presenting a retired token revokes the whole grant, because either the client or a thief
+//! now holds a copy; its predecessor gets the same successor once more for ten seconds, since answers get lost.
+
+use std::sync::Arc;
+
+use super::{Draft, TokenResponse};
+use crate::client::{Client, GrantType};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::grant::{Grant, RevocationReason};
+use crate::handle::RefreshHandle;
+use crate::http::Failure;
+use crate::provider::{Continue, Provider};
+use crate::types::{Params, Scope};
+
+const REFUSED: ProtocolError = ProtocolError::invalid_grant("the refresh token is not good for this client");
+
+pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+    let token = params.get("refresh_token").ok_or(ProtocolError::invalid_request("refresh_token is missing"))?;
+    let handle = provider.0.handles.open_refresh(token).map_err(|_| REFUSED)?;
+    let mut draft = Draft::new(provider);
+    let hooks = &provider.0.hooks;
+    let narrows = params.get("scope").is_some() || params.get("resource").is_some();
+    // What was granted never changes, so it can be looked at before the rotation without a race.
+    if narrows || hooks.may_continue.is_some() || hooks.on_issue.is_some() {
+        let grant = provider.grant(provider.0.handles.key_of(handle.grant)).await?;
+        let grant = grant.filter(|grant| grant.client_id() == client.id()).ok_or(REFUSED)?;
+        // A token that is not good goes on to be refused, and its grant ended, by the rule itself.
+        if provider.would_rotate(&grant, client, &handle) {
+            check(provider, client, params, &grant, &mut draft).await?;
+        }
+    }
+    let verdict = provider.rotate(client, &handle).await?;
+    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
+    if draft.scope_mask(provider, client, &grant) == 0 {
+        return Err(lost().into());
+    }
+    let successor = RefreshHandle { generation: grant.generation(), ..handle };
+    let refresh_token = provider.0.handles.mint_refresh(&successor);
+    Ok(draft.issue(provider, client, handle.grant, &grant, Some(refresh_token)))
+}
+
+/// Everything that can refuse a good token, before it is consumed.
+async fn check(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    grant: &Arc<Grant>,
+    draft: &mut Draft,
+) -> Result<(), Failure> {
+    if let Some(asked) = params.get("scope") {
+        draft.scope = Some(asked_scope(asked, grant)?);
+    }
+    draft.narrow_resources(grant, params)?;
+    if let Some(ask) = &provider.0.hooks.may_continue {
+        match ask(Arc::clone(grant)).await? {
+            Continue::Yes => {}
+            Continue::No => {
+                provider.revoke(grant.key(), RevocationReason::Provider).await?;
+                return Err(REFUSED.into());
+            }
+            Continue::Narrowed(most) => {
+                let asked = draft.scope.as_ref().unwrap_or(grant.scope());
+                draft.scope = Some(asked.filter(|name| most.contains(name)));
+            }
+        }
+    }
+    if draft.scope_mask(provider, client, grant) == 0 {
+        return Err(lost().into());
+    }
+    draft.on_issue(provider, GrantType::RefreshToken, client, grant).await
+}
+
+/// RFC 6749 §6: no more than was granted; the refresh token keeps all of it.
+fn asked_scope(asked: &str, grant: &Grant) -> Result<Scope, ProtocolError> {
+    let asked: Scope =
+        asked.parse().map_err(|_| ProtocolError::new(ErrorCode::InvalidScope, "the scope is malformed"))?;
+    if asked.is_empty() || !asked.is_subset(grant.scope()) {
+        return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is not part of what was granted"));
+    }
+    Ok(asked)
+}
+
+const fn lost() -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidScope, "nothing of what was granted is left to this client")
+}

@@ -1,0 +1,46 @@
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::BoxError;
+use super::reply::Failure;
+use crate::error::ProtocolError;
+use crate::types::Params;
+
+/// The longest form that is read, in bytes.
+const MAX: usize = 64 * 1024;
+
+/// Reads the form in a request's body ([RFC 6749 Appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
+pub(crate) async fn read_form<B>(headers: &HeaderMap, body: B) -> Result<Params, Failure>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    check_type(headers)?;
+    let bytes = Limited::new(body, MAX).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ProtocolError::invalid_request("the body is longer than 64 KiB"),
+            )
+        } else {
+            Failure::invalid_request("the body could not be read")
+        }
+    })?;
+    Params::parse(&bytes.to_bytes()).map_err(|why| Failure::invalid_request(why.description()))
+}
+
+/// Exactly `application/x-www-form-urlencoded`; parameters such as a charset say nothing and are let be.
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let first = values.next().map(|value| value.as_bytes());
+    if values.next().is_some() || first.is_some_and(|value| value.contains(&b',')) {
+        return Err(Failure::invalid_request("there is more than one Content-Type"));
+    }
+    let essence = first.and_then(|value| value.split(|byte| *byte == b';').next()).unwrap_or_default();
+    if essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        return Ok(());
+    }
+    let error = ProtocolError::invalid_request("the body has to be application/x-www-form-urlencoded");
+    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+}

@@ -1,0 +1,24 @@
+//! What the endpoints need of HTTP: bodies, forms, client authentication, replies.
+
+mod body;
+mod client_authentication;
+mod form;
+mod reply;
+
+pub use body::{NoBody, ResponseBody};
+pub(crate) use client_authentication::authenticate;
+pub(crate) use form::read_form;
+pub(crate) use reply::{Failure, Reply, bare, error_page, failure, json, method_not_allowed, redirect};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs to its end what was begun, even if whoever asked hangs up.
+pub(crate) async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work.await };
+    match runtime.spawn(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down; nobody will hear the answer.
+        Err(_) => std::future::pending().await,
+    }
+}

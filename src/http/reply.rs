@@ -1,0 +1,170 @@
+use std::fmt;
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::body::ResponseBody;
+use crate::error::{ErrorCode, ProtocolError, StoreError};
+
+/// An answer of an endpoint of ours.
+pub(crate) type Reply = Response<ResponseBody>;
+
+/// Why an endpoint does not give what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request was refused.
+    Refused { status: StatusCode, error: ProtocolError },
+    /// Something we depend on is down.
+    Unavailable,
+}
+
+impl Failure {
+    pub(crate) const fn new(status: StatusCode, error: ProtocolError) -> Self {
+        Self::Refused { status, error }
+    }
+
+    pub(crate) const fn invalid_request(description: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ProtocolError::invalid_request(description))
+    }
+}
+
+impl From<ProtocolError> for Failure {
+    fn from(error: ProtocolError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(_: StoreError) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// An error in JSON ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+pub(crate) fn failure(failure: &Failure) -> Reply {
+    let (status, error) = match failure {
+        Failure::Refused { status, error } => (*status, error),
+        Failure::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, &ProtocolError::UNAVAILABLE),
+    };
+    let mut reply = json(status, &json!({"error": error.code().as_str(), "error_description": error.description()}));
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §15.5.2 asks for a challenge with every 401, and RFC 6749 §5.2 for this one.
+        set(&mut reply, header::WWW_AUTHENTICATE, "Basic realm=\"client authentication\"");
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        set(&mut reply, header::RETRY_AFTER, "1");
+    }
+    reply
+}
+
+/// JSON that no cache keeps.
+pub(crate) fn json(status: StatusCode, value: &Value) -> Reply {
+    let mut reply = bare(status);
+    *reply.body_mut() = ResponseBody::ours(value.to_string());
+    set(&mut reply, header::CONTENT_TYPE, "application/json");
+    set(&mut reply, header::PRAGMA, "no-cache");
+    reply
+}
+
+/// No body, and no cache keeps it.
+pub(crate) fn bare(status: StatusCode) -> Reply {
+    let mut reply = Reply::default();
+    *reply.status_mut() = status;
+    set(&mut reply, header::CACHE_CONTROL, "no-store");
+    reply
+}
+
+/// [RFC 9110 §15.5.6](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6)
+pub(crate) fn method_not_allowed(allow: &'static str) -> Reply {
+    let error = ProtocolError::invalid_request("this endpoint does not take this method");
+    let mut reply = failure(&Failure::new(StatusCode::METHOD_NOT_ALLOWED, error));
+    set(&mut reply, header::ALLOW, allow);
+    reply
+}
+
+/// Sends the browser on with a GET, never with the form that it just posted
+/// ([RFC 9700 §4.12](https://www.rfc-editor.org/rfc/rfc9700#section-4.12)).
+pub(crate) fn redirect(location: &str) -> Reply {
+    let mut reply = bare(StatusCode::SEE_OTHER);
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            reply.headers_mut().insert(header::LOCATION, location);
+            set(&mut reply, header::REFERRER_POLICY, "no-referrer");
+            reply
+        }
+        // Every part of a location is checked or encoded, so this says that one was forgotten.
+        Err(_) => bare(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// An error that is shown to the user, since there is no client that could be trusted with it. It repeats nothing of
+/// the request.
+pub(crate) fn error_page(status: StatusCode, error: &ProtocolError, own: Option<String>) -> Reply {
+    let mut reply = bare(status);
+    let policy = if own.is_some() { "frame-ancestors 'none'" } else { &*POLICY };
+    let policy = HeaderValue::from_str(policy).expect("a policy is ASCII");
+    let html = own.unwrap_or_else(|| Page { status, error }.to_string());
+    *reply.body_mut() = ResponseBody::ours(html);
+    reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    set(&mut reply, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    set(&mut reply, header::REFERRER_POLICY, "same-origin");
+    set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        set(&mut reply, header::RETRY_AFTER, "1");
+    }
+    reply
+}
+
+fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
+    reply.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:Canvas;color:CanvasText}\
+main{box-sizing:border-box;width:min(100%,30rem);padding:2rem 1.25rem}\
+h1{font-size:1.375rem;line-height:1.25;margin:0 0 .75rem}\
+p{margin:0 0 .75rem}\
+code{overflow-wrap:anywhere}";
+
+/// Lets the one style sheet of the page pass and nothing else.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let digest = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+struct Page<'a> {
+    status: StatusCode,
+    error: &'a ProtocolError,
+}
+
+impl fmt::Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let advice = match (self.status, self.error.code()) {
+            (StatusCode::SERVICE_UNAVAILABLE, _) => {
+                "Something here is not working right now. Wait a moment and load this page again."
+            }
+            (StatusCode::FORBIDDEN, _) => {
+                "This form was sent from another site, so nothing was changed. Go back to the app and start again."
+            }
+            (_, ErrorCode::ServerError) => "Something here is not set up right. Nothing was changed.",
+            _ => {
+                "The app that sent you here asked in a way that cannot be answered. Go back to it and try again, or tell its developer."
+            }
+        };
+        write!(
+            f,
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+             <title>This did not work</title><style>{STYLE}</style></head>\
+             <body><main><h1>This did not work</h1><p>{advice}</p><p><code>{}</code></p></main></body></html>",
+            self.error
+        )
+    }
+}

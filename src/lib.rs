@@ -1,0 +1,63 @@
+//! Tower middleware that turns a service into an OAuth 2.1 provider and protects APIs with bearer tokens.
+//!
+//! Add one layer and an app is an authorization server; add another and an API is protected by it. It works the same
+//! over axum, tonic and plain hyper.
+//!
+//! - [`Provider`] is the authorization server: [`Provider::builder`] configures it, [`Provider::layer`] mounts it.
+//! - The login and consent page is an ordinary route of the app: see [`page`].
+//! - [`Provider::bearer`] protects routes: see [`bearer`].
+//! - Clients and grants live in a [`store`].
+//!
+//! # Features
+//! - `memory` (default): [`MemoryStore`].
+//! - `axum` (default): [extractors](crate::extract) for axum, with axum-core alone.
+//! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
+//!
+//! A feature adds names; it never changes what the rest does.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::panic))]
+
+mod authorization;
+pub mod bearer;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+#[cfg(feature = "axum")]
+pub mod extract;
+pub mod grant;
+mod grant_type;
+mod handle;
+mod http;
+pub mod page;
+pub mod provider;
+pub mod secret;
+pub mod store;
+#[cfg(feature = "test-util")]
+pub mod testing;
+pub mod types;
+
+pub use authorization::{Approval, Denial};
+pub use bearer::{
+    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
+    Verify,
+};
+pub use client::{AuthMethod, Client, ClientSecret, GrantType};
+pub use clock::{Clock, SystemClock};
+pub use config::{ConfigError, ConfigErrors, Endpoints};
+pub use endpoint::{Authorize, AuthorizeLayer, Nest, ProviderLayer, ProviderService, Token, WellKnown};
+pub use error::{ErrorCode, Fault, ProtocolError, StoreError};
+#[cfg(feature = "axum")]
+pub use extract::MissingLayer;
+pub use grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
+pub use handle::{GrantKey, InvalidGrantKey};
+pub use http::{NoBody, ResponseBody};
+pub use page::{AuthorizationRequest, escape};
+pub use provider::{AccessToken, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use secret::{Secret, Secrets};
+#[cfg(feature = "memory")]
+pub use store::MemoryStore;
+pub use store::{ClientStore, GrantStore, Holder, OnceKey, Store};
+pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

@@ -1,0 +1,290 @@
+//! What the login and consent page sees of an authorization request, and how it answers.
+//!
+//! The page is any service of the app: the authorize middleware validates the request, puts an
+//! [`AuthorizationRequest`] into its extensions and calls the page. The page answers with a page, or with a decision
+//! that it mints from the request. State lives in the query string: a login of several pages comes back to
+//! [`resume_url`](AuthorizationRequest::resume_url).
+//!
+//! ```
+//! use axum::{Form, response::Html};
+//! use tower_oauth::{Approval, AuthorizationRequest, Denial, escape};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Choice { user: String, allow: bool }
+//!
+//! async fn ask(request: AuthorizationRequest) -> Html<String> {
+//!     let name = escape(request.client().client_name()); // a stranger's text
+//!     Html(format!("<form method=post>{name} at {} asks ..", escape(request.redirect_host())))
+//! }
+//!
+//! async fn decide(request: AuthorizationRequest, Form(choice): Form<Choice>) -> Result<Approval, Denial> {
+//!     if choice.allow { Ok(request.approve(choice.user)) } else { Err(request.deny()) }
+//! }
+//! # let page: axum::routing::MethodRouter = axum::routing::get(ask).post(decide);
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, Response, StatusCode};
+
+use crate::authorization::{Approval, Denial, ValidRequest};
+use crate::client::Client;
+use crate::error::StoreError;
+use crate::provider::Provider;
+use crate::store::Holder;
+use crate::types::{Scope, Subject, host_of};
+
+/// A validated authorization request. Cloning copies two pointers.
+#[derive(Clone)]
+pub struct AuthorizationRequest {
+    pub(crate) request: Arc<ValidRequest>,
+    provider: Provider,
+}
+
+impl AuthorizationRequest {
+    pub(crate) fn new(request: Arc<ValidRequest>, provider: Provider) -> Self {
+        Self { request, provider }
+    }
+
+    /// The request below an authorize middleware; in axum it is an extractor.
+    #[must_use]
+    pub fn from_extensions(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned()
+    }
+
+    /// The client that asks. Its name is a stranger's text: [`escape`] it.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.request.client
+    }
+
+    /// What it asks for, or gets without asking.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.request.scope
+    }
+
+    /// What it asks for, each with its meaning to a user.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        let meaning =
+            |name| self.provider.scopes().find(|(known, _)| *known == name).map_or("", |(_, meaning)| meaning);
+        self.request.scope.iter().map(move |name| (name, meaning(name)))
+    }
+
+    /// Where the answer goes.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.request.redirect_uri
+    }
+
+    /// The host where the answer goes, for the user to see; for a private-use URI its scheme.
+    #[must_use]
+    pub fn redirect_host(&self) -> &str {
+        host_of(&self.request.redirect_uri)
+    }
+
+    /// The user that the client expects, as it wrote it.
+    #[must_use]
+    pub fn login_hint(&self) -> Option<&str> {
+        self.parameter("login_hint")
+    }
+
+    /// What the client asks of the page: some of `none`, `login`, `consent`, `select_account`, spaces between them.
+    ///
+    /// With `none` the user sees nothing: answer with a decision, or the middleware answers `login_required`.
+    #[must_use]
+    pub fn prompt(&self) -> Option<&str> {
+        self.parameter("prompt")
+    }
+
+    /// Whether `prompt` has this value.
+    #[must_use]
+    pub fn has_prompt(&self, value: &str) -> bool {
+        self.request.has_prompt(value)
+    }
+
+    /// Any parameter of the request, `None` where it is left out or empty.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.request.params.get(name)
+    }
+
+    /// Where this request goes on after a login: an absolute path with a query, on this site, without `prompt=login`.
+    #[must_use]
+    pub fn resume_url(&self) -> String {
+        let rest = |prompt: &str| prompt.split(' ').filter(|one| *one != "login").collect::<Vec<_>>().join(" ");
+        let params: Vec<(&str, String)> = self
+            .request
+            .params
+            .iter()
+            .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let query = serde_urlencoded::to_string(params).expect("pairs of strings are always encodable");
+        format!("{}?{query}", self.provider.0.config.paths.authorization)
+    }
+
+    /// A token for this page's form: a MAC over the session and this request, so that a form of another session, or of
+    /// another request, is not taken. The middleware refuses cross-site forms by itself; this is for pages that want
+    /// both.
+    #[must_use]
+    pub fn form_token(&self, session: impl AsRef<[u8]>) -> String {
+        self.provider.0.handles.form_tag(&self.form_parts(session.as_ref()))
+    }
+
+    /// Whether a form's token is the one of this session and this request.
+    #[must_use]
+    pub fn check_form_token(&self, session: impl AsRef<[u8]>, token: &str) -> bool {
+        self.provider.0.handles.check_form_tag(&self.form_parts(session.as_ref()), token)
+    }
+
+    fn form_parts<'a>(&'a self, session: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut parts = vec![b"authorization".as_slice(), session];
+        parts.extend(self.request.identity());
+        parts
+    }
+
+    /// All that this user has granted this client, in grants that live.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn previously_granted(&self, subject: &Subject) -> Result<Scope, StoreError> {
+        let holder = Holder::UserAtClient(subject.clone(), self.client().id().clone());
+        let grants = self.provider.living(&holder).await?;
+        let names: BTreeSet<&str> = grants.iter().flat_map(|grant| grant.scope().iter()).collect();
+        let names: Vec<&str> = names.into_iter().take(Scope::MAX).collect();
+        Ok(names.join(" ").parse().unwrap_or_default())
+    }
+
+    /// Whether a page may skip its question where all was granted before: only for a confidential client, or where the
+    /// answer goes to a web origin; anybody could be behind the address of another
+    /// ([RFC 8252 §8.6](https://www.rfc-editor.org/rfc/rfc8252#section-8.6)).
+    #[must_use]
+    pub fn may_remember_consent(&self) -> bool {
+        self.client().is_confidential() || self.redirect_uri().starts_with("https://")
+    }
+
+    /// The user said yes. The subject is who is logged in.
+    pub fn approve(&self, subject: impl Into<Subject>) -> Approval {
+        Approval::new(Arc::clone(&self.request), subject.into())
+    }
+
+    /// The user said no: `access_denied`.
+    pub fn deny(&self) -> Denial {
+        Denial::access_denied(Arc::clone(&self.request))
+    }
+
+    /// Nobody is logged in and `prompt=none` forbids asking: `login_required`.
+    pub fn login_required(&self) -> Denial {
+        Denial::login_required(Arc::clone(&self.request))
+    }
+
+    /// The user would have to agree and `prompt=none` forbids asking: `consent_required`.
+    pub fn consent_required(&self) -> Denial {
+        Denial::consent_required(Arc::clone(&self.request))
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest")
+            .field("client", self.client().id())
+            .field("scope", self.scope())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A page's answer, on its way to the middleware.
+#[derive(Clone)]
+pub(crate) enum Decision {
+    Approved(Approval),
+    Denied(Denial),
+}
+
+/// Without a middleware above that takes the decision, the answer is this, and grants nothing.
+fn undecided<B: Default>(decision: Decision) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.extensions_mut().insert(decision);
+    response
+}
+
+impl<B: Default> From<Approval> for Response<B> {
+    fn from(approval: Approval) -> Self {
+        undecided(Decision::Approved(approval))
+    }
+}
+
+impl<B: Default> From<Denial> for Response<B> {
+    fn from(denial: Denial) -> Self {
+        undecided(Decision::Denied(denial))
+    }
+}
+
+impl Approval {
+    /// The approval that a page answered with, to test a page alone.
+    #[must_use]
+    pub fn from_response<B>(response: &Response<B>) -> Option<&Self> {
+        match response.extensions().get() {
+            Some(Decision::Approved(approval)) => Some(approval),
+            _ => None,
+        }
+    }
+}
+
+impl Denial {
+    /// The denial that a page answered with, to test a page alone.
+    #[must_use]
+    pub fn from_response<B>(response: &Response<B>) -> Option<&Self> {
+        match response.extensions().get() {
+            Some(Decision::Denied(denial)) => Some(denial),
+            _ => None,
+        }
+    }
+}
+
+impl Provider {
+    /// A token for a form of the app's own, such as its login: a MAC over the session and what the form is for.
+    #[must_use]
+    pub fn form_token(&self, session: impl AsRef<[u8]>, purpose: &str) -> String {
+        self.0.handles.form_tag(&[b"form", session.as_ref(), purpose.as_bytes()])
+    }
+
+    /// Whether a form's token is the one of this session and this purpose.
+    #[must_use]
+    pub fn check_form_token(&self, session: impl AsRef<[u8]>, purpose: &str, token: &str) -> bool {
+        self.0.handles.check_form_tag(&[b"form", session.as_ref(), purpose.as_bytes()], token)
+    }
+}
+
+/// Text for HTML, in content and in quoted attributes.
+///
+/// ```
+/// assert_eq!(tower_oauth::escape("<b a='c'>").to_string(), "&lt;b a=&#39;c&#39;&gt;");
+/// ```
+pub fn escape(text: &str) -> impl fmt::Display + '_ {
+    Escaped(text)
+}
+
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+            let entity = match rest.as_bytes()[at] {
+                b'&' => "&amp;",
+                b'<' => "&lt;",
+                b'>' => "&gt;",
+                b'"' => "&quot;",
+                _ => "&#39;",
+            };
+            f.write_str(&rest[..at])?;
+            f.write_str(entity)?;
+            rest = &rest[at + 1..];
+        }
+        f.write_str(rest)
+    }
+}
