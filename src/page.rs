@@ -264,6 +264,7 @@ impl Provider {
 /// ```
 /// assert_eq!(tower_oauth::escape("<b a='c'>").to_string(), "&lt;b a=&#39;c&#39;&gt;");
 /// ```
+#[must_use]
 pub fn escape(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
 }

@@ -102,10 +102,9 @@ impl<R> BearerLayer<R> {
     /// If it is no resource indicator, at the line of this call.
     #[track_caller]
     pub fn resource(mut self, resource: &str) -> Self {
-        match resource.parse() {
-            Ok(resource) => self.rules().resource = Some(resource),
-            Err(why) => panic!("`{resource}` is no resource: {why}"),
-        }
+        let parsed: Result<Resource, _> = resource.parse();
+        assert!(parsed.is_ok(), "`{resource}` is no resource: write an absolute URL without a fragment");
+        self.rules().resource = parsed.ok();
         self
     }
 

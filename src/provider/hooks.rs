@@ -80,6 +80,8 @@ impl Issuance {
     }
 }
 
+type ErrorPage = Arc<dyn Fn(&ProtocolError) -> String + Send + Sync>;
+
 type Hook<In, Out> = Arc<dyn Fn(In) -> BoxFuture<'static, Result<Out, StoreError>> + Send + Sync>;
 
 /// What an app has to say in between.
@@ -87,7 +89,7 @@ type Hook<In, Out> = Arc<dyn Fn(In) -> BoxFuture<'static, Result<Out, StoreError
 pub(crate) struct Hooks {
     pub(crate) may_continue: Option<Hook<Arc<Grant>, Continue>>,
     pub(crate) on_issue: Option<Hook<Issuance, Issuance>>,
-    pub(crate) error_page: Option<Arc<dyn Fn(&ProtocolError) -> String + Send + Sync>>,
+    pub(crate) error_page: Option<ErrorPage>,
 }
 
 /// Boxes a hook of the app's own types.

@@ -83,7 +83,7 @@ impl RedirectUri {
             && presented
                 .strip_prefix(host)
                 .and_then(|presented| presented.strip_suffix(rest))
-                .is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(|digits| is_port(digits)))
+                .is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
     }
 
     pub(crate) fn as_str(&self) -> &str {
