@@ -216,7 +216,7 @@ impl Config {
         }
         let scope =
             if default.is_empty() && client.registered_scope().is_some() { self.all_of(client) } else { default };
-        if scope.is_empty() {
+        if scope.is_empty() && self.has_scopes() {
             return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is missing and there is no default"));
         }
         Ok(scope)
@@ -262,6 +262,11 @@ impl Config {
     fn known_resource(&self, text: &str) -> Option<&Resource> {
         let asked: Resource = text.parse().ok()?;
         self.resources.iter().find(|known| **known == asked)
+    }
+
+    /// Whether there is any scope at all. Without one, every grant is of the empty scope.
+    pub(crate) fn has_scopes(&self) -> bool {
+        !self.scopes.is_empty()
     }
 
     pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {

@@ -63,7 +63,7 @@ impl Approval {
     pub(crate) fn grant(&self, key: GrantKey, issuer: Issuer, now: UnixTime, code_ends: UnixTime) -> Option<Grant> {
         let asked = &self.request.scope;
         let scope = self.scope.as_ref().unwrap_or(asked);
-        if scope.is_empty() || !scope.is_subset(asked) {
+        if !scope.is_subset(asked) || scope.is_empty() && !asked.is_empty() {
             return None;
         }
         let claims = (self.claims != Claims::default()).then(|| Arc::new(self.claims.clone()));

@@ -136,6 +136,9 @@ impl Rules {
     }
 }
 
+/// The longest `Authorization` header that is read, in bytes.
+const LONGEST: usize = 8 * 1024;
+
 /// RFC 6750 §2.1, RFC 9110 §11.1: one header, the scheme in any case, one space or more, the token. Another scheme
 /// counts as no token.
 fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
@@ -145,6 +148,9 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
         return Err(Rejected::Malformed("there is more than one Authorization header"));
     }
     let value = value.as_bytes();
+    if value.len() > LONGEST {
+        return Err(Rejected::Malformed("the Authorization header is longer than 8 KiB"));
+    }
     let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     if !scheme.eq_ignore_ascii_case(b"bearer") {

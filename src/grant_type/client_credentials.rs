@@ -21,7 +21,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         Some(asked) => config.allowed_scope(client, asked)?,
         None => config.all_of(client),
     };
-    if scope.is_empty() {
+    if scope.is_empty() && config.has_scopes() {
         return Err(ProtocolError::new(ErrorCode::InvalidScope, "there is no scope that this client may have").into());
     }
     let resources = config.requested_resources(params.all("resource"))?;

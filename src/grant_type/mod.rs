@@ -20,6 +20,9 @@ use crate::types::{Params, Resource, Scope};
 /// The members of a token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
 pub(crate) type TokenResponse = Map<String, Value>;
 
+/// The members that are the standard's, whatever a hook adds.
+const MEMBERS: [&str; 5] = ["access_token", "token_type", "expires_in", "refresh_token", "scope"];
+
 /// Every grant type, so that what is published and what is answered cannot disagree.
 pub(crate) const ALL: [GrantType; 3] =
     [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
@@ -82,6 +85,14 @@ impl Draft {
         })
     }
 
+    /// A grant of which nothing is left gives no token.
+    fn leaves_something(&self, provider: &Provider, client: &Client, grant: &Grant) -> Result<(), ProtocolError> {
+        if grant.scope().is_empty() || self.scope_mask(provider, client, grant) != 0 {
+            return Ok(());
+        }
+        Err(ProtocolError::new(ErrorCode::InvalidScope, "nothing of what was granted is left to this client"))
+    }
+
     fn resource_mask(&self, grant: &Grant) -> u16 {
         let asked = |resource| self.resources.as_ref().is_none_or(|named| named.contains(resource));
         grant
@@ -127,15 +138,18 @@ impl Draft {
         let scope = self.scope_mask(provider, client, grant);
         let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
         let mut response = self.members;
+        response.retain(|name, _| !MEMBERS.contains(&&**name));
         let mut put = |name: &str, value: Value| response.insert(name.to_owned(), value);
         put("access_token", provider.0.handles.mint_access(&handle).into());
         put("token_type", "Bearer".into());
         put("expires_in", handle.expires_at.since(handle.issued_at).into());
-        put("scope", grant.scope().masked(scope).to_string().into());
+        // Always said, not only where it differs from what was asked for; a scope has one token at least (§3.3).
+        let scope = grant.scope().masked(scope);
+        if !scope.is_empty() {
+            put("scope", scope.to_string().into());
+        }
         if let Some(refresh_token) = refresh_token {
             put("refresh_token", refresh_token.into());
-        } else {
-            response.remove("refresh_token");
         }
         response
     }

@@ -34,9 +34,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     }
     let verdict = provider.rotate(client, &handle).await?;
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
-    if draft.scope_mask(provider, client, &grant) == 0 {
-        return Err(lost().into());
-    }
+    draft.leaves_something(provider, client, &grant)?;
     let successor = RefreshHandle { generation: grant.generation(), ..handle };
     let refresh_token = provider.0.handles.mint_refresh(&successor);
     Ok(draft.issue(provider, client, handle.grant, &grant, Some(refresh_token)))
@@ -67,9 +65,7 @@ async fn check(
             }
         }
     }
-    if draft.scope_mask(provider, client, grant) == 0 {
-        return Err(lost().into());
-    }
+    draft.leaves_something(provider, client, grant)?;
     draft.on_issue(provider, GrantType::RefreshToken, client, grant).await
 }
 
@@ -81,8 +77,4 @@ fn asked_scope(asked: &str, grant: &Grant) -> Result<Scope, ProtocolError> {
         return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is not part of what was granted"));
     }
     Ok(asked)
-}
-
-const fn lost() -> ProtocolError {
-    ProtocolError::new(ErrorCode::InvalidScope, "nothing of what was granted is left to this client")
 }
