@@ -1,0 +1,55 @@
+//! The command line: three options, none of them needed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL and --secret FILE";
+
+pub(crate) struct Args {
+    pub(crate) listen: SocketAddr,
+    /// The origin that is listened on, unless given.
+    pub(crate) issuer: Option<String>,
+    pub(crate) secret: PathBuf,
+}
+
+impl Args {
+    /// Reads `--name value` and `--name=value`; the last one of a name holds.
+    pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut parsed = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+            issuer: None,
+            secret: PathBuf::from("target/provider.secret"),
+        };
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            let (name, value) = match arg.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (arg, None),
+            };
+            if !["--listen", "--issuer", "--secret"].contains(&name.as_str()) {
+                return Err(format!("unknown option `{name}`: {USAGE}"));
+            }
+            let value = value
+                .or_else(|| args.next())
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| format!("`{name}` needs a value: {USAGE}"))?;
+            parsed.set(&name, value)?;
+        }
+        Ok(parsed)
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "--listen" => self.listen = address(&value)?,
+            "--issuer" => self.issuer = Some(value),
+            _ => self.secret = value.into(),
+        }
+        Ok(())
+    }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value
+        .parse()
+        .map_err(|_| format!("`--listen {value}` is no address and port: write for example `--listen 127.0.0.1:3000`"))
+}

@@ -1,0 +1,124 @@
+//! A site with users that is an OAuth 2.1 provider, and a third-party app that connects to it.
+//!
+//! ```text
+//! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--secret FILE]
+//! ```
+//!
+//! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
+//! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.
+//! - `page.rs` and `sessions.rs` are what any site has anyway; both parties happen to use them.
+
+mod args;
+mod customapp;
+mod page;
+mod sessions;
+mod site;
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::Args;
+use axum::Router;
+use customapp::CustomApp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower_oauth::{Client, Secrets};
+
+/// Expired grants are forgotten this often.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How long Ctrl-C waits for the answers under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse(std::env::args().skip(1))?;
+    let listener = listen(args.listen).await?;
+    let address = listener.local_addr()?;
+    let issuer = args.issuer.unwrap_or_else(|| format!("http://{address}"));
+    let (secrets, made) = Secrets::open(&args.secret).map_err(|error| format!("`--secret`: {error}"))?;
+    if made {
+        println!("made a new secret: {}", args.secret.display());
+    }
+
+    let customapp = CustomApp::bind(address, &issuer).await;
+    let clients = customapp.as_ref().map(|(app, _)| app.as_client());
+    let provider = site::provider(&issuer, secrets, clients.into_iter().chain([command_line()]))?;
+    let _sweeper = provider.sweep_every(SWEEP);
+    let home = customapp.as_ref().map(|(app, _)| app.home().to_owned());
+    let site = site::router(&provider, home.clone());
+
+    let stop = ctrl_c();
+    if let Some((app, listener)) = customapp {
+        tokio::spawn(serve(listener, app.router(), stop.clone()));
+    }
+    introduce(&issuer, home.as_deref());
+    println!("listening on http://{address}");
+    Ok(serve(listener, site, stop).await?)
+}
+
+/// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.
+fn command_line() -> Client {
+    Client::public("cli")
+        .name("Command line")
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("http://[::1]/callback")
+        .redirect_uri("http://localhost/callback")
+}
+
+/// On Unix tokio sets `SO_REUSEADDR`, so that the port can be had again right after a crash.
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{address} is taken: write `--listen {}` for a free port, or another one",
+            SocketAddr::new(address.ip(), 0)
+        ),
+        _ => format!("cannot listen on {address}: {error}"),
+    })
+}
+
+fn introduce(issuer: &str, customapp: Option<&str>) {
+    let users: Vec<_> = site::users().map(|user| format!("{} / {}", user.id, user.password)).collect();
+    println!("users:     {}", users.join(", "));
+    println!("provider:  {issuer}");
+    match customapp {
+        Some(home) => println!("CustomApp: {home}\n\nopen {home} and connect an account\n"),
+        None => println!("CustomApp: found no port to listen on and stays away\n\nopen {issuer}\n"),
+    }
+}
+
+/// Turns true once, when the process is asked to stop.
+fn ctrl_c() -> watch::Receiver<bool> {
+    let (asked, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        // Where there is no such signal, the process is stopped by other means.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        asked.send_replace(true);
+    });
+    stop
+}
+
+async fn serve(listener: TcpListener, app: Router, stop: watch::Receiver<bool>) -> io::Result<()> {
+    let asked = |mut stop: watch::Receiver<bool>| async move {
+        let _ = stop.wait_for(|asked| *asked).await;
+    };
+    let served = axum::serve(listener, app).with_graceful_shutdown(asked(stop.clone()));
+    tokio::select! {
+        result = served.into_future() => result,
+        () = async { asked(stop).await; tokio::time::sleep(LAST_ANSWERS).await } => Ok(()),
+    }
+}

@@ -1,0 +1,51 @@
+//! The API that apps call. Every protected handler takes `Authorized`, so that without its layer it answers 500 and not
+//! everybody.
+
+use std::time::UNIX_EPOCH;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tower_oauth::{Authorized, Provider};
+
+use super::Site;
+use super::users::{self, User};
+
+pub(super) fn routes(provider: &Provider) -> Router<Site> {
+    let bearer = || provider.bearer();
+    Router::new()
+        .route("/public", get(public))
+        .route("/v1/whoami", get(whoami).route_layer(bearer()))
+        .route("/v1/users/me", get(me).route_layer(bearer().require("profile").user(users::of_token)))
+        .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read").user(users::of_token)))
+        .route("/v1/admin", get(admin).route_layer(bearer().require("admin")))
+}
+
+async fn public() -> Json<Value> {
+    Json(json!({ "message": "anybody may read this" }))
+}
+
+/// What the token says, in the words of RFC 7662; `user` is null where a client acts for itself.
+async fn whoami(token: Authorized) -> Json<Value> {
+    let expires = token.expires_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Json(json!({
+        "sub": token.subject(),
+        "user": token.user_subject().map(|user| user.as_str()),
+        "client_id": token.client_id().as_str(),
+        "scope": token.scope().to_string(),
+        "exp": expires.as_secs(),
+    }))
+}
+
+async fn me(token: Authorized<&'static User>) -> Json<&'static User> {
+    Json(token.into_user())
+}
+
+async fn notes(token: Authorized<&'static User>) -> Json<Value> {
+    let text = format!("{} was here", token.user().name);
+    Json(json!({ "notes": [{ "id": 1, "text": text }] }))
+}
+
+async fn admin(token: Authorized) -> Json<Value> {
+    Json(json!({ "administrator": token.subject() }))
+}

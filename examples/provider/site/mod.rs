@@ -1,0 +1,79 @@
+//! The site that is a provider: its users log in, and allow apps to use its API in their name.
+
+mod account;
+mod api;
+mod consent;
+mod login;
+mod pages;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_oauth::{Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, Secrets};
+
+use self::login::Logins;
+pub(crate) use self::users::all as users;
+use crate::page::stylesheet;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Site {
+    provider: Provider,
+    logins: Arc<Logins>,
+    /// Where an app can be found that connects to this site.
+    customapp: Option<Arc<str>>,
+}
+
+/// The provider's whole configuration.
+pub(crate) fn provider(
+    issuer: &str,
+    secrets: impl Into<Secrets>,
+    clients: impl IntoIterator<Item = Client>,
+) -> Result<Provider, ConfigErrors> {
+    let builder = Provider::builder(issuer)
+        .store(MemoryStore::new())
+        .secrets(secrets)
+        .endpoints(Endpoints::under("/v1/oauth2").authorization("/auth"))
+        .scope("profile", "See your name and user id")
+        .scope("email", "See your e-mail address")
+        .scope("notes:read", "Read your notes")
+        .scope("notes:write", "Write and delete notes for you")
+        .scope("offline_access", "Keep this access while you are away")
+        .scope("openid", "Know that it is you who signs in")
+        .reserved_scope("admin", "Administer this site")
+        .default_scope("profile")
+        .error_page(|error| pages::not_authorized(error).html());
+    clients.into_iter().fold(builder, ProviderBuilder::client).build()
+}
+
+/// Routes first, each protected one with its bearer layer; the provider's layer last, around them all.
+pub(crate) fn router(provider: &Provider, customapp: Option<String>) -> Router {
+    let site = Site {
+        logins: Arc::new(login::logins(provider.issuer())),
+        customapp: customapp.map(Arc::from),
+        provider: provider.clone(),
+    };
+    Router::new()
+        .merge(account::routes())
+        .merge(login::routes())
+        .layer(same_site(provider.issuer()))
+        .merge(consent::routes(provider))
+        .merge(api::routes(provider))
+        .route("/style.css", get(stylesheet))
+        .with_state(site)
+        .layer(provider.layer())
+}
+
+/// Refuses the forms that another site makes a browser send; the provider's layer does so on the consent page.
+fn same_site(issuer: &str) -> CsrfLayer<fn(ProtectionError) -> Response> {
+    let third_slash = issuer.match_indices('/').nth(2);
+    let origin = third_slash.map_or(issuer, |(at, _)| &issuer[..at]);
+    CsrfLayer::new()
+        .add_trusted_origin(origin)
+        .expect("an issuer has an origin")
+        .with_rejection_response(|_| pages::refused().into_response())
+}

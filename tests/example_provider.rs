@@ -1,0 +1,759 @@
+//! The examples as a stranger meets them: the built programs, over their sockets.
+//!
+//! `examples/provider` listens on a free port of 127.0.0.1, and is stopped when the test ends.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+// ---- the program ---------------------------------------------------------------------------------------------------
+
+/// Builds the examples once; where they are built already, this takes no time.
+fn program(example: &str) -> PathBuf {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    let examples = EXAMPLES.get_or_init(|| {
+        // target/<profile>/deps/<this test>
+        let this = std::env::current_exe().expect("a test has a path");
+        let profile = this.ancestors().nth(2).expect("cargo's folders");
+        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--examples", "--profile"])
+            .arg(if name == "debug" { "dev" } else { name })
+            .arg("--target-dir")
+            .arg(profile.parent().expect("a target folder"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs");
+        assert!(built.success());
+        profile.join("examples")
+    });
+    examples.join(example).with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+/// A new name in a folder that is cargo's to clean.
+fn scratch(name: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("provider-{process}-{number}")).join(name)
+}
+
+struct Example {
+    process: Child,
+    origin: String,
+    customapp: String,
+    said: String,
+}
+
+impl Example {
+    fn start() -> Self {
+        Self::start_with(&["--listen", "127.0.0.1:0", "--secret", path(&scratch("secret"))])
+    }
+
+    /// Starts the program and waits until it is ready.
+    fn start_with(args: &[&str]) -> Self {
+        let mut process = Command::new(program("provider"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the example starts");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        let mut example = Self { process, origin: String::new(), customapp: String::new(), said: String::new() };
+        for line in BufReader::new(stdout).lines() {
+            let line = line.expect("the example prints text");
+            example.said += &format!("{line}\n");
+            if let Some((_, origin)) = line.split_once("listening on ") {
+                example.origin = origin.to_owned();
+                return example;
+            }
+            if let Some((_, home)) = line.split_once("CustomApp: ") {
+                example.customapp = home.to_owned();
+            }
+        }
+        panic!("the example ended: {}", example.said);
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// `kill -9`, and nothing else.
+    fn kill(mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ran");
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs the program where it is expected to give up.
+fn refused(args: &[&str]) -> String {
+    let Output { status, stderr, .. } =
+        Command::new(program("provider")).args(args).stdin(Stdio::null()).output().expect("the example starts");
+    assert!(!status.success());
+    String::from_utf8(stderr).expect("the example prints text")
+}
+
+/// Two neighbouring ports that nobody takes in between: below those that are handed out where a port is left open.
+fn neighbours() -> (TcpListener, TcpListener) {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = u32::try_from(CALLS.fetch_add(1, Ordering::Relaxed)).expect("a few calls");
+    let first = u16::try_from(20_000 + (std::process::id() + call * 100) % 9_000).expect("a port");
+    let listen = |port| TcpListener::bind(("127.0.0.1", port)).ok();
+    (first..30_000).find_map(|port| Some((listen(port)?, listen(port + 1)?))).expect("two free ports")
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().expect("it listens").to_string()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("cargo's folder has a name in UTF-8")
+}
+
+// ---- the browser ---------------------------------------------------------------------------------------------------
+
+#[derive(Clone)]
+struct Browser {
+    http: Client<HttpConnector, Full<Bytes>>,
+    cookies: BTreeMap<String, String>,
+}
+
+struct Answer {
+    url: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+/// Where a form is sent from, as the browser tells it.
+type Sender = [(&'static str, &'static str); 1];
+const SAME_ORIGIN: Sender = [("sec-fetch-site", "same-origin")];
+
+impl Browser {
+    fn new() -> Self {
+        Self { http: Client::builder(TokioExecutor::new()).build_http(), cookies: BTreeMap::new() }
+    }
+
+    async fn get(&mut self, url: &str) -> Answer {
+        self.send(Method::GET, url, &[], String::new()).await
+    }
+
+    async fn get_with(&mut self, url: &str, token: &str) -> Answer {
+        let credentials = format!("Bearer {token}");
+        self.send(Method::GET, url, &[("authorization", &credentials)], String::new()).await
+    }
+
+    async fn post(&mut self, url: &str, from: Sender, fields: &[(&str, &str)]) -> Answer {
+        let form = serde_urlencoded::to_string(fields).expect("text is encodable");
+        self.send(Method::POST, url, &from, form).await
+    }
+
+    /// Sends the form of a page, as its reader would.
+    async fn submit(&mut self, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+        let fields = [&[("form_token", page.form_token())], fields].concat();
+        self.post(&page.url, SAME_ORIGIN, &fields).await
+    }
+
+    async fn send(&mut self, method: Method, url: &str, headers: &[(&str, &str)], form: String) -> Answer {
+        let mut request = Request::builder().method(&method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in &self.cookies {
+            request = request.header(header::COOKIE, format!("{name}={value}"));
+        }
+        if method == Method::POST {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request.body(form.into()).expect("a request");
+        let (head, body) = self.http.request(request).await.expect("an answer").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        for cookie in head.headers.get_all(header::SET_COOKIE) {
+            let cookie = cookie.to_str().expect("a cookie is ASCII");
+            assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Lax"), "{cookie}");
+            assert!(!cookie.to_lowercase().contains("domain"), "{cookie}");
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        Answer {
+            url: url.to_owned(),
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8(body.to_vec()).expect("text"),
+        }
+    }
+
+    /// Logs in, and stays at the address to return to.
+    async fn log_in(&mut self, example: &Example, name: &str, password: &str) {
+        let page = self.get(&example.url("/login")).await;
+        let answer = self.submit(&page, &[("username", name), ("password", password)]).await;
+        assert_eq!(answer.redirect(), example.url("/"));
+    }
+
+    async fn is_logged_in(&mut self, example: &Example) -> bool {
+        self.get(&example.url("/")).await.text.contains("Log out")
+    }
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
+    }
+
+    fn redirect(&self) -> String {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}: {}", self.url, self.text);
+        let target = self.header("location");
+        let origin = self.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        if target.starts_with('/') { origin + target } else { target.to_owned() }
+    }
+
+    /// What a redirect tells the client.
+    fn parameters(&self) -> BTreeMap<String, String> {
+        let target = self.redirect();
+        let query = target.split_once('?').expect("a query").1;
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    }
+
+    fn form_token(&self) -> &str {
+        let (_, rest) = self.text.split_once(r#"name="form_token" value=""#).expect("a form");
+        rest.split('"').next().expect("a value")
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+}
+
+// ---- the client ----------------------------------------------------------------------------------------------------
+
+/// The client that the example has for whoever tries it from a command line.
+struct CommandLine {
+    redirect_uri: &'static str,
+    verifier: String,
+}
+
+impl CommandLine {
+    fn new() -> Self {
+        Self { redirect_uri: "http://127.0.0.1:49152/callback", verifier: BASE64_URL_SAFE_NO_PAD.encode([7; 32]) }
+    }
+
+    fn url(&self, example: &Example, further: &[(&str, &str)]) -> String {
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&self.verifier));
+        let mut query = vec![
+            ("response_type", "code"),
+            ("client_id", "cli"),
+            ("redirect_uri", self.redirect_uri),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        query.extend(further);
+        let query = serde_urlencoded::to_string(query).expect("text is encodable");
+        example.url(&format!("/v1/oauth2/auth?{query}"))
+    }
+
+    /// Asks as a user who allows it, and buys tokens with the code.
+    async fn tokens(&self, example: &Example, browser: &mut Browser, scope: &str) -> Value {
+        let page = browser.get(&self.url(example, &[("scope", scope)])).await;
+        let answer = browser.submit(&page, &[("decision", "allow")]).await;
+        let code = &answer.parameters()["code"];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "cli"),
+            ("redirect_uri", self.redirect_uri),
+            ("code_verifier", &self.verifier),
+            ("code", code),
+        ];
+        let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await;
+        assert_eq!(tokens.status, StatusCode::OK, "{}", tokens.text);
+        tokens.json()
+    }
+}
+
+async fn logged_in(example: &Example) -> Browser {
+    let mut browser = Browser::new();
+    browser.log_in(example, "alice", "wonderland").await;
+    browser
+}
+
+/// Goes to CustomApp and connects; the answer is the first page that waits for the user, or CustomApp's own.
+async fn connect(browser: &mut Browser, example: &Example) -> Answer {
+    let mut answer = browser.get(&format!("{}/connect", example.customapp)).await;
+    while answer.status == StatusCode::SEE_OTHER {
+        answer = browser.get(&answer.redirect()).await;
+    }
+    answer
+}
+
+// ---- starting ------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_taken_port_is_an_error_of_one_line_that_says_what_to_write() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = address(&taken);
+    let error = refused(&["--listen", &address, "--secret", path(&scratch("secret"))]);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains(&format!("{address} is taken")), "{error}");
+    assert!(error.contains("write `--listen 127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_or_unreadable_option_is_an_error_of_one_line_that_names_the_options() {
+    for args in [&["--port", "1"][..], &["--listen"], &["--listen", "here"], &["--issuer="]] {
+        let error = refused(args);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains("--listen 127.0.0.1:"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_none_is_refused_at_the_start() {
+    let secret = scratch("secret");
+    let error = refused(&["--listen", "127.0.0.1:0", "--issuer", "nowhere", "--secret", path(&secret)]);
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn the_same_port_is_listened_on_again_right_after_kill_9() {
+    let secret = scratch("secret");
+    let address = address(&neighbours().0);
+    let args = ["--listen", &address, "--secret", path(&secret)];
+    let first = Example::start_with(&args);
+    // A connection that is open when the process dies leaves the port in TIME_WAIT.
+    let _connected = logged_in(&first).await;
+    first.kill();
+    let again = Example::start_with(&args);
+    assert!(again.origin.ends_with(&address));
+    assert_eq!(Browser::new().get(&again.url("/public")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_secret_is_made_once_with_its_folder_for_its_owner_alone_and_said_so() {
+    let file = scratch("a/b/provider.secret");
+    let args = ["--listen", "127.0.0.1:0", "--secret", path(&file)];
+    let first = Example::start_with(&args);
+    assert!(first.said.contains(path(&file)), "{}", first.said);
+    let secret = std::fs::read(&file).expect("it was made");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file).expect("it was made").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    drop(first);
+    let second = Example::start_with(&args);
+    assert!(!second.said.contains(path(&file)), "{}", second.said);
+    assert_eq!(std::fs::read(&file).expect("it is still there"), secret);
+}
+
+#[tokio::test]
+async fn customapp_never_keeps_the_provider_from_starting() {
+    let (first, _taken) = neighbours();
+    let address = address(&first);
+    drop(first);
+    let example = Example::start_with(&["--listen", &address, "--secret", path(&scratch("secret"))]);
+    assert!(example.origin.ends_with(&address));
+    let mut browser = Browser::new();
+    let welcome = browser.get(&example.customapp).await;
+    assert!(welcome.text.contains("Connect my account"), "{}", welcome.text);
+}
+
+#[tokio::test]
+async fn everything_is_found_through_the_metadata_and_on_the_issuers_origin() {
+    let secret = scratch("secret");
+    let issuer = "https://shift.example";
+    let example = Example::start_with(&["--listen=127.0.0.1:0", "--issuer", issuer, "--secret", path(&secret)]);
+    let mut browser = Browser::new();
+    let url = example.url("/.well-known/oauth-authorization-server");
+    let metadata = browser.get(&url).await.json();
+    assert_eq!(metadata["issuer"], issuer);
+    assert_eq!(metadata["authorization_endpoint"], format!("{issuer}/v1/oauth2/auth"));
+    assert_eq!(metadata["token_endpoint"], format!("{issuer}/v1/oauth2/token"));
+    assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    let head = browser.send(Method::HEAD, &url, &[], String::new()).await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    let login = browser.get(&example.url("/login")).await;
+    assert!(login.header("set-cookie").contains("; Secure"));
+    assert_eq!(browser.get(&example.url("/.well-known/openid-configuration")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn endpoint_paths_match_exactly() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    for near in ["/v1/oauth2/token;x", "/v1//oauth2/token", "/v1/oauth2/token/", "/v1/oauth2/%74oken"] {
+        let answer = browser.post(&example.url(near), SAME_ORIGIN, &[("grant_type", "x")]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{near}");
+    }
+}
+
+/// Both end by themselves, and assert what they show.
+#[tokio::test]
+async fn the_examples_that_play_all_the_parts_run_to_their_end() {
+    for example in ["walkthrough", "tonic"] {
+        let Output { status, stdout, stderr } = Command::new(program(example)).output().expect("it starts");
+        let printed = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+        assert!(status.success(), "{example}: {printed}");
+    }
+}
+
+// ---- logging in ----------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_login_has_one_form_with_a_text_and_a_password_field_and_a_new_session_id() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let page = browser.get(&example.url("/login")).await;
+    assert_eq!(page.text.matches("<form").count(), 1);
+    assert_eq!(page.text.matches(r#"type="text""#).count(), 1);
+    assert_eq!(page.text.matches(r#"type="password""#).count(), 1);
+    let before = browser.cookies["session"].clone();
+    let answer = browser.submit(&page, &[("username", "bob"), ("password", "builder")]).await;
+    assert_eq!(answer.redirect(), example.url("/"));
+    assert!(answer.header("set-cookie").contains("; Max-Age=43200;"));
+    assert_ne!(browser.cookies["session"], before);
+    assert!(browser.is_logged_in(&example).await);
+    browser.cookies.insert("session".into(), before);
+    assert!(!browser.is_logged_in(&example).await);
+}
+
+#[tokio::test]
+async fn an_unknown_user_and_a_wrong_password_get_the_same_answer_and_lock_nobody_out() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let page = browser.get(&example.url("/login")).await;
+    let wrong = browser.submit(&page, &[("username", "alice"), ("password", "builder")]).await;
+    let unknown = browser.submit(&page, &[("username", "mallory"), ("password", "builder")]).await;
+    assert_eq!(wrong.status, StatusCode::FORBIDDEN);
+    assert_eq!((wrong.status, &wrong.text), (unknown.status, &unknown.text));
+    assert!(!browser.is_logged_in(&example).await);
+    for _ in 0..30 {
+        browser.submit(&page, &[("username", "alice"), ("password", "")]).await;
+    }
+    browser.log_in(&example, "alice", "wonderland").await;
+}
+
+#[tokio::test]
+async fn a_login_form_of_another_site_or_session_or_without_its_token_is_refused() {
+    let example = Example::start();
+    let (mut browser, mut other) = (Browser::new(), Browser::new());
+    let page = browser.get(&example.url("/login")).await;
+    let foreign = other.get(&example.url("/login")).await;
+    let alice = [("username", "alice"), ("password", "wonderland")];
+    let with = |token| [&[("form_token", token)], &alice[..]].concat();
+    let attempts = [
+        (SAME_ORIGIN, alice.to_vec()),
+        (SAME_ORIGIN, with("")),
+        (SAME_ORIGIN, with(foreign.form_token())),
+        ([("sec-fetch-site", "cross-site")], with(page.form_token())),
+        ([("sec-fetch-site", "same-site")], with(page.form_token())),
+        ([("origin", "https://evil.example")], with(page.form_token())),
+        ([("origin", "null")], with(page.form_token())),
+    ];
+    for (from, fields) in attempts {
+        let answer = browser.post(&page.url, from, &fields).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{from:?} {fields:?}");
+        assert_eq!(answer.header("set-cookie"), "");
+        assert!(!browser.is_logged_in(&example).await);
+    }
+    browser.log_in(&example, "alice", "wonderland").await;
+}
+
+/// An open redirect through the login page would make it a phisher's tool.
+#[tokio::test]
+async fn the_address_to_return_to_is_a_path_of_this_site_only() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    for (asked, goes) in [
+        ("/v1/oauth2/auth?state=%5C%0A//x", "/v1/oauth2/auth?state=%5C%0A//x"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("\\\\evil.example", "/"),
+        ("/%5Cevil.example", "/"),
+        ("/%2Fevil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("/.//evil.example", "/"),
+        ("/x\r\nset-cookie: a=b", "/"),
+        ("https://evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("@evil.example", "/"),
+        ("", "/"),
+    ] {
+        let query = serde_urlencoded::to_string([("return_to", asked)]).expect("text is encodable");
+        let page = browser.get(&example.url(&format!("/login?{query}"))).await;
+        let answer = browser.submit(&page, &[("username", "bob"), ("password", "builder")]).await;
+        assert_eq!(answer.header("location"), goes, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn logging_out_needs_its_form_and_ends_the_session() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let session = browser.cookies["session"].clone();
+    let logout = example.url("/logout");
+    let login_page = browser.get(&example.url("/login")).await;
+    for token in ["", login_page.form_token()] {
+        let answer = browser.post(&logout, SAME_ORIGIN, &[("form_token", token)]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+    let home = browser.get(&example.url("/")).await;
+    let answer = browser.post(&logout, SAME_ORIGIN, &[("form_token", home.form_token())]).await;
+    assert_eq!(answer.redirect(), example.url("/"));
+    browser.cookies.insert("session".into(), session);
+    assert!(!browser.is_logged_in(&example).await);
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_user_connects_customapp_and_is_greeted_by_name_and_is_not_asked_twice() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let login = connect(&mut browser, &example).await;
+    assert!(login.url.starts_with(&example.url("/login?return_to=")), "{}", login.url);
+    let answer = browser.submit(&login, &[("username", "bob"), ("password", "builder")]).await;
+    let consent = browser.get(&answer.redirect()).await;
+    for shown in ["CustomApp", "127.0.0.1", "See your name and user id", ">Allow<", ">Deny<"] {
+        assert!(consent.text.contains(shown), "{shown}");
+    }
+    assert_eq!(consent.text.matches("<form").count(), 1);
+    let answer = browser.submit(&consent, &[("decision", "allow")]).await;
+    let answer = browser.get(&answer.redirect()).await;
+    let profile = browser.get(&answer.redirect()).await;
+    assert!(profile.text.contains("Hello, Bob"), "{}", profile.text);
+
+    let again = connect(&mut browser, &example).await;
+    assert!(again.text.contains("Hello, Bob"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn ending_the_access_of_an_app_makes_the_site_ask_again() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let consent = connect(&mut browser, &example).await;
+    let answer = browser.submit(&consent, &[("decision", "allow")]).await;
+    browser.get(&answer.redirect()).await;
+    let home = browser.get(&example.url("/")).await;
+    assert!(home.text.contains("End access"), "{}", home.text);
+    let fields = [("form_token", home.form_token()), ("client_id", "customapp")];
+    let answer = browser.post(&example.url("/revoke"), SAME_ORIGIN, &fields).await;
+    let home = browser.get(&answer.redirect()).await;
+    assert!(home.text.contains("No app has access"), "{}", home.text);
+    let consent = connect(&mut browser, &example).await;
+    assert!(consent.text.contains(">Allow<"), "{}", consent.text);
+}
+
+#[tokio::test]
+async fn a_user_who_denies_is_sent_back_with_access_denied_and_the_issuer() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let url = CommandLine::new().url(&example, &[("state", "s")]);
+    let page = browser.get(&url).await;
+    let told = browser.submit(&page, &[("decision", "deny")]).await.parameters();
+    assert_eq!(told["error"], "access_denied");
+    assert_eq!(told["state"], "s");
+    assert_eq!(told["iss"], example.origin);
+    assert!(!told.contains_key("code"));
+}
+
+#[tokio::test]
+async fn a_decision_of_another_site_or_session_or_request_or_without_its_token_is_refused() {
+    let example = Example::start();
+    let (mut browser, mut bob) = (logged_in(&example).await, Browser::new());
+    bob.log_in(&example, "bob", "builder").await;
+    let client = CommandLine::new();
+    let url = client.url(&example, &[("state", "s")]);
+    let page = browser.get(&url).await;
+    let foreign = bob.get(&url).await;
+    let wider = browser.get(&client.url(&example, &[("state", "s"), ("scope", "profile email")])).await;
+    let with = |token| vec![("decision", "allow"), ("form_token", token)];
+    let attempts = [
+        (SAME_ORIGIN, vec![("decision", "allow")]),
+        (SAME_ORIGIN, with("")),
+        (SAME_ORIGIN, with(foreign.form_token())),
+        (SAME_ORIGIN, with(wider.form_token())),
+        (SAME_ORIGIN, vec![("form_token", page.form_token())]),
+        ([("sec-fetch-site", "cross-site")], with(page.form_token())),
+        ([("sec-fetch-site", "same-site")], with(page.form_token())),
+        ([("origin", "https://evil.example")], with(page.form_token())),
+    ];
+    for (from, fields) in attempts {
+        let answer = browser.post(&url, from, &fields).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{from:?} {fields:?}");
+        assert_eq!(answer.header("location"), "");
+    }
+    let home = browser.get(&example.url("/")).await;
+    assert!(home.text.contains("No app has access"), "{}", home.text);
+
+    let mut nobody = Browser::new();
+    nobody.get(&example.url("/login")).await;
+    let answer = nobody.post(&url, SAME_ORIGIN, &with(page.form_token())).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(browser.submit(&page, &[("decision", "allow")]).await.parameters().contains_key("code"));
+}
+
+/// RFC 8252 §8.6: another program of the device could call itself by this client's id.
+#[tokio::test]
+async fn a_public_client_on_loopback_is_always_asked_for() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let client = CommandLine::new();
+    client.tokens(&example, &mut browser, "profile").await;
+    let page = browser.get(&client.url(&example, &[("scope", "profile")])).await;
+    assert!(page.text.contains(">Allow<"), "{}", page.text);
+    let told = browser.get(&client.url(&example, &[("prompt", "none")])).await.parameters();
+    assert_eq!(told["error"], "consent_required");
+}
+
+#[tokio::test]
+async fn prompt_is_obeyed() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let client = CommandLine::new();
+    let none = client.url(&example, &[("prompt", "none")]);
+    assert_eq!(browser.get(&none).await.parameters()["error"], "login_required");
+
+    browser.log_in(&example, "alice", "wonderland").await;
+    let login = browser.get(&client.url(&example, &[("prompt", "login")])).await.redirect();
+    assert!(login.starts_with(&example.url("/login?")), "{login}");
+    let page = browser.get(&login).await;
+    let answer = browser.submit(&page, &[("username", "bob"), ("password", "builder")]).await;
+    let consent = browser.get(&answer.redirect()).await;
+    assert!(consent.text.contains("logged in as <strong>Bob"), "{}", consent.text);
+
+    // What was allowed is remembered for CustomApp, but not for a request that wants the question.
+    let consent = connect(&mut browser, &example).await;
+    let question = format!("{}&prompt=consent", consent.url);
+    let answer = browser.submit(&consent, &[("decision", "allow")]).await;
+    browser.get(&answer.redirect()).await;
+    assert!(browser.get(&consent.url).await.parameters().contains_key("code"));
+    assert!(browser.get(&question).await.text.contains(">Allow<"));
+}
+
+#[tokio::test]
+async fn a_state_of_4000_bytes_comes_back_to_the_byte_even_through_the_login() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let state: String = (0x20..0x7f).map(char::from).cycle().take(4000).collect();
+    let url = CommandLine::new().url(&example, &[("state", &state)]);
+    let login = browser.get(&browser.clone().get(&url).await.redirect()).await;
+    let answer = browser.submit(&login, &[("username", "bob"), ("password", "builder")]).await;
+    let page = browser.get(&answer.redirect()).await;
+    let told = browser.submit(&page, &[("decision", "allow")]).await.parameters();
+    assert_eq!(told["state"], state);
+}
+
+#[tokio::test]
+async fn every_page_has_a_charset_and_is_neither_stored_nor_framed() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let client = CommandLine::new();
+    let mut pages = vec![
+        browser.get(&example.url("/")).await,
+        browser.get(&example.url("/login")).await,
+        browser.get(&example.customapp).await,
+        browser.get(&example.url("/v1/oauth2/auth?client_id=nobody&response_type=code")).await,
+        browser.get(&format!("{}/oauth/redirect?code=x", example.customapp)).await,
+        browser.post(&example.url("/login"), SAME_ORIGIN, &[]).await,
+    ];
+    browser.log_in(&example, "alice", "wonderland").await;
+    let url = client.url(&example, &[]);
+    pages.extend([
+        browser.get(&example.url("/")).await,
+        browser.get(&url).await,
+        browser.post(&url, SAME_ORIGIN, &[]).await,
+    ]);
+    for page in pages {
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{}", page.url);
+        assert_eq!(page.header("cache-control"), "no-store", "{}", page.url);
+        assert_eq!(page.header("referrer-policy"), "same-origin", "{}", page.url);
+        assert_eq!(page.header("x-content-type-options"), "nosniff", "{}", page.url);
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{}: {policy}", page.url);
+        assert!(page.text.starts_with("<!doctype html>"), "{}", page.url);
+        assert!(!page.text.contains("<script"), "{}", page.url);
+    }
+}
+
+// ---- the API -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn each_route_of_the_api_wants_its_scope() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let client = CommandLine::new();
+    let profile = client.tokens(&example, &mut browser, "profile").await;
+    let notes = client.tokens(&example, &mut browser, "notes:read").await;
+    let (profile, notes) = (profile["access_token"].as_str().unwrap(), notes["access_token"].as_str().unwrap());
+    for (path, anybody, with_profile, with_notes) in [
+        ("/public", 200, 200, 200),
+        ("/v1/whoami", 401, 200, 200),
+        ("/v1/users/me", 401, 200, 403),
+        ("/v1/notes", 401, 403, 200),
+        ("/v1/admin", 401, 403, 403),
+    ] {
+        let url = example.url(path);
+        assert_eq!(browser.get(&url).await.status, anybody, "{path}");
+        assert_eq!(browser.get_with(&url, profile).await.status, with_profile, "{path}");
+        assert_eq!(browser.get_with(&url, notes).await.status, with_notes, "{path}");
+        if path != "/public" {
+            let forged = browser.get_with(&url, "forged").await;
+            assert_eq!(forged.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(forged.header("www-authenticate").starts_with("Bearer "), "{path}");
+        }
+    }
+    let me = browser.get_with(&example.url("/v1/users/me"), profile).await.json();
+    assert_eq!(me, serde_json::json!({ "id": "alice", "name": "Alice" }));
+    let whoami = browser.get_with(&example.url("/v1/whoami"), notes).await.json();
+    assert_eq!(whoami["client_id"], "cli");
+    assert_eq!(whoami["scope"], "notes:read");
+    assert_eq!(whoami["sub"], "alice");
+}
+
+#[tokio::test]
+async fn a_request_without_scope_gets_profile_and_every_exchange_a_refresh_token() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let tokens = CommandLine::new().tokens(&example, &mut browser, "").await;
+    assert_eq!(tokens["scope"], "profile");
+    assert!(tokens["expires_in"].as_u64().unwrap() <= 86_400);
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "cli"),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+    ];
+    let renewed = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await.json();
+    let token = renewed["access_token"].as_str().unwrap();
+    assert_eq!(browser.get_with(&example.url("/v1/users/me"), token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn admin_is_never_granted() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let url = CommandLine::new().url(&example, &[("scope", "profile admin")]);
+    assert_eq!(browser.get(&url).await.parameters()["error"], "invalid_scope");
+}
