@@ -84,16 +84,17 @@ impl Secrets {
     /// If the file cannot be read or made, is readable by others, or has a line that is no secret.
     pub fn open(path: impl AsRef<Path>) -> io::Result<(Self, bool)> {
         let path = path.as_ref();
+        Self::read_or_make(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+
+    fn read_or_make(path: &Path) -> io::Result<(Self, bool)> {
         match Self::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if make(path, &Secret::generate())? {
-                    return Ok((Self::read(path)?, true));
-                }
-                Ok((Self::read(path)?, false))
+                let made = make(path, &Secret::generate())?;
+                Ok((Self::read(path)?, made))
             }
-            read => read.map(|secrets| (secrets, false)),
+            read => Ok((read?, false)),
         }
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     fn read(path: &Path) -> io::Result<Self> {
@@ -261,6 +262,8 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bad}");
             assert!(error.to_string().contains("secret: "), "it names the file: {error}");
         }
+        let impossible = folder.join("secret/below a file");
+        assert!(Secrets::open(&impossible).unwrap_err().to_string().contains("below a file: "));
         #[cfg(unix)]
         {
             write(&a.to_text());
