@@ -138,16 +138,6 @@ impl<R> BearerLayer<R> {
     }
 }
 
-impl<R> BearerLayer<R>
-where
-    R: ResolveUser,
-{
-    /// The same for one service of several, such as one of tonic's; it is what [`Layer::layer`] does.
-    pub fn named_layer<S>(&self, inner: S) -> Bearer<S, R> {
-        self.layer(inner)
-    }
-}
-
 impl<S, R: Clone> Layer<S> for BearerLayer<R> {
     type Service = Bearer<S, R>;
 
