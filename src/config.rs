@@ -7,6 +7,7 @@
 //! assert_eq!(wrong.unwrap_err().iter().count(), 3); // the issuer, the store, the client's redirect URI
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,8 +76,9 @@ impl Paths {
         if !endpoints.prefix.is_empty() && !is_path(&endpoints.prefix) {
             wrong.push(ConfigError::Path(endpoints.prefix.clone()));
         }
+        let server_metadata = format!("/.well-known/oauth-authorization-server{issuer_path}");
         for path in [&endpoints.authorization, &endpoints.token] {
-            if !is_path(path) {
+            if !is_path(path) || format!("{prefix}{path}") == server_metadata {
                 wrong.push(ConfigError::Path(path.clone()));
             }
         }
@@ -86,7 +88,7 @@ impl Paths {
         Self {
             authorization: format!("{prefix}{}", endpoints.authorization),
             token: format!("{prefix}{}", endpoints.token),
-            server_metadata: format!("/.well-known/oauth-authorization-server{issuer_path}"),
+            server_metadata,
             prefix,
         }
     }
@@ -244,24 +246,26 @@ impl Config {
         &self,
         asked: impl Iterator<Item = &'a str>,
     ) -> Result<Arc<[Resource]>, ProtocolError> {
-        let mut resources = Vec::new();
+        let mut places = BTreeSet::new();
         for text in asked {
-            let resource = self
-                .known_resource(text)
+            let place = self
+                .place_of(text)
                 .ok_or(ProtocolError::new(ErrorCode::InvalidTarget, "the resource is not one of this provider's"))?;
-            if !resources.contains(resource) {
-                resources.push(resource.clone());
-            }
+            places.insert(place);
         }
-        if resources.len() > Resource::MAX {
+        if places.len() > Resource::MAX {
             return Err(ProtocolError::new(ErrorCode::InvalidTarget, "there are more than 16 resources"));
         }
-        Ok(if resources.is_empty() { Arc::clone(&self.default_resources) } else { resources.into() })
+        if places.is_empty() {
+            return Ok(Arc::clone(&self.default_resources));
+        }
+        // In the order of the configuration, so that the same resources asked for otherwise are the same list.
+        Ok(places.into_iter().map(|place| self.resources[place].clone()).collect())
     }
 
-    fn known_resource(&self, text: &str) -> Option<&Resource> {
+    fn place_of(&self, text: &str) -> Option<usize> {
         let asked: Resource = text.parse().ok()?;
-        self.resources.iter().find(|known| **known == asked)
+        self.resources.iter().position(|known| *known == asked)
     }
 
     /// Whether there is any scope at all. Without one, every grant is of the empty scope.
@@ -297,15 +301,11 @@ impl IssuerUrl {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
             _ => (authority, None),
         };
-        let good_host = !host.is_empty()
-            && host.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'[' | b']' | b':')
-            });
         if rest.contains(['?', '#', '@']) {
             return Err("it has a query, a fragment or user information: leave that out");
         }
-        if !good_host {
-            return Err("its host is empty, or not in lower-case ASCII letters");
+        if !crate::types::is_canonical_host(host) {
+            return Err("write its host as browsers do: in lower-case ASCII, an address in its short form");
         }
         match scheme {
             "https" => {}

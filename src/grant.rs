@@ -94,10 +94,10 @@ impl RevokedTokens {
         self.ids.retain(|(known, end)| *known != token && now < *end);
         if self.ids.len() == Self::MAX {
             self.ids.clear();
-            self.issued_until = Some(now);
-        } else {
-            self.ids.push((token, end));
+            // A clock that stepped back brings nothing back.
+            self.issued_until = self.issued_until.max(Some(now));
         }
+        self.ids.push((token, end));
     }
 }
 

@@ -146,13 +146,19 @@ impl AuthorizationRequest {
         parts
     }
 
-    /// All that this user has granted this client, in grants that live.
+    /// All that this user has granted this client for the resources that it asks for now, in grants that live and that
+    /// the client has got tokens of.
     ///
     /// # Errors
     /// If the store cannot answer.
     pub async fn previously_granted(&self, subject: &Subject) -> Result<Scope, StoreError> {
         let holder = Holder::UserAtClient(subject.clone(), self.client().id().clone());
-        let grants = self.provider.living(&holder).await?;
+        let mut grants = self.provider.living(&holder).await?;
+        // What the app issued by itself is no consent, and a scope at one API is none at another.
+        grants.retain(|grant| {
+            let granted = |asked| grant.resources().iter().any(|resource| resource.covers(asked));
+            grant.redeemed_at().is_some() && self.request.resources.iter().all(granted)
+        });
         let names: BTreeSet<&str> = grants.iter().flat_map(|grant| grant.scope().iter()).collect();
         let names: Vec<&str> = names.into_iter().take(Scope::MAX).collect();
         Ok(names.join(" ").parse().unwrap_or_default())

@@ -207,7 +207,7 @@ fn access_token(provider: &Provider, id: GrantId, grant: &crate::grant::Grant) -
 /// A client that goes through the flow against a service, as a browser and a server would.
 ///
 /// See the [module docs](self) for an example.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Flow {
     client: Client,
     secret: Option<ClientSecret>,
@@ -372,6 +372,12 @@ impl Flow {
             Ok(members) if response.status == StatusCode::OK => Ok(Tokens(members)),
             _ => Err(response.into_error()),
         }
+    }
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow").field("client", self.client.id()).field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 

@@ -70,7 +70,7 @@ impl Draft {
         let client =
             client.ok_or(Rejection::Here(ProtocolError::invalid_request("the client is not registered here")))?;
         let redirect_uri = self.redirect_uri(&client).map_err(Rejection::Here)?;
-        let redirect_uri_sent = self.params.has("redirect_uri");
+        let redirect_uri_sent = self.params.get("redirect_uri").is_some();
         let state = (!self.params.is_repeated("state")).then(|| self.params.get("state")).flatten().map(str::to_owned);
         let checked = self.response_type(&client).and_then(|()| {
             let challenge = self.challenge(&client)?;

@@ -70,6 +70,8 @@ impl Authorized {
 
 impl<U> Authorized<U> {
     /// Who is calling, `sub`: the user, or the client where it acts for itself.
+    ///
+    /// Look no user up by it: a client can be named like one. For that there is [`user_subject`](Self::user_subject).
     #[must_use]
     pub fn subject(&self) -> &str {
         self.user_subject().map_or_else(|| self.client_id().as_str(), Subject::as_str)

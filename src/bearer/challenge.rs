@@ -1,13 +1,15 @@
 //! The answers of the bearer layer ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)), for gRPC too.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::layer::Rules;
 use super::verify::Refusal;
 use crate::error::ErrorCode;
+use crate::types::Resource;
 
 /// Why a request does not reach the service.
 pub(super) enum Rejected {
-    /// It has no token: a bare challenge without an error (§3.1).
+    /// It has no token: a challenge without an error (§3.1).
     NoToken,
     /// It cannot be read: 400.
     Malformed(&'static str),
@@ -58,21 +60,23 @@ impl Rejected {
         }
     }
 
-    /// `Bearer`, with the error if there was a token, and the scope that the route needs if it needs one.
-    fn challenge(&self, scope: &str) -> HeaderValue {
-        let mut params = Vec::new();
+    /// The realm, since RFC 6750 §3 asks for one parameter at least; the error if there was a token; and the scope that
+    /// the route needs if it needs one.
+    fn challenge(&self, rules: &Rules) -> HeaderValue {
+        // A realm is what shares its credentials (RFC 9110 §11.5): here, what one token is for.
+        let realm = rules.resource.as_ref().map_or("api", Resource::as_str);
+        let mut text = format!("Bearer realm=\"{}\"", quotable(realm));
         if let Some((code, why)) = self.error() {
-            params.push(format!("error=\"{code}\", error_description=\"{}\"", quotable(why)));
+            text += &format!(", error=\"{code}\", error_description=\"{}\"", quotable(why));
         }
-        if !scope.is_empty() && !matches!(self, Self::Malformed(_)) {
-            params.push(format!("scope=\"{}\"", quotable(scope)));
+        if !rules.scope.is_empty() && !matches!(self, Self::Malformed(_)) {
+            text += &format!(", scope=\"{}\"", quotable(&rules.scope));
         }
-        let text = if params.is_empty() { "Bearer".to_owned() } else { format!("Bearer {}", params.join(", ")) };
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"api\""))
     }
 
     /// The whole answer.
-    pub(super) fn response<B: Default>(&self, request: &HeaderMap, scope: &str) -> Response<B> {
+    pub(super) fn response<ReqBody, B: Default>(&self, request: &Request<ReqBody>, rules: &Rules) -> Response<B> {
         let mut response = Response::new(B::default());
         let headers = response.headers_mut();
         let status = if is_grpc(request) {
@@ -90,7 +94,7 @@ impl Rejected {
         if matches!(self, Self::Unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         } else {
-            headers.insert(header::WWW_AUTHENTICATE, self.challenge(scope));
+            headers.insert(header::WWW_AUTHENTICATE, self.challenge(rules));
         }
         *response.status_mut() = status;
         response
@@ -98,8 +102,13 @@ impl Rejected {
 }
 
 /// Requests whose answers are read as gRPC: `application/grpc`, `application/grpc+proto`, `application/grpc-web`, ..
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+///
+/// gRPC is always a POST. Anything else gets the status of HTTP: a 200 to a GET could be kept by a cache for others.
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    if request.method() != Method::POST {
+        return false;
+    }
+    let value = request.headers().get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
     value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
 }
 

@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
@@ -85,8 +85,8 @@ where
     R: ResolveUser,
     ResBody: Default,
 {
-    pub(super) fn rejected(rules: &Rules, request: &HeaderMap, rejected: &Rejected) -> Self {
-        Self { state: State::Rejected { response: Some(rejected.response(request, &rules.scope)) } }
+    pub(super) fn rejected(rules: &Rules, request: &Request<ReqBody>, rejected: &Rejected) -> Self {
+        Self { state: State::Rejected { response: Some(rejected.response(request, rules)) } }
     }
 }
 
@@ -155,7 +155,7 @@ where
     }
 
     fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {
-        State::Rejected { response: Some(rejected.response(self.request.headers(), &self.rules.scope)) }
+        State::Rejected { response: Some(rejected.response(&self.request, &self.rules)) }
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Rules {
     /// What the challenge names.
     pub(super) scope: String,
     pub(super) optional: bool,
+    /// Whether a browser's preflight passes.
+    pub(super) preflights: bool,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
     /// Whose tokens they are, if they are a provider's own.
@@ -52,6 +54,7 @@ impl BearerLayer {
             require: Require::default(),
             scope: String::new(),
             optional: false,
+            preflights: false,
             resource: None,
             provider: None,
         };
@@ -92,6 +95,17 @@ impl<R> BearerLayer<R> {
     /// Lets a request without a token pass. One with a bad token is refused all the same.
     pub fn optional(mut self) -> Self {
         self.rules().optional = true;
+        self
+    }
+
+    /// Lets a browser's preflight pass, which never has a token, for a CORS layer inside this one. A CORS layer outside
+    /// needs nothing of this.
+    ///
+    /// Anybody can send a request that looks like a preflight, so whatever is inside must do nothing at `OPTIONS`. A
+    /// CORS layer answers it and an axum route of named methods refuses it; a tonic service, a handler of `any(..)` and
+    /// a plain service run it like any other request, for nobody in particular.
+    pub fn pass_preflights(mut self) -> Self {
+        self.rules().preflights = true;
         self
     }
 

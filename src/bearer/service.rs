@@ -64,11 +64,11 @@ where
                 }
                 ResponseFuture::calling(self.inner.call(request))
             }
-            Err(rejected) => ResponseFuture::rejected(&self.rules, request.headers(), &rejected),
+            Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected),
             Ok(Some(Answer::Ready(answer))) => {
                 let answer = answer.expect("a verification is answered once");
                 match self.rules.judge(answer, &self.resolve, request.headers()) {
-                    Err(rejected) => ResponseFuture::rejected(&self.rules, request.headers(), &rejected),
+                    Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected),
                     Ok((token, None)) => {
                         request.extensions_mut().insert(token);
                         ResponseFuture::calling(self.inner.call(request))
@@ -99,10 +99,8 @@ impl Rules {
             return Err(Rejected::Malformed("a token in the query is not taken"));
         }
         let Some(token) = token(headers)? else {
-            if is_preflight(request.method(), headers) {
-                return Ok(None);
-            }
-            return if self.optional { Ok(None) } else { Err(Rejected::NoToken) };
+            let passes = self.optional || self.preflights && is_preflight(request.method(), headers);
+            return if passes { Ok(None) } else { Err(Rejected::NoToken) };
         };
         let credentials = Credentials { token, method: request.method(), uri: request.uri(), headers };
         Ok(Some(self.verify.verify(credentials).0))
@@ -148,15 +146,22 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
         return Err(Rejected::Malformed("there is more than one Authorization header"));
     }
     let value = value.as_bytes();
-    if value.len() > LONGEST {
-        return Err(Rejected::Malformed("the Authorization header is longer than 8 KiB"));
-    }
-    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at(end);
+    let Some((scheme, rest)) = value.split_at_checked(6) else { return Ok(None) };
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Ok(None);
     }
-    match str::from_utf8(rest.trim_ascii_start()) {
+    match rest.first() {
+        None | Some(b' ') => {}
+        // A longer name of a scheme.
+        Some(byte) if byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte) => return Ok(None),
+        // Not as if there were no token: below an optional layer that would let it pass.
+        Some(_) => return Err(Rejected::Malformed("there is no space behind Bearer")),
+    }
+    if value.len() > LONGEST {
+        return Err(Rejected::Malformed("the Authorization header is longer than 8 KiB"));
+    }
+    let spaces = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
+    match str::from_utf8(&rest[spaces..]) {
         Ok("") => Err(Rejected::Malformed("there is no token behind Bearer")),
         Ok(token) => Ok(Some(token)),
         Err(_) => Err(Rejected::Malformed("the token has a character that no token has")),

@@ -176,7 +176,7 @@ fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Verdict {
         return Err(Refusal::InvalidToken("the token was revoked"));
     }
     // Our own tokens name scopes and resources of their grant, and at least one resource.
-    let resources = u16::MAX >> (16 - grant.resources().len().min(16));
+    let resources = u16::MAX.checked_shr(16_u32.saturating_sub(grant.resources().len() as u32)).unwrap_or(0);
     if handle.scope & !grant.scope().full_mask() != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
         return Err(UNKNOWN);
     }

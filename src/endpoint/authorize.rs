@@ -110,14 +110,19 @@ impl Gate {
         let valid = match self.admit(&head).await {
             Ok(Admitted::Shown(valid)) => valid,
             Ok(Admitted::Posted) => return Ok(self.posted(&head.headers, body).await.map(ResponseBody::widen)),
-            Err(reply) => return Ok(reply.map(ResponseBody::widen)),
+            Err(mut reply) => {
+                if head.method == Method::HEAD {
+                    *reply.body_mut() = ResponseBody::default();
+                }
+                return Ok(reply.map(ResponseBody::widen));
+            }
         };
         if head.method == Method::HEAD {
             return Ok(secured(bare(StatusCode::OK).map(ResponseBody::widen)));
         }
         head.extensions.insert(AuthorizationRequest::new(Arc::clone(&valid), self.provider.clone()));
         let response = page.call(Request::from_parts(head, body)).await?;
-        let reply = match response.extensions().get::<Decision>() {
+        let mut reply = match response.extensions().get::<Decision>() {
             Some(Decision::Approved(approval)) if Arc::ptr_eq(approval.request(), &valid) => {
                 self.approved(approval.clone()).await
             }
@@ -128,6 +133,10 @@ impl Gate {
             }
             None => return Ok(secured(response.map(ResponseBody::inner))),
         };
+        // A page that logs in and decides in one answer sets the cookie of its session beside the decision.
+        for cookie in response.headers().get_all(header::SET_COOKIE) {
+            reply.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
         Ok(reply.map(ResponseBody::widen))
     }
 

@@ -29,6 +29,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline {
         let grant = provider.grant(key).await?.filter(|grant| grant.client_id() == client.id()).ok_or(REFUSED)?;
         draft.narrow_resources(&grant, params)?;
+        draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
         refreshable &= !offline || grant.scope().contains("offline_access");
     }
@@ -37,6 +38,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let salt = Salt::generate();
     let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
+    draft.leaves_something(provider, client, &grant)?;
     let refresh_token = refreshable.then(|| {
         let handle = RefreshHandle { grant: id, generation: grant.generation(), salt };
         provider.0.handles.mint_refresh(&handle)

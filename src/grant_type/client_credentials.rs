@@ -2,8 +2,6 @@
 //!
 //! A client acts for itself. Its token has no user, and there is no refresh token (§4.4.3).
 
-use std::sync::Arc;
-
 use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
 use crate::error::{ErrorCode, ProtocolError};
@@ -28,6 +26,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let (id, grant) = provider.machine_grant(client, resources).await?;
     let mut draft = Draft::new(provider);
     draft.scope = Some(scope);
-    draft.on_issue(provider, GrantType::ClientCredentials, client, &Arc::clone(&grant)).await?;
+    draft.leaves_something(provider, client, &grant)?;
+    draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;
     Ok(draft.issue(provider, client, id, &grant, None))
 }

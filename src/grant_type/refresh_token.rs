@@ -21,20 +21,19 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let token = params.get("refresh_token").ok_or(ProtocolError::invalid_request("refresh_token is missing"))?;
     let handle = provider.0.handles.open_refresh(token).map_err(|_| REFUSED)?;
     let mut draft = Draft::new(provider);
-    let hooks = &provider.0.hooks;
-    let narrows = params.get("scope").is_some() || params.get("resource").is_some();
-    // What was granted never changes, so it can be looked at before the rotation without a race.
-    if narrows || hooks.may_continue.is_some() || hooks.on_issue.is_some() {
-        let grant = provider.grant(provider.0.handles.key_of(handle.grant)).await?;
-        let grant = grant.filter(|grant| grant.client_id() == client.id()).ok_or(REFUSED)?;
-        // A token that is not good goes on to be refused, and its grant ended, by the rule itself.
-        if provider.would_rotate(&grant, client, &handle) {
-            check(provider, client, params, &grant, &mut draft).await?;
-        }
+    // What was granted never changes, so it can be looked at before the rotation without a race. A token that is not
+    // good goes on to be refused, and its grant ended, by the rule itself.
+    let grant = provider.grant(provider.0.handles.key_of(handle.grant)).await?;
+    let good = grant.filter(|grant| provider.would_rotate(grant, client, &handle));
+    if let Some(grant) = &good {
+        check(provider, client, params, grant, &mut draft).await?;
     }
     let verdict = provider.rotate(client, &handle).await?;
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
-    draft.leaves_something(provider, client, &grant)?;
+    if good.is_none() {
+        // The record that was read was older than the one that decided. No token leaves unchecked.
+        check(provider, client, params, &grant, &mut draft).await?;
+    }
     let successor = RefreshHandle { generation: grant.generation(), ..handle };
     let refresh_token = provider.0.handles.mint_refresh(&successor);
     Ok(draft.issue(provider, client, handle.grant, &grant, Some(refresh_token)))

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -18,16 +20,21 @@ where
 {
     check_type(headers)?;
     let bytes = Limited::new(body, MAX).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
+        if is_too_long(&*error) {
             Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                ProtocolError::invalid_request("the body is longer than 64 KiB"),
+                ProtocolError::invalid_request("the body is too long: 64 KiB at most"),
             )
         } else {
             Failure::invalid_request("the body could not be read")
         }
     })?;
     Params::parse(&bytes.to_bytes()).map_err(|why| Failure::invalid_request(why.description()))
+}
+
+/// Whether a limit was passed: ours, or one of a layer outside, which has wrapped its error.
+fn is_too_long(error: &(dyn Error + 'static)) -> bool {
+    error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
 }
 
 /// Exactly `application/x-www-form-urlencoded`; parameters such as a charset say nothing and are let be.

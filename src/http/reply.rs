@@ -113,6 +113,7 @@ pub(crate) fn error_page(status: StatusCode, error: &ProtocolError, own: Option<
     set(&mut reply, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(&mut reply, header::REFERRER_POLICY, "same-origin");
     set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut reply, header::X_FRAME_OPTIONS, "DENY");
     if status == StatusCode::SERVICE_UNAVAILABLE {
         set(&mut reply, header::RETRY_AFTER, "1");
     }

@@ -307,6 +307,10 @@ impl ProviderBuilder {
                 wrong.push(ConfigError::Scope(format!("{:?} is named twice", scope.name)));
             }
         }
+        let default = self.default_scope.parse::<Scope>().unwrap_or_else(|why| {
+            wrong.push(ConfigError::Scope(format!("{:?} in `.default_scope(..)`: {why}", self.default_scope)));
+            Scope::default()
+        });
         let mut must_be_known = |name: &str, grantable: bool, of: &str| {
             if !self.scopes.iter().any(|scope| scope.name == name && !(grantable && scope.reserved)) {
                 wrong.push(ConfigError::Scope(format!("{name:?} in {of}: add it with `.scope({name:?}, \"..\")`")));
@@ -320,8 +324,7 @@ impl ProviderBuilder {
                 must_be_known(name, false, &format!("client {:?}", client.id()));
             }
         }
-        let default = self.default_scope.parse::<Scope>().unwrap_or_default();
-        for name in self.default_scope.split(' ').filter(|name| !name.is_empty()) {
+        for name in default.iter() {
             must_be_known(name, true, "`.default_scope(..)`");
         }
         default

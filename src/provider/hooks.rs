@@ -41,6 +41,9 @@ pub struct Issuance {
 }
 
 impl Issuance {
+    /// The longest life that a hook can give to a token.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);
+
     /// How it is asked for.
     #[must_use]
     pub const fn grant_type(&self) -> GrantType {
@@ -68,7 +71,7 @@ impl Issuance {
     /// How long the token lives, from 1 second to 24 hours; by default what the provider is configured with.
     #[must_use]
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.access_token_lifetime = lifetime.clamp(Duration::from_secs(1), Duration::from_secs(86_400));
+        self.access_token_lifetime = lifetime.clamp(Duration::from_secs(1), Self::LONGEST);
         self
     }
 

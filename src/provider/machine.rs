@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Provider;
+use super::{Issuance, Provider};
 use crate::client::Client;
 use crate::error::StoreError;
 use crate::grant::Grant;
@@ -44,7 +44,9 @@ impl Provider {
             }
         }
         let id = GrantId::generate();
-        let lifetime = HOUR + config.lifetimes.access_token;
+        // No access token outlives its grant, so the grant has room for the longest one that can be issued under it.
+        let longest = if self.0.hooks.on_issue.is_some() { Issuance::LONGEST } else { config.lifetimes.access_token };
+        let lifetime = HOUR + longest;
         let (client, scope, resources) = place.clone();
         let grant = self.direct_grant(id, client, None, scope, resources, lifetime);
         self.create(grant.clone()).await?;

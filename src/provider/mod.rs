@@ -179,6 +179,10 @@ impl Provider {
     }
 
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        // RFC 6749 Appendix A.1. Some stores cannot even be asked for other names: PostgreSQL fails at a NUL.
+        if !id.as_str().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return Ok(None);
+        }
         match self.0.clients.get(id) {
             Some(client) => Ok(Some(client.clone())),
             None => self.0.client_store.client(&self.0.config.issuer, id).await,

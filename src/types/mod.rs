@@ -20,7 +20,7 @@ mod time;
 pub use ids::{ClientId, Issuer, Subject};
 pub(crate) use params::{InvalidParams, Params, form_decode};
 pub(crate) use pkce::{CodeChallenge, CodeVerifier};
-pub(crate) use redirect_uri::{RedirectUri, host_of, is_loopback_host};
+pub(crate) use redirect_uri::{RedirectUri, host_of, is_canonical_host, is_loopback_host};
 pub use resource::{InvalidResource, Resource};
 pub use scope::{InvalidScope, Scope};
 pub use time::UnixTime;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::params::{InvalidParams, Params};
@@ -160,14 +161,34 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     if port.is_some_and(|port| !is_port(port)) {
         return Err("its port is not a number from 1 to 65535");
     }
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let good = match literal {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.split('.').all(|label| {
-            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        }),
+    let good = match ipv6_literal(host) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_name(host),
     };
     if good { Ok(()) } else { Err("its host is not a plain name or address") }
+}
+
+fn ipv6_literal(host: &str) -> Option<&str> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']'))
+}
+
+fn is_name(host: &str) -> bool {
+    host.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
+}
+
+/// Whether this is how browsers write the host: in lower case, and an address in its one form.
+pub(crate) fn is_canonical_host(host: &str) -> bool {
+    if let Some(address) = ipv6_literal(host) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    // A name whose last label is a number is an IPv4 address to a browser, and is rewritten if it is not in four parts.
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    is_name(host)
+        && !host.bytes().any(|byte| byte.is_ascii_uppercase())
+        && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// The loopback hosts, in the one spelling of each that is taken.
