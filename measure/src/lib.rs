@@ -1,0 +1,8 @@
+//! What the library costs, beside the same thing written by hand.
+
+pub mod counting;
+pub mod flow;
+pub mod hand_written;
+pub mod service;
+pub mod timing;
+pub mod tokens;
