@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::layer::Rules;
-use super::verify::Refusal;
+use super::verify::{REASONS, Refusal};
 use crate::error::ErrorCode;
 use crate::types::Resource;
 
@@ -75,6 +75,14 @@ impl Rejected {
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"api\""))
     }
 
+    /// The challenge of a provider's own refusals, made once: a flood of forged tokens is answered without formatting.
+    fn ready(&self, rules: &Rules) -> Option<HeaderValue> {
+        let Self::InvalidToken(why) = self else { return None };
+        let at = REASONS.iter().position(|reason| reason == why)?;
+        let ready = rules.challenges.get_or_init(|| REASONS.map(|why| Self::InvalidToken(why).challenge(rules)));
+        Some(ready[at].clone())
+    }
+
     /// The whole answer.
     pub(super) fn response<ReqBody, B: Default>(&self, request: &Request<ReqBody>, rules: &Rules) -> Response<B> {
         let mut response = Response::new(B::default());
@@ -94,7 +102,7 @@ impl Rejected {
         if matches!(self, Self::Unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         } else {
-            headers.insert(header::WWW_AUTHENTICATE, self.challenge(rules));
+            headers.insert(header::WWW_AUTHENTICATE, self.ready(rules).unwrap_or_else(|| self.challenge(rules)));
         }
         *response.status_mut() = status;
         response

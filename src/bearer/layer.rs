@@ -1,13 +1,14 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use tower::Layer;
 
 use super::authorized::Authorized;
 use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
-use super::verify::Verify;
+use super::verify::{REASONS, Verify};
 use crate::provider::Provider;
 use crate::types::Resource;
 
@@ -29,6 +30,8 @@ pub(super) struct Rules {
     pub(super) optional: bool,
     /// Whether a browser's preflight passes.
     pub(super) preflights: bool,
+    /// Made when the first one is needed; see [`Rejected`](super::challenge::Rejected).
+    pub(super) challenges: OnceLock<[HeaderValue; REASONS.len()]>,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
     /// Whose tokens they are, if they are a provider's own.
@@ -55,6 +58,7 @@ impl BearerLayer {
             scope: String::new(),
             optional: false,
             preflights: false,
+            challenges: OnceLock::new(),
             resource: None,
             provider: None,
         };
@@ -64,7 +68,9 @@ impl BearerLayer {
 
 impl<R> BearerLayer<R> {
     fn rules(&mut self) -> &mut Rules {
-        Arc::make_mut(&mut self.rules)
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.challenges = OnceLock::new();
+        rules
     }
 
     /// Scopes that the token needs, added to what was required before: 403 `insufficient_scope` without them.

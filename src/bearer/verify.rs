@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use super::authorized::Authorized;
 use crate::error::StoreError;
 use crate::grant::Grant;
-use crate::handle::{AccessHandle, HandleError};
+use crate::handle::AccessHandle;
 use crate::provider::Provider;
 use crate::types::UnixTime;
 
@@ -145,14 +145,12 @@ impl fmt::Debug for Verification {
 
 impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
+        let refused = |why| Verification::ready(Err(Refusal::InvalidToken(why)));
+        let Ok(handle) = self.0.handles.open_access(credentials.token) else { return refused(UNKNOWN) };
         let now = self.now();
-        let handle = match self.0.handles.open_access(credentials.token, now) {
-            Ok(handle) => handle,
-            Err(HandleError::Expired) => {
-                return Verification::ready(Err(Refusal::InvalidToken("the token has expired")));
-            }
-            Err(_) => return Verification::ready(Err(UNKNOWN)),
-        };
+        if now >= handle.expires_at {
+            return refused(EXPIRED);
+        }
         let key = self.0.handles.key_of(handle.grant);
         if let Some(grant) = self.cached(key) {
             return Verification::ready(admit(&handle, grant, now));
@@ -161,24 +159,29 @@ impl Verify for Provider {
         Verification::later(async move {
             match provider.grant(key).await {
                 Ok(Some(grant)) => admit(&handle, grant, now),
-                Ok(None) => Err(UNKNOWN),
+                Ok(None) => Err(Refusal::InvalidToken(UNKNOWN)),
                 Err(error) => Err(Refusal::Unavailable(error)),
             }
         })
     }
 }
 
-const UNKNOWN: Refusal = Refusal::InvalidToken("the token is not known here");
+const UNKNOWN: &str = "the token is not known here";
+const EXPIRED: &str = "the token has expired";
+const REVOKED: &str = "the token was revoked";
+
+/// Why a provider refuses a token; the layer has the answers ready.
+pub(super) const REASONS: [&str; 3] = [UNKNOWN, EXPIRED, REVOKED];
 
 /// Whether the grant stands behind its token.
 fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Verdict {
     if !grant.admits(handle.token, handle.issued_at, now) {
-        return Err(Refusal::InvalidToken("the token was revoked"));
+        return Err(Refusal::InvalidToken(REVOKED));
     }
     // Our own tokens name scopes and resources of their grant, and at least one resource.
     let resources = u16::MAX.checked_shr(16_u32.saturating_sub(grant.resources().len() as u32)).unwrap_or(0);
     if handle.scope & !grant.scope().full_mask() != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
-        return Err(UNKNOWN);
+        return Err(Refusal::InvalidToken(UNKNOWN));
     }
     Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
 }
