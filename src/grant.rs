@@ -65,8 +65,8 @@ pub(crate) struct Claims {
 pub(crate) struct Redeemed {
     pub(crate) at: UnixTime,
     pub(crate) rotated_at: UnixTime,
-    /// SHA-256 of the salt that the refresh tokens carry.
-    pub(crate) secret: [u8; 32],
+    /// The first half of SHA-256 of the salt that the refresh tokens carry.
+    pub(crate) secret: [u8; 16],
     pub(crate) generation: u32,
 }
 
@@ -129,8 +129,8 @@ pub struct Redemption {
     pub redirect_uri: Option<String>,
     /// S256 of the verifier, if there was one.
     pub challenge: Option<[u8; 32]>,
-    /// SHA-256 of a salt made for this redemption; the same hash again is the store's own retry.
-    pub secret: [u8; 32],
+    /// The first half of SHA-256 of a salt made for this redemption; the same again is the store's own retry.
+    pub secret: [u8; 16],
     /// When the grant ends from now on.
     pub grant_expires_at: UnixTime,
     /// For how long the same client may send the code twice without harm.
@@ -147,8 +147,8 @@ pub struct Rotation {
     pub issuer: Issuer,
     /// The authenticated client.
     pub client: ClientId,
-    /// SHA-256 of the salt that was presented.
-    pub secret: [u8; 32],
+    /// The first half of SHA-256 of the salt that was presented.
+    pub secret: [u8; 16],
     /// The generation that was presented.
     pub generation: u32,
     /// For how long after a rotation its predecessor gets the same successor.
@@ -167,8 +167,8 @@ pub struct Revocation {
     pub issuer: Issuer,
     /// Only if it is this client's.
     pub client: Option<ClientId>,
-    /// Only if this is the SHA-256 of its salt.
-    pub secret: Option<[u8; 32]>,
+    /// Only if this is the first half of SHA-256 of its salt.
+    pub secret: Option<[u8; 16]>,
     /// One access token, by its id and end; else the whole grant.
     pub token: Option<([u8; 8], UnixTime)>,
     /// Why.
@@ -368,7 +368,7 @@ impl Grant {
 }
 
 /// In constant time.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
     a.ct_eq(b).into()
 }
 

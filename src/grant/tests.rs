@@ -10,8 +10,8 @@ const ISSUER: &str = "https://a.example";
 const CLIENT: &str = "app";
 const REDIRECT: &str = "https://app.example/cb";
 const CHALLENGE: [u8; 32] = [7; 32];
-const SECRET: [u8; 32] = [1; 32];
-const OTHER_SECRET: [u8; 32] = [2; 32];
+const SECRET: [u8; 16] = [1; 16];
+const OTHER_SECRET: [u8; 16] = [2; 16];
 
 /// When the code ends, counted from the approval.
 const CODE: i64 = 60;
@@ -452,7 +452,7 @@ fn a_refresh_token_of_another_issuer_client_or_salt_changes_nothing() {
 #[test]
 fn before_the_redemption_there_is_no_refresh_token() {
     for grant in [pending(), revoked(pending())] {
-        for secret in [SECRET, [0; 32]] {
+        for secret in [SECRET, [0; 16]] {
             refused(&grant, Grant::rotate, &Rotation { secret, ..rotation(0, 1) }, Refused::Mismatch);
         }
     }
@@ -738,7 +738,7 @@ struct Model {
     end: i64,
     redeemed: Option<i64>,
     rotated: i64,
-    salt: [u8; 32],
+    salt: [u8; 16],
     generation: i64,
     ended: Option<(i64, RevocationReason)>,
     dead: BTreeMap<TokenId, i64>,
@@ -770,7 +770,7 @@ impl Model {
             end: seconds(grant.expires_at),
             redeemed: grant.redeemed.map(|redeemed| seconds(redeemed.at)),
             rotated: grant.redeemed.map_or(0, |redeemed| seconds(redeemed.rotated_at)),
-            salt: grant.redeemed.map_or([0; 32], |redeemed| redeemed.secret),
+            salt: grant.redeemed.map_or([0; 16], |redeemed| redeemed.secret),
             generation: grant.redeemed.map_or(0, |redeemed| redeemed.generation.into()),
             ended: grant.revoked.map(|revoked| (seconds(revoked.at), revoked.reason)),
             dead: tokens.ids.into_iter().map(|(token, end)| (token, seconds(end))).collect(),
@@ -962,7 +962,7 @@ fn steps(draw: &Draw, model: &Model, clock: &mut i64, taken: &[Step]) -> Vec<Ste
                 client: (*client).into(),
                 redirect_uri: redirect_uri.map(str::to_owned),
                 challenge: (model.pkce == *right_verifier).then_some(CHALLENGE),
-                secret: [*salt; 32],
+                secret: [*salt; 16],
                 grant_expires_at: at(now + end),
                 ..redemption(now)
             })]
@@ -972,13 +972,13 @@ fn steps(draw: &Draw, model: &Model, clock: &mut i64, taken: &[Step]) -> Vec<Ste
             vec![Step::Rotate(Rotation {
                 issuer: (*issuer).into(),
                 client: (*client).into(),
-                secret: salt.map_or(model.salt, |salt| [salt; 32]),
+                secret: salt.map_or(model.salt, |salt| [salt; 16]),
                 ..rotation(generation, now)
             })]
         }
         Draw::Revoke { client, salt, reason } => vec![Step::Revoke(Revocation {
             client: client.map(Into::into),
-            secret: salt.map(|right| if right { model.salt } else { [3; 32] }),
+            secret: salt.map(|right| if right { model.salt } else { [3; 16] }),
             reason: *reason,
             ..revocation(now)
         })],

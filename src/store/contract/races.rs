@@ -209,7 +209,7 @@ async fn repeat<S: GrantStore>(check: &Check<S>, grant: &Grant, racer: u8) {
     if racer.is_multiple_of(2) {
         return check.create(&pending).await;
     }
-    let secret = grant.redeemed.map_or([0; 32], |redeemed| redeemed.secret);
+    let secret = grant.redeemed.map_or([0; 16], |redeemed| redeemed.secret);
     let mut step = redemption(&pending, 10);
     step.secret = secret;
     let verdict = check.answered(check.store.redeem(grant.key, step).await);

@@ -154,7 +154,7 @@ pub(super) fn rotation(grant: &Grant, now: i64) -> Rotation {
     Rotation {
         issuer: grant.issuer.clone(),
         client: grant.client.clone(),
-        secret: grant.redeemed.map_or([0; 32], |redeemed| redeemed.secret),
+        secret: grant.redeemed.map_or([0; 16], |redeemed| redeemed.secret),
         generation: grant.generation(),
         grace: seconds(GRACE),
         idle: seconds(IDLE),

@@ -129,7 +129,7 @@ impl Walk {
 
     fn redemption(&mut self) -> Redemption {
         let mut step = redemption(&self.record, self.now);
-        step.secret = [self.any([1, 1, 2]); 32];
+        step.secret = [self.any([1, 1, 2]); 16];
         step.grant_expires_at = at(self.any([self.now + 1, self.now + 2 * IDLE, END]));
         match self.random.random_range(0..24) {
             0 => step.issuer = "https://other.example".into(),
@@ -152,7 +152,7 @@ impl Walk {
         match self.random.random_range(0..24) {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = "other".into(),
-            2 => step.secret = [3; 32],
+            2 => step.secret = [3; 16],
             3 => step.grace = seconds(0),
             _ => {}
         }
@@ -169,7 +169,7 @@ impl Walk {
         match self.random.random_range(0..8) {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = Some("other".into()),
-            2 => step.secret = Some([3; 32]),
+            2 => step.secret = Some([3; 16]),
             _ => {}
         }
         step
