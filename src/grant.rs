@@ -30,27 +30,30 @@ use crate::handle::{GrantKey, TokenId};
 use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, UnixTime};
 
 /// What a user allowed a client, or a client itself, and what became of it.
+// In the order of the fields, those first that every check of a token reads: of many grants a record is not in the
+// processor's cache, and each line of memory that has to be fetched costs as much as the rest of the check.
+#[repr(C)]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Grant {
-    pub(crate) key: GrantKey,
-    pub(crate) issuer: Issuer,
-    pub(crate) client: ClientId,
-    pub(crate) subject: Option<Subject>,
+    /// The code's end until redemption, then the grant's.
+    pub(crate) expires_at: UnixTime,
+    pub(crate) revoked: Option<Revoked>,
+    pub(crate) revoked_tokens: Option<Box<RevokedTokens>>,
     /// In order, and never edited: access tokens carry one bit for each.
     pub(crate) scope: Scope,
     /// Likewise.
     pub(crate) resources: Arc<[Resource]>,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) client: ClientId,
+    pub(crate) issuer: Issuer,
+    pub(crate) key: GrantKey,
     pub(crate) claims: Option<Arc<Claims>>,
+    pub(crate) created_at: UnixTime,
+    pub(crate) redeemed: Option<Redeemed>,
     pub(crate) redirect_uri: Option<Arc<str>>,
+    pub(crate) challenge: Option<CodeChallenge>,
     /// Whether the authorization request named its redirect URI, so that without PKCE the token request has to.
     pub(crate) redirect_uri_sent: bool,
-    pub(crate) challenge: Option<CodeChallenge>,
-    pub(crate) created_at: UnixTime,
-    /// The code's end until redemption, then the grant's.
-    pub(crate) expires_at: UnixTime,
-    pub(crate) redeemed: Option<Redeemed>,
-    pub(crate) revoked: Option<Revoked>,
-    pub(crate) revoked_tokens: Option<Box<RevokedTokens>>,
 }
 
 /// What the app said of the user when it approved, given back with every token of the grant.

@@ -6,14 +6,14 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dashmap::{DashMap, Entry};
+use dashmap::{DashMap, DashSet, Entry};
 
 use super::{ClientStore, GrantStore, Holder, OnceKey};
 use crate::client::Client;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::{Secret, Secrets};
-use crate::types::{ClientId, Issuer, Subject, UnixTime};
+use crate::types::{ClientId, Issuer, Scope, Subject, UnixTime};
 
 /// Clients and grants in the memory of one process. Cloning copies a pointer; clones share everything.
 ///
@@ -34,8 +34,12 @@ struct Inner {
     grants: DashMap<GrantKey, Arc<Grant>, KeyState>,
     subjects: SubjectIndex,
     once: DashMap<OnceKey, UnixTime>,
+    /// The lists of scopes that grants have: few, so that grants share them.
+    scopes: DashSet<Scope>,
     secrets: Secrets,
 }
+
+const MOST_SHARED_SCOPES: usize = 1024;
 
 impl Default for Inner {
     fn default() -> Self {
@@ -44,6 +48,7 @@ impl Default for Inner {
             grants: DashMap::default(),
             subjects: SubjectIndex::default(),
             once: DashMap::default(),
+            scopes: DashSet::default(),
             secrets: Secret::generate().into(),
         }
     }
@@ -84,6 +89,18 @@ impl MemoryStore {
         Verdict::new(outcome, Arc::clone(&record))
     }
 
+    /// The same list of scopes, in the memory of an earlier grant where one has it.
+    fn shared(&self, scope: Scope) -> Scope {
+        if let Some(known) = self.0.scopes.get(&scope) {
+            return known.clone();
+        }
+        // Whoever may ask for many scopes may ask for them in very many orders.
+        if self.0.scopes.len() < MOST_SHARED_SCOPES {
+            self.0.scopes.insert(scope.clone());
+        }
+        scope
+    }
+
     fn held(&self, issuer: &Issuer, holder: &Holder) -> Vec<Arc<Grant>> {
         let meant = |grant: &Arc<Grant>| grant.issuer() == issuer && holder.holds(grant);
         match holder {
@@ -108,7 +125,8 @@ impl ClientStore for MemoryStore {
 impl GrantStore for MemoryStore {
     type Error = Infallible;
 
-    async fn create(&self, grant: Grant) -> Result<(), Infallible> {
+    async fn create(&self, mut grant: Grant) -> Result<(), Infallible> {
+        grant.scope = self.shared(grant.scope);
         if let Some(subject) = grant.subject() {
             self.0.subjects.insert(subject, grant.key());
         }
