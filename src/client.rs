@@ -311,8 +311,10 @@ impl Client {
         self.0.auth_method
     }
 
+    /// A public client always does, also one that a store answers with, which no `build()` has looked at
+    /// (RFC 9700 §2.1.1).
     pub(crate) fn needs_pkce(&self) -> bool {
-        self.0.pkce
+        self.0.pkce || !self.is_confidential()
     }
 
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {

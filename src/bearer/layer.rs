@@ -76,10 +76,11 @@ impl<R> BearerLayer<R> {
     /// Scopes that the token needs, added to what was required before: 403 `insufficient_scope` without them.
     ///
     /// # Panics
-    /// If the provider offers no such scope, at the line of this call.
+    /// If the provider offers no such scope, or none is named, at the line of this call.
     #[track_caller]
     pub fn require(mut self, scope: impl Into<Require>) -> Self {
         let mut require = scope.into();
+        assert!(require.names().next().is_some(), "nothing is required: name a scope, or leave `.require(..)` out");
         let rules = self.rules();
         if let Some(provider) = &rules.provider {
             let config = &provider.0.config;

@@ -166,7 +166,7 @@ impl ProviderBuilder {
     }
 
     /// For how long after a refresh its predecessor gets the same successor once more, for clients whose answer was
-    /// lost. By default 10 seconds, at most 60; zero for not at all.
+    /// lost. By default 10 seconds, at most 60; with zero, in the same second alone, so that a store may repeat a step.
     pub fn refresh_grace(mut self, grace: Duration) -> Self {
         self.lifetimes.refresh_grace = grace;
         self

@@ -208,7 +208,7 @@ fn fields(grant: &Grant) -> [Field; 18] {
         revoked,
         revoked_tokens,
     } = grant;
-    let text = |bytes: &[u8; 32]| URL_SAFE_NO_PAD.encode(bytes);
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     [
         ("key", format!("{key:?}")),
         ("issuer", format!("{issuer:?}")),
