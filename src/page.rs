@@ -2,7 +2,8 @@
 //!
 //! The page is any service of the app: the authorize middleware validates the request, puts an
 //! [`AuthorizationRequest`] into its extensions and calls the page. The page answers with a page, or with a decision
-//! that it mints from the request. State lives in the query string: a login of several pages comes back to
+//! that it mints from the request. Of an answer that decides, the cookies reach the browser and nothing else does. State
+//! lives in the query string: a login of several pages comes back to
 //! [`resume_url`](AuthorizationRequest::resume_url).
 //!
 //! ```

@@ -198,6 +198,26 @@ async fn a_native_client_may_use_any_port_of_its_own_loopback_host_and_nothing_e
     }
 }
 
+/// RFC 9700 §2.1.1 and RFC 8252 §7.3: what no `build()` has looked at is no laxer
+#[tokio::test]
+async fn a_client_of_a_store_has_the_same_rules() {
+    let store = MemoryStore::new();
+    store.insert(ISSUER, Client::public("lax").redirect_uri(WEB).danger_without_pkce());
+    store.insert(ISSUER, Client::public("web").web().redirect_uri("http://127.0.0.1/cb"));
+    store.insert(ISSUER, Client::public("plain").redirect_uri("http://plain.example/cb"));
+    let page = any(|_: AuthorizationRequest| async { "a page" });
+    let app = app_with(&good(more_clients().store(store)), page);
+    let without = ask().of("lax", WEB).without("code_challenge").without("code_challenge_method");
+    send(&app, without.get()).await.assert_error_at(WEB, "invalid_request", Some(STATE));
+    for asked in [
+        ask().of("web", "http://127.0.0.1:4711/cb"),
+        ask().of("plain", "http://plain.example/cb"),
+        ask().with("client_id", "plain").without("redirect_uri"),
+    ] {
+        send(&app, asked.get()).await.assert_error_here(StatusCode::BAD_REQUEST);
+    }
+}
+
 /// RFC 6749 §3.1.2.3, and §3.1: a parameter without a value is omitted
 #[tokio::test]
 async fn a_redirect_uri_may_be_left_out_where_one_is_registered() {

@@ -547,7 +547,7 @@ impl Verify for Watching {
     }
 }
 
-/// RFC 6819 §4.3.2 and §5.1.4.1.3, RFC 9700 §4.2: what is secret is in no log
+/// RFC 6750 §5.3: tokens leak where logs are read
 #[tokio::test]
 async fn no_debug_form_shows_a_secret() {
     let seen = Watching::default();

@@ -468,8 +468,9 @@ async fn checks(app: &App, asked: &Ask, session: &str, token: &str) -> bool {
 #[tokio::test]
 async fn a_form_token_is_good_for_its_session_and_its_request_alone() {
     let notes = "https://shift.example/notes";
-    let resource = builder(&ManualClock::default()).resource(notes).build().unwrap();
-    let app = app_with(&resource, form_tokens());
+    let two = Client::public("two").redirect_uri("https://a.example/cb").redirect_uri("https://b.example/cb");
+    let more = builder(&ManualClock::default()).resource(notes).client(two).build().unwrap();
+    let app = app_with(&more, form_tokens());
     let asked = ask().with("scope", "profile notes:read");
     let token = form_token(&app, &asked, "one").await;
     assert!(checks(&app, &asked, "one", &token).await);
@@ -487,6 +488,8 @@ async fn a_form_token_is_good_for_its_session_and_its_request_alone() {
         assert!(!checks(&app, &other, "one", &token).await, "{}", other.query());
         assert!(checks(&app, &other, "one", &form_token(&app, &other, "one").await).await);
     }
+    let (a, b) = (ask().of("two", "https://a.example/cb"), ask().of("two", "https://b.example/cb"));
+    assert!(!checks(&app, &b, "one", &form_token(&app, &a, "one").await).await, "where the answer goes");
     // What the request is stays the same, whatever else stands in its query.
     assert!(checks(&app, &asked.clone().with("lang", "de").with("prompt", "consent"), "one", &token).await);
     for bad in [

@@ -54,7 +54,7 @@ async fn metadata(app: &App, path: &str) -> Value {
     answer.json()
 }
 
-/// RFC 8414 §2 and §3.2, RFC 9207 §3, RFC 7636 §6.2: all that is there, and nothing else; defaults that would say
+/// RFC 8414 §2 and §3.2, RFC 9207 §3: all that is there, and nothing else; defaults that would say
 /// something else where a member is left out are not relied on
 #[tokio::test]
 async fn the_document_says_what_there_is() {

@@ -28,9 +28,9 @@ pub struct Access {
     /// The user.
     pub subject: String,
     /// The client.
-    pub client: Arc<str>,
+    pub client: String,
     /// What it may do.
-    pub scope: Arc<[String]>,
+    pub scope: String,
     expires_at: SystemTime,
 }
 
@@ -40,8 +40,6 @@ pub type Store = Arc<DashMap<[u8; 32], Arc<Access>>>;
 /// A store of `count` tokens, and the tokens.
 #[must_use]
 pub fn store(count: usize) -> (Store, Tokens) {
-    let client: Arc<str> = "customapp".into();
-    let scope: Arc<[String]> = ["profile", "notes:read", "notes:write"].map(String::from).into();
     let expires_at = SystemTime::now() + Duration::from_secs(12 * 60 * 60);
     let store = DashMap::new();
     let mut tokens = Tokens::with_capacity(count, token().len());
@@ -49,8 +47,8 @@ pub fn store(count: usize) -> (Store, Tokens) {
         let token = token();
         let access = Access {
             subject: crate::flow::subject(number),
-            client: Arc::clone(&client),
-            scope: Arc::clone(&scope),
+            client: "customapp".to_owned(),
+            scope: "profile notes:read notes:write".to_owned(),
             expires_at,
         };
         store.insert(digest(&token), Arc::new(access));
