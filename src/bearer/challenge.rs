@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::layer::Rules;
-use super::verify::{REASONS, Refusal};
+use super::verify::{Own, Refusal};
 use crate::error::ErrorCode;
 use crate::types::Resource;
 
@@ -15,6 +15,8 @@ pub(super) enum Rejected {
     Malformed(&'static str),
     /// Its token is not good: 401.
     InvalidToken(&'static str),
+    /// Its token is the provider's own, and not good: 401.
+    Own(Own),
     /// Its token may not do this: 403.
     Insufficient(&'static str),
     /// Nobody can tell now: 503.
@@ -33,7 +35,7 @@ impl From<Refusal> for Rejected {
 impl Rejected {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::NoToken | Self::InvalidToken(_) | Self::Own(_) => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Insufficient(_) => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -45,6 +47,7 @@ impl Rejected {
         match self {
             Self::NoToken => ("16", "a bearer token is needed"),
             Self::InvalidToken(why) => ("16", why),
+            Self::Own(own) => ("16", own.why()),
             Self::Malformed(why) => ("3", why),
             Self::Insufficient(why) => ("7", why),
             Self::Unavailable => ("14", "the token cannot be checked now, try again"),
@@ -56,6 +59,7 @@ impl Rejected {
             Self::NoToken | Self::Unavailable => None,
             Self::Malformed(why) => Some((ErrorCode::InvalidRequest, why)),
             Self::InvalidToken(why) => Some((ErrorCode::InvalidToken, why)),
+            Self::Own(own) => Some((ErrorCode::InvalidToken, own.why())),
             Self::Insufficient(why) => Some((ErrorCode::InsufficientScope, why)),
         }
     }
@@ -75,12 +79,12 @@ impl Rejected {
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"api\""))
     }
 
-    /// The challenge of a provider's own refusals, made once: a flood of forged tokens is answered without formatting.
+    /// The challenges of a provider's own refusals are made once: a flood of forged tokens is answered without
+    /// formatting.
     fn ready(&self, rules: &Rules) -> Option<HeaderValue> {
-        let Self::InvalidToken(why) = self else { return None };
-        let at = REASONS.iter().position(|reason| reason == why)?;
-        let ready = rules.challenges.get_or_init(|| REASONS.map(|why| Self::InvalidToken(why).challenge(rules)));
-        Some(ready[at].clone())
+        let Self::Own(own) = *self else { return None };
+        let ready = rules.challenges.get_or_init(|| Own::ALL.map(|own| Self::Own(own).challenge(rules)));
+        Some(ready[own as usize].clone())
     }
 
     /// The whole answer.

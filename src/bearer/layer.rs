@@ -8,7 +8,7 @@ use super::authorized::Authorized;
 use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
-use super::verify::{REASONS, Verify};
+use super::verify::{Own, Verify};
 use crate::provider::Provider;
 use crate::types::Resource;
 
@@ -31,7 +31,7 @@ pub(super) struct Rules {
     /// Whether a browser's preflight passes.
     pub(super) preflights: bool,
     /// Made when the first one is needed; see [`Rejected`](super::challenge::Rejected).
-    pub(super) challenges: OnceLock<[HeaderValue; REASONS.len()]>,
+    pub(super) challenges: OnceLock<[HeaderValue; Own::ALL.len()]>,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
     /// Whose tokens they are, if they are a provider's own.
@@ -80,7 +80,7 @@ impl<R> BearerLayer<R> {
     #[track_caller]
     pub fn require(mut self, scope: impl Into<Require>) -> Self {
         let mut require = scope.into();
-        assert!(require.names().next().is_some(), "nothing is required: name a scope, or leave `.require(..)` out");
+        assert!(require.groups().next().is_some(), "nothing is required: name a scope, or leave `.require(..)` out");
         let rules = self.rules();
         if let Some(provider) = &rules.provider {
             let config = &provider.0.config;

@@ -76,6 +76,7 @@ where
                     Ok((token, Some(user))) => ResponseFuture::resolving(user, token, self.pending(request)),
                 }
             }
+            Ok(Some(Answer::Refused(own))) => ResponseFuture::rejected(&self.rules, &request, &Rejected::Own(own)),
             Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, self.pending(request)),
         }
     }

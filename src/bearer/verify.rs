@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use super::authorized::Authorized;
 use crate::error::StoreError;
 use crate::grant::Grant;
-use crate::handle::AccessHandle;
+use crate::handle::{AccessHandle, HandleError};
 use crate::provider::Provider;
 use crate::types::UnixTime;
 
@@ -109,6 +109,8 @@ pub struct Verification(pub(super) Answer);
 
 pub(super) enum Answer {
     Ready(Option<Verdict>),
+    /// A provider's own answer to one of its own tokens.
+    Refused(Own),
     Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
 }
 
@@ -132,6 +134,7 @@ impl Future for Verification {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Answer::Ready(answer) => Poll::Ready(answer.take().expect("Verification polled after completion")),
+            Answer::Refused(own) => Poll::Ready(Err((*own).into())),
             Answer::Later(answer) => answer.as_mut().poll(cx),
         }
     }
@@ -145,43 +148,69 @@ impl fmt::Debug for Verification {
 
 impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
-        let refused = |why| Verification::ready(Err(Refusal::InvalidToken(why)));
-        let Ok(handle) = self.0.handles.open_access(credentials.token) else { return refused(UNKNOWN) };
+        let handle = match self.0.handles.open_access(credentials.token) {
+            Ok(handle) => handle,
+            Err(HandleError::Malformed) => return Verification::ready(Err(Own::Unknown.into())),
+            Err(HandleError::UnknownKey | HandleError::Forged) => return Verification(Answer::Refused(Own::Unknown)),
+        };
         let now = self.now();
         if now >= handle.expires_at {
-            return refused(EXPIRED);
+            return Verification(Answer::Refused(Own::Expired));
         }
         let key = self.0.handles.key_of(handle.grant);
         if let Some(grant) = self.cached(key) {
-            return Verification::ready(admit(&handle, grant, now));
+            return match admit(&handle, grant, now) {
+                Ok(token) => Verification::ready(Ok(token)),
+                Err(own) => Verification(Answer::Refused(own)),
+            };
         }
         let provider = self.clone();
         Verification::later(async move {
             match provider.grant(key).await {
-                Ok(Some(grant)) => admit(&handle, grant, now),
-                Ok(None) => Err(Refusal::InvalidToken(UNKNOWN)),
+                Ok(Some(grant)) => Ok(admit(&handle, grant, now)?),
+                Ok(None) => Err(Own::Unknown.into()),
                 Err(error) => Err(Refusal::Unavailable(error)),
             }
         })
     }
 }
 
-const UNKNOWN: &str = "the token is not known here";
-const EXPIRED: &str = "the token has expired";
-const REVOKED: &str = "the token was revoked";
+/// Why a provider refuses one of its own tokens. Such a token is known to be well-formed, and the layer has the answer
+/// ready.
+#[derive(Clone, Copy)]
+pub(super) enum Own {
+    Unknown,
+    Expired,
+    Revoked,
+}
 
-/// Why a provider refuses a token; the layer has the answers ready.
-pub(super) const REASONS: [&str; 3] = [UNKNOWN, EXPIRED, REVOKED];
+impl Own {
+    pub(super) const ALL: [Self; 3] = [Self::Unknown, Self::Expired, Self::Revoked];
+
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Unknown => "the token is not known here",
+            Self::Expired => "the token has expired",
+            Self::Revoked => "the token was revoked",
+        }
+    }
+}
+
+impl From<Own> for Refusal {
+    fn from(own: Own) -> Self {
+        Self::InvalidToken(own.why())
+    }
+}
 
 /// Whether the grant stands behind its token.
-fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Verdict {
+fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
     if !grant.admits(handle.token, handle.issued_at, now) {
-        return Err(Refusal::InvalidToken(REVOKED));
+        return Err(Own::Revoked);
     }
     // Our own tokens name scopes and resources of their grant, and at least one resource.
     let resources = u16::MAX.checked_shr(16_u32.saturating_sub(grant.resources().len() as u32)).unwrap_or(0);
     if handle.scope & !grant.scope().full_mask() != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
-        return Err(Refusal::InvalidToken(UNKNOWN));
+        return Err(Own::Unknown);
     }
     Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
 }
