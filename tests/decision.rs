@@ -108,12 +108,20 @@ async fn an_approval_may_grant_less_than_was_asked_for() {
 
 /// An approval for more is the app's mistake, and grants nothing
 #[tokio::test]
-async fn an_approval_for_more_than_was_asked_for_or_for_nothing_is_a_500() {
+async fn an_approval_for_more_than_was_asked_for_or_for_nothing_or_of_nobody_is_a_500() {
     let (provider, store) = counted();
-    for scope in ["profile notes:read", "notes:read", "admin", "unheard-of", ""] {
-        let page = any(move |request: AuthorizationRequest| async move {
-            request.approve("alice").scope(scope.parse().unwrap())
-        });
+    for (user, scope) in [
+        ("alice", "profile notes:read"),
+        ("alice", "notes:read"),
+        ("alice", "admin"),
+        ("alice", "unheard-of"),
+        ("alice", ""),
+        ("", "profile"),
+    ] {
+        let page =
+            any(
+                move |request: AuthorizationRequest| async move { request.approve(user).scope(scope.parse().unwrap()) },
+            );
         let answer = send(&app_with(&provider, page), ask().post()).await;
         answer.assert_error_here(StatusCode::INTERNAL_SERVER_ERROR);
         assert!(answer.body.contains("more than was asked for, or nothing"), "{}", answer.body);

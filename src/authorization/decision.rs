@@ -59,11 +59,12 @@ impl Approval {
         &self.request
     }
 
-    /// The grant that it makes; `None` if it grants more than was asked for, or nothing.
+    /// The grant that it makes; `None` if it grants more than was asked for, or nothing, or is of nobody.
     pub(crate) fn grant(&self, key: GrantKey, issuer: Issuer, now: UnixTime, code_ends: UnixTime) -> Option<Grant> {
         let asked = &self.request.scope;
         let scope = self.scope.as_ref().unwrap_or(asked);
-        if !scope.is_subset(asked) || scope.is_empty() && !asked.is_empty() {
+        let nobody = self.subject.as_str().is_empty();
+        if nobody || !scope.is_subset(asked) || scope.is_empty() && !asked.is_empty() {
             return None;
         }
         let claims = (self.claims != Claims::default()).then(|| Arc::new(self.claims.clone()));

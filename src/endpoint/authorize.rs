@@ -220,7 +220,7 @@ impl Gate {
         let (id, now) = (GrantId::generate(), self.provider.now());
         let key = self.provider.0.handles.key_of(id);
         let Some(grant) = approval.grant(key, config.issuer.clone(), now, now.plus(config.lifetimes.code)) else {
-            return self.misused("the approval grants more than was asked for, or nothing");
+            return self.misused("the approval grants more than was asked for, or nothing, or names no user");
         };
         let provider = self.provider.clone();
         let created = detached(async move { provider.create(grant).await }).await;

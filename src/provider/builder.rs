@@ -228,8 +228,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// An HTML page of the app's own for errors that cannot go back to a client, in place of the plain one. The error
-    /// repeats nothing of the request.
+    /// An HTML page of the app's own for errors that cannot go back to a client, in place of the plain one: bad requests,
+    /// forms from another site (`invalid_request`), a store that is down (`temporarily_unavailable`), a page that
+    /// misuses its request (`server_error`). The error repeats nothing of the request.
     pub fn error_page(mut self, page: impl Fn(&ProtocolError) -> String + Send + Sync + 'static) -> Self {
         self.hooks.error_page = Some(Arc::new(page));
         self
