@@ -186,7 +186,7 @@ impl Client {
     /// One more place to which answers may go, `redirect_uris`; compared as a string
     /// ([RFC 9700 §2.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1)).
     ///
-    /// `https://..`; for native clients also `http` on 127.0.0.1, [::1] or localhost, with any port at run time, and
+    /// `https://..`; for native clients also `http` on 127.0.0.1, `[::1]` or localhost, with any port at run time, and
     /// private-use schemes such as `com.example.app:/callback`. What is wrong with it is said by
     /// [`build()`](crate::ProviderBuilder::build).
     #[must_use]

@@ -35,6 +35,7 @@ mod user;
 mod verify;
 
 pub use authorized::Authorized;
+#[cfg(feature = "axum")]
 pub(crate) use authorized::Optional;
 pub use future::ResponseFuture as BearerFuture;
 pub use layer::BearerLayer;
