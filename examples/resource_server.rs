@@ -22,6 +22,7 @@ struct Answer {
     user: Option<String>,
     client_id: String,
     scope: String,
+    aud: Vec<String>,
     exp: u64,
 }
 
@@ -52,7 +53,8 @@ impl AskTheProvider {
         let answer: Answer = serde_json::from_slice(&body)?;
         let expires = UNIX_EPOCH + Duration::from_secs(answer.exp);
         let (user, scope) = (answer.user.map(Subject::from), answer.scope.parse()?);
-        Ok(Some(Authorized::new(answer.client_id, user, scope, expires)))
+        let resources = answer.aud.iter().map(|resource| resource.parse()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Authorized::new(answer.client_id, user, scope, expires).for_resources(resources)))
     }
 }
 
@@ -63,7 +65,8 @@ async fn hello(token: Authorized) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let verify = AskTheProvider(Client::builder(TokioExecutor::new()).build_http());
-    let bearer = BearerLayer::new(verify).require("profile");
+    // A part of the provider's own API. Tokens for an API of another name would be refused here, as ours would be there.
+    let bearer = BearerLayer::new(verify).resource("http://127.0.0.1:3000").require("profile");
     let app = Router::new().route("/hello", get(hello).route_layer(bearer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
     println!("http://127.0.0.1:4000/hello");

@@ -21,6 +21,7 @@ use proptest::prelude::*;
 use shelf::Op;
 use site::{as_client, site, site_with};
 use support::{Answer, App, app, bearer, builder, form, provider, request, seconds, send, *};
+use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
@@ -466,6 +467,17 @@ async fn an_identity_from_outside_is_never_trusted() {
     }
     assert_passed(&send(&needed, clone(&preflight)).await, "nobody, -");
     assert_passed(&send(&optional, preflight).await, "nobody, -");
+    // A layer that looks for no user stands behind none: whoever put one there, `Authorized<User>` does not take it.
+    let taken = tower::service_fn(async |request: Request<Body>| {
+        let user = Authorized::<User>::from_extensions(request.extensions()).map(Authorized::into_user);
+        Ok::<_, Infallible>(Response::new(user.map_or("nobody".to_owned(), |user| user.0)))
+    });
+    for (service, user) in [
+        (BoxCloneSyncService::new(forging(provider.bearer().layer(taken))), "nobody"),
+        (BoxCloneSyncService::new(forging(provider.bearer().user(find).layer(taken))), "user alice"),
+    ] {
+        assert_passed(&send(&service, bearer("/", &good)).await, user);
+    }
     for service in [needed, optional] {
         assert_passed(&send(&service, bearer("/", &good)).await, "alice through public, user alice");
         assert_eq!(send(&service, bearer("/", "x")).await.status, UNAUTHORIZED);
@@ -633,8 +645,12 @@ impl Verify for Foreign {
             let scope = "profile \"odd\"".replace('"', "'").parse().expect("a scope");
             Ok(Authorized::new("elsewhere", subject.map(Into::into), scope, ends))
         };
+        let place = |url: &str| url.parse().expect("a resource");
+        let at = |url| by(Some("alice")).map(|token| token.for_resources([place(url)]));
         let answer = match credentials.token() {
             "good" => by(Some("alice")),
+            "here" => at("https://api.example"),
+            "other" => at("https://api.example/v10"),
             "own" => by(None),
             "request" => {
                 let method = credentials.method();
@@ -686,8 +702,12 @@ async fn a_verifier_of_the_apps_own_answers_at_once_or_later() {
         let expected = "Bearer realm=\"https://api.example/v1\", error=\"invalid_token\", \
                         error_description=\"100% nin\", scope=\"profile\"";
         assert_challenged(&through(&layer, asked("odd")).await, UNAUTHORIZED, expected);
+        // A token that names no resource is not good at one; one that names another is not good at this one.
+        assert_eq!(through(&layer, asked("good")).await.status, UNAUTHORIZED);
+        assert_eq!(through(&layer, asked("other")).await.status, UNAUTHORIZED);
+        assert_passed(&through(&layer, asked("here")).await, "alice through elsewhere, -");
         let layer = layer.require("notes:read");
-        assert_eq!(through(&layer, asked("good")).await.status, FORBIDDEN);
+        assert_eq!(through(&layer, asked("here")).await.status, FORBIDDEN);
         let users = Users::default();
         let layer = BearerLayer::new(Foreign { later: true }).user_with(users.clone(), Users::find);
         assert_passed(&through(&layer, asked("good")).await, "alice through elsewhere, Alice");

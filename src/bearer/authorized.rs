@@ -1,4 +1,4 @@
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -17,6 +17,8 @@ use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
 #[derive(Clone)]
 pub struct Authorized<U = ()> {
     source: Source,
+    /// The type of the user that the same layer put beside it; another one in the extensions is somebody else's.
+    found: Option<TypeId>,
     user: U,
 }
 
@@ -38,10 +40,12 @@ struct Granted {
     scope: OnceLock<Scope>,
 }
 
+#[derive(Clone)]
 struct Verified {
     client: ClientId,
     subject: Option<Subject>,
     scope: Scope,
+    resources: Vec<Resource>,
     expires_at: SystemTime,
 }
 
@@ -51,20 +55,33 @@ pub(crate) struct Optional;
 
 impl Authorized {
     /// What a [verifier](crate::Verify) of an app's own found. Without a subject the client acts for itself.
+    ///
+    /// That the token is not beyond `expires_at` is the verifier's to check.
     #[must_use]
     pub fn new(client: impl Into<ClientId>, subject: Option<Subject>, scope: Scope, expires_at: SystemTime) -> Self {
-        let verified = Verified { client: client.into(), subject, scope, expires_at };
-        Self { source: Source::Verified(Arc::new(verified)), user: () }
+        let verified = Verified { client: client.into(), subject, scope, resources: Vec::new(), expires_at };
+        Self { source: Source::Verified(Arc::new(verified)), found: None, user: () }
+    }
+
+    /// For which APIs a verifier found the token to be, `aud`. A layer with a
+    /// [resource](crate::BearerLayer::resource) refuses a token that names none.
+    #[must_use]
+    pub fn for_resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        if let Source::Verified(verified) = &mut self.source {
+            Arc::make_mut(verified).resources = resources.into_iter().collect();
+        }
+        self
     }
 
     pub(crate) const fn of_grant(grant: Arc<Grant>, scope_mask: u64, resource_mask: u16, expires_at: UnixTime) -> Self {
         let granted = Granted { grant, scope_mask, resource_mask, expires_at, scope: OnceLock::new() };
-        Self { source: Source::Grant(granted), user: () }
+        Self { source: Source::Grant(granted), found: None, user: () }
     }
 
-    /// Puts a user beside it.
-    pub(crate) fn with<U>(self, user: U) -> Authorized<U> {
-        Authorized { source: self.source, user }
+    /// Notes that a user of this type stands beside it.
+    pub(super) fn found<U: 'static>(mut self) -> Self {
+        self.found = Some(TypeId::of::<U>());
+        self
     }
 }
 
@@ -116,13 +133,13 @@ impl<U> Authorized<U> {
         }
     }
 
-    /// For which APIs it is; empty where a verifier of the app's own has looked at that.
+    /// For which APIs it is.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> + '_ {
         let (resources, mask) = match &self.source {
             Source::Grant(granted) => (granted.grant.resources(), granted.resource_mask),
-            Source::Verified(_) => (&[][..], 0),
+            Source::Verified(verified) => (&*verified.resources, u16::MAX),
         };
-        resources.iter().zip(0..).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
+        resources.iter().zip(0..16).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
     }
 
     /// When the token ends.
@@ -163,7 +180,7 @@ impl<U> Authorized<U> {
 
     /// Whether the token is for what lies at `place`.
     pub(crate) fn is_for(&self, place: &Resource) -> bool {
-        matches!(self.source, Source::Verified(_)) || self.resources().any(|resource| resource.covers(place))
+        self.resources().any(|resource| resource.covers(place))
     }
 
     pub(crate) fn satisfies(&self, require: &Require) -> bool {
@@ -176,9 +193,14 @@ impl<U: Clone + Send + Sync + 'static> Authorized<U> {
     /// `Authorized::<()>::from_extensions(..)`.
     #[must_use]
     pub fn from_extensions(extensions: &Extensions) -> Option<Self> {
+        let Authorized { source, found, user: () } = extensions.get::<Authorized>().cloned()?;
         let nobody: &dyn Any = &();
-        let user = nobody.downcast_ref::<U>().or_else(|| extensions.get::<U>())?.clone();
-        extensions.get::<Authorized>().cloned().map(|authorized| authorized.with(user))
+        let user = match nobody.downcast_ref::<U>() {
+            Some(nobody) => nobody.clone(),
+            None if found == Some(TypeId::of::<U>()) => extensions.get::<U>()?.clone(),
+            None => return None,
+        };
+        Some(Self { source, found, user })
     }
 }
 

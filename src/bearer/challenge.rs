@@ -19,9 +19,13 @@ pub(super) enum Rejected {
     Own(Own),
     /// Its token may not do this: 403.
     Insufficient(&'static str),
+    /// Its token is a client's own, where a user is asked for: 403, and no scope would help.
+    NoUser,
     /// Nobody can tell now: 503.
     Unavailable,
 }
+
+const NO_USER: &str = "this needs the token of a user";
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
@@ -37,7 +41,7 @@ impl Rejected {
         match self {
             Self::NoToken | Self::InvalidToken(_) | Self::Own(_) => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Insufficient(_) => StatusCode::FORBIDDEN,
+            Self::Insufficient(_) | Self::NoUser => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -50,6 +54,7 @@ impl Rejected {
             Self::Own(own) => ("16", own.why()),
             Self::Malformed(why) => ("3", why),
             Self::Insufficient(why) => ("7", why),
+            Self::NoUser => ("7", NO_USER),
             Self::Unavailable => ("14", "the token cannot be checked now, try again"),
         }
     }
@@ -61,6 +66,7 @@ impl Rejected {
             Self::InvalidToken(why) => Some((ErrorCode::InvalidToken, why)),
             Self::Own(own) => Some((ErrorCode::InvalidToken, own.why())),
             Self::Insufficient(why) => Some((ErrorCode::InsufficientScope, why)),
+            Self::NoUser => Some((ErrorCode::InsufficientScope, NO_USER)),
         }
     }
 
@@ -73,7 +79,7 @@ impl Rejected {
         if let Some((code, why)) = self.error() {
             text += &format!(", error=\"{code}\", error_description=\"{}\"", quotable(why));
         }
-        if !rules.scope.is_empty() && !matches!(self, Self::Malformed(_)) {
+        if !rules.scope.is_empty() && !matches!(self, Self::Malformed(_) | Self::NoUser) {
             text += &format!(", scope=\"{}\"", quotable(&rules.scope));
         }
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"api\""))

@@ -147,9 +147,13 @@ where
     }
 
     fn go(mut self, token: Authorized, user: Option<R::User>) -> Next<S, R, ReqBody> {
-        self.request.extensions_mut().insert(token);
-        if let Some(user) = user {
-            self.request.extensions_mut().insert(user);
+        let extensions = self.request.extensions_mut();
+        match user {
+            None => drop(extensions.insert(token)),
+            Some(user) => {
+                extensions.insert(token.found::<R::User>());
+                extensions.insert(user);
+            }
         }
         State::Calling { call: self.inner.call(self.request) }
     }

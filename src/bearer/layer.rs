@@ -119,6 +119,9 @@ impl<R> BearerLayer<R> {
     /// What lies behind this layer, in place of the provider's default resource: a token is taken if it is for this
     /// URL, or for one above it at a path boundary ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     ///
+    /// A [verifier](Verify) of an app's own has to say for which resources a token is
+    /// ([`Authorized::for_resources`]), or every token is refused here.
+    ///
     /// # Panics
     /// If it is no resource indicator, at the line of this call.
     #[track_caller]

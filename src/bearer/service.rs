@@ -130,7 +130,7 @@ impl Rules {
         }
         match resolve.resolve(&token) {
             Ok(user) => Ok((token, user)),
-            Err(NoSubject) => Err(Rejected::Insufficient("this needs the token of a user")),
+            Err(NoSubject) => Err(Rejected::NoUser),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn routes(provider: &Provider) -> Router<Site> {
         .route("/public", get(public))
         .route("/v1/whoami", get(whoami).route_layer(bearer()))
         .route("/v1/users/me", get(me).route_layer(bearer().require("profile").user(users::of_token)))
-        .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read").user(users::of_token)))
+        .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read")))
         .route("/v1/admin", get(admin).route_layer(bearer().require("admin")))
 }
 
@@ -33,6 +33,7 @@ async fn whoami(token: Authorized) -> Json<Value> {
         "user": token.user_subject().map(|user| user.as_str()),
         "client_id": token.client_id().as_str(),
         "scope": token.scope().to_string(),
+        "aud": token.resources().map(|resource| resource.as_str()).collect::<Vec<_>>(),
         "exp": expires.as_secs(),
     }))
 }
@@ -41,8 +42,8 @@ async fn me(token: Authorized<&'static User>) -> Json<&'static User> {
     Json(token.into_user())
 }
 
-async fn notes(token: Authorized<&'static User>) -> Json<Value> {
-    let text = format!("{} was here", token.user().name);
+async fn notes(token: Authorized) -> Json<Value> {
+    let text = format!("{} was here", token.subject());
     Json(json!({ "notes": [{ "id": 1, "text": text }] }))
 }
 
