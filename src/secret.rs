@@ -275,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn where_a_file_is_there_nothing_is_made_beside_it() {
+        let folder = folder();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("secret"), "passphrase").unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
+        fs::File::open(&folder).unwrap().set_modified(long_ago).unwrap();
+        assert!(Secrets::open(folder.join("secret")).is_err());
+        assert_eq!(fs::metadata(&folder).unwrap().modified().unwrap(), long_ago);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let secret = Secret::from_bytes(*b"0123456789abcdef0123456789abcdef");
         assert_eq!(format!("{secret:?} {:?}", Secrets::from(secret.clone())), "Secret([redacted]) Secrets(1)");

@@ -194,11 +194,12 @@ async fn two_providers_on_one_path_are_a_500_and_grant_nothing() {
     let ((outer, outside), (inner, inside)) = (counted(), counted());
     let router = Router::new().route("/authorize", approving()).layer(inner.layer()).layer(outer.layer());
     let app: App = BoxCloneSyncService::new(router.into_service());
-    for asked in [ask().get(), ask().post(), ask().with("prompt", "none").get()] {
+    for asked in [ask().get(), ask().post()] {
         let answer = send(&app, asked).await;
         answer.assert_error_here(StatusCode::INTERNAL_SERVER_ERROR);
         assert!(answer.body.contains("two providers claim this path"), "{}", answer.body);
     }
+    send(&app, ask().with("prompt", "none").get()).await.assert_error_at(WEB, "server_error", Some(STATE));
     assert!(outside.is_empty() && inside.is_empty());
 }
 
@@ -708,7 +709,12 @@ async fn with_prompt_none_the_user_sees_nothing() {
     send(&app_with(&provider, approving()), asked.get()).await.assert_code_at(WEB, Some(STATE));
     // A page that fails is not a user who is not logged in.
     let app = app_with(&provider, any(async || StatusCode::SERVICE_UNAVAILABLE));
-    assert_eq!(send(&app, asked.get()).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    send(&app, asked.get()).await.assert_error_at(WEB, "server_error", Some(STATE));
+    assert_eq!(
+        send(&app, ask().get()).await.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "whoever sees the page sees it fail"
+    );
     // Only after client and redirect URI are good.
     let app = app_with(&provider, guarded());
     for bad in

@@ -128,9 +128,11 @@ impl Gate {
             }
             Some(Decision::Denied(denial)) if Arc::ptr_eq(denial.request(), &valid) => self.denied(denial),
             Some(_) => self.misused("the decision is on another request than this one"),
-            None if valid.has_prompt("none") && !response.status().is_server_error() => {
-                self.denied(&Denial::login_required(valid))
+            // Whoever asked sees nothing of a page, so that an error of it is told to the client as well.
+            None if valid.has_prompt("none") && response.status().is_server_error() => {
+                self.sent_back(&valid, &PAGE_FAILED)
             }
+            None if valid.has_prompt("none") => self.denied(&Denial::login_required(valid)),
             None => return Ok(secured(response.map(ResponseBody::inner))),
         };
         // A page that logs in and decides in one answer sets the cookie of its session beside the decision.
@@ -153,6 +155,10 @@ impl Gate {
             return Err(self.refused(StatusCode::URI_TOO_LONG, &TOO_LONG));
         }
         let params = Params::parse(query.as_bytes()).map_err(|why| self.unreadable(why))?;
+        // A page may send the browser through a login and back, with the query written anew and perhaps longer.
+        if encoded(&params).len() > Draft::MAX {
+            return Err(self.refused(StatusCode::URI_TOO_LONG, &TOO_LONG));
+        }
         if head.method == Method::POST {
             if !Draft::is_in(&params) {
                 return Ok(Admitted::Posted);
@@ -202,8 +208,7 @@ impl Gate {
             Err(Failure::Refused { status, error }) => return self.refused(status, &error),
             Err(Failure::Unavailable) => return self.unavailable(),
         };
-        let query = serde_urlencoded::to_string(params.iter().collect::<Vec<_>>())
-            .expect("pairs of strings are always encodable");
+        let query = encoded(&params);
         if query.len() > Draft::MAX {
             return self.refused(StatusCode::PAYLOAD_TOO_LARGE, &TOO_LONG);
         }
@@ -231,14 +236,18 @@ impl Gate {
                 let code = self.provider.0.handles.mint_code(id);
                 redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
             }
-            Err(_) => redirect(&error_redirect(&request.redirect_uri, &ProtocolError::UNAVAILABLE, state, issuer)),
+            Err(_) => self.sent_back(request, &ProtocolError::UNAVAILABLE),
         }
     }
 
     fn denied(&self, denial: &Denial) -> Reply {
-        let request = denial.request();
+        self.sent_back(denial.request(), denial.error())
+    }
+
+    /// Tells the client an error.
+    fn sent_back(&self, request: &ValidRequest, error: &ProtocolError) -> Reply {
         let issuer = &self.provider.0.config.issuer;
-        redirect(&error_redirect(&request.redirect_uri, denial.error(), request.state.as_deref(), issuer))
+        redirect(&error_redirect(&request.redirect_uri, error, request.state.as_deref(), issuer))
     }
 
     fn unreadable(&self, why: InvalidParams) -> Reply {
@@ -260,6 +269,11 @@ impl Gate {
     }
 }
 
+/// The parameters as a query.
+fn encoded(params: &Params) -> String {
+    serde_urlencoded::to_string(params.iter().collect::<Vec<_>>()).expect("pairs of strings are always encodable")
+}
+
 /// How a request goes on.
 enum Admitted {
     /// To the page.
@@ -269,6 +283,7 @@ enum Admitted {
 }
 
 const TOO_LONG: ProtocolError = ProtocolError::invalid_request("the request is longer than 16 KiB");
+const PAGE_FAILED: ProtocolError = ProtocolError::new(ErrorCode::ServerError, "the login page failed");
 const CROSS_SITE: ProtocolError = ProtocolError::invalid_request("the form was sent from another site");
 
 /// What every page gets: no cache keeps it and no other site frames it; its forms still name their origin.
