@@ -410,3 +410,18 @@ impl fmt::Debug for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+impl Client {
+    /// Everything that is wrong with this client, with what to write instead.
+    ///
+    /// [`build()`](crate::ProviderBuilder::build) checks the clients that it is given. Whoever keeps clients elsewhere
+    /// checks one before it is kept.
+    ///
+    /// # Errors
+    /// If it could not work, or could not work safely.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        let wrong = |why| ConfigError::Client { client: self.id().clone(), why };
+        let wrong: Arc<[_]> = self.problems().into_iter().map(wrong).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(ConfigErrors(wrong)) }
+    }
+}

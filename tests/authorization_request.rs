@@ -5,6 +5,7 @@
 mod ask;
 mod support;
 
+use std::convert::Infallible;
 use std::io;
 
 use ask::*;
@@ -16,7 +17,9 @@ use http::{HeaderName, Method, Request, StatusCode, header};
 use http_body_util::channel::Channel;
 use support::{App, builder, form, provider, request, send, with_query, *};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{AuthorizationRequest, Client, GrantType, MemoryStore, Provider, ProviderBuilder};
+use tower_oauth::{
+    AuthorizationRequest, Client, ClientId, ClientStore, GrantType, Issuer, MemoryStore, Provider, ProviderBuilder,
+};
 
 const TENANT: &str = "https://tenant.example/cb?tenant=a%20b&x";
 
@@ -198,15 +201,34 @@ async fn a_native_client_may_use_any_port_of_its_own_loopback_host_and_nothing_e
     }
 }
 
+/// Clients of an app that does not check what it keeps.
+fn unchecked() -> [Client; 3] {
+    [
+        Client::public("lax").redirect_uri(WEB).danger_without_pkce(),
+        Client::public("web").web().redirect_uri("http://127.0.0.1/cb"),
+        Client::public("plain").redirect_uri("http://plain.example/cb"),
+    ]
+}
+
+struct Unchecked;
+
+impl ClientStore for Unchecked {
+    type Error = Infallible;
+
+    async fn client(&self, _: &Issuer, id: &ClientId) -> Result<Option<Client>, Infallible> {
+        Ok(unchecked().into_iter().find(|client| client.id() == id))
+    }
+}
+
 /// RFC 9700 §2.1.1 and RFC 8252 §7.3: what no `build()` has looked at is no laxer
 #[tokio::test]
 async fn a_client_of_a_store_has_the_same_rules() {
-    let store = MemoryStore::new();
-    store.insert(ISSUER, Client::public("lax").redirect_uri(WEB).danger_without_pkce());
-    store.insert(ISSUER, Client::public("web").web().redirect_uri("http://127.0.0.1/cb"));
-    store.insert(ISSUER, Client::public("plain").redirect_uri("http://plain.example/cb"));
+    for client in unchecked() {
+        let why = client.check().expect_err("it could not work safely").to_string();
+        assert_eq!(MemoryStore::new().insert(ISSUER, client).expect_err("it is not registered").to_string(), why);
+    }
     let page = any(|_: AuthorizationRequest| async { "a page" });
-    let app = app_with(&good(more_clients().store(store)), page);
+    let app = app_with(&good(more_clients().clients(Unchecked)), page);
     let without = ask().of("lax", WEB).without("code_challenge").without("code_challenge_method");
     send(&app, without.get()).await.assert_error_at(WEB, "invalid_request", Some(STATE));
     for asked in [

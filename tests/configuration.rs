@@ -422,7 +422,7 @@ async fn answers_for_app(builder: ProviderBuilder) -> String {
 async fn clients_of_the_apps_own_win_whichever_comes_first_and_fixed_ones_win_over_both() {
     let store = |host: &str| {
         let store = MemoryStore::new();
-        store.insert(ISSUER, Client::public("app").redirect_uri(format!("https://{host}/cb")));
+        store.insert(ISSUER, Client::public("app").redirect_uri(format!("https://{host}/cb"))).expect("a good client");
         store
     };
     let builder = || Provider::builder(ISSUER);
@@ -440,7 +440,7 @@ async fn clients_of_the_apps_own_win_whichever_comes_first_and_fixed_ones_win_ov
     assert_eq!(answers_for_app(builder().grants(MemoryStore::new()).client(fixed)).await, "fixed.example");
     // A client of another issuer in the same store is unknown here.
     let other = MemoryStore::new();
-    other.insert("https://other.example", Client::public("app").redirect_uri(WEB));
+    other.insert("https://other.example", Client::public("app").redirect_uri(WEB)).expect("a good client");
     assert!(answers_for_app(builder().store(other)).await.contains("not registered here"));
 }
 

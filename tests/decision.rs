@@ -443,11 +443,13 @@ async fn a_decision_is_validated_against_the_client_as_it_is_then() {
     let asked = ask().of("later", "https://later.example/cb");
     let app = app_with(&provider, approving());
     send(&app, asked.post()).await.assert_error_here(StatusCode::BAD_REQUEST);
-    store.insert(ISSUER, Client::public("later").redirect_uri("https://later.example/cb"));
+    store.insert(ISSUER, Client::public("later").redirect_uri("https://later.example/cb")).expect("a good client");
     send(&app, asked.post()).await.assert_code_at("https://later.example/cb", Some(STATE));
-    store.insert(ISSUER, Client::public("later").redirect_uri("https://moved.example/cb"));
+    store.insert(ISSUER, Client::public("later").redirect_uri("https://moved.example/cb")).expect("a good client");
     send(&app, asked.post()).await.assert_error_here(StatusCode::BAD_REQUEST);
-    store.insert(ISSUER, Client::public("later").redirect_uri("https://later.example/cb").scope("notes:read"));
+    store
+        .insert(ISSUER, Client::public("later").redirect_uri("https://later.example/cb").scope("notes:read"))
+        .expect("a good client");
     let asked = asked.with("scope", "profile");
     send(&app, asked.post()).await.assert_error_at("https://later.example/cb", "invalid_scope", Some(STATE));
     assert_eq!(store.len(), 1);

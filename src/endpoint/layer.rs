@@ -15,7 +15,8 @@ use crate::http::ResponseBody;
 use crate::provider::Provider;
 
 /// Layer that makes the service inside an authorization server: all the endpoints, in one. It goes on last, outside
-/// every route and every other layer of the app that could answer first.
+/// every route and every other layer of the app that could answer first. It compares whole paths, so it cannot be inside a
+/// router that is nested under a prefix: there, use [`Provider::nest`].
 ///
 /// See the [module docs](crate::endpoint) for an example.
 #[must_use]

@@ -10,6 +10,7 @@ use dashmap::{DashMap, DashSet, Entry};
 
 use super::{ClientStore, GrantStore, Holder, OnceKey};
 use crate::client::Client;
+use crate::config::ConfigErrors;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::{Secret, Secrets};
@@ -24,7 +25,8 @@ use crate::types::{ClientId, Issuer, Scope, Subject, UnixTime};
 /// use tower_oauth::{Client, MemoryStore};
 ///
 /// let store = MemoryStore::new();
-/// store.insert("https://shift.example", Client::public("app").redirect_uri("https://app.example/cb"));
+/// store.insert("https://shift.example", Client::public("app").redirect_uri("https://app.example/cb"))?;
+/// # Ok::<_, tower_oauth::ConfigErrors>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Inner>);
@@ -62,8 +64,13 @@ impl MemoryStore {
     }
 
     /// Registers a client at an issuer, in place of one of the same id.
-    pub fn insert(&self, issuer: impl Into<Issuer>, client: Client) {
+    ///
+    /// # Errors
+    /// If the client could not work, or could not work safely; then it is not registered.
+    pub fn insert(&self, issuer: impl Into<Issuer>, client: Client) -> Result<(), ConfigErrors> {
+        client.check()?;
         self.0.clients.insert((issuer.into(), client.id().clone()), client);
+        Ok(())
     }
 
     /// How many grants are kept, over or not.

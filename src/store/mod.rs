@@ -61,6 +61,8 @@ pub trait ClientStore: Send + Sync + 'static {
     type Error: Into<BoxError>;
 
     /// The client of this id at this issuer; `Ok(None)` if there is none.
+    ///
+    /// A client is taken as it is: [check](Client::check) it when it is registered.
     fn client(
         &self,
         issuer: &Issuer,
