@@ -21,6 +21,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::mac::{LONGEST, ShortHmac, sha256};
 use crate::secret::{Secrets, random};
 use crate::types::{Issuer, UnixTime};
 
@@ -109,7 +110,7 @@ impl Salt {
 
     /// Half of the digest is as hard to go back from as the salt is to guess.
     pub(crate) fn hash(&self) -> [u8; 16] {
-        *Sha256::digest(self.0).first_chunk().expect("a digest has 32 bytes")
+        half(&sha256(&self.0))
     }
 }
 
@@ -154,15 +155,18 @@ const CODE: usize = 1 + 4 + 16 + TAG;
 const REFRESH: usize = CODE + 4 + 16;
 const ACCESS: usize = CODE + 8 + 5 + 5 + 8 + 2;
 
+// What a tag is over goes into one block.
+const _: () = assert!(ACCESS - TAG <= LONGEST && REFRESH - TAG <= LONGEST && CODE - TAG <= LONGEST);
+
 /// The largest generation; one beyond it is no handle.
 const LAST_GENERATION: u32 = i32::MAX as u32;
 
 /// The keys that one secret gives one issuer.
 struct KeySet {
     id: [u8; 4],
-    code: Hmac<Sha256>,
-    access: Hmac<Sha256>,
-    refresh: Hmac<Sha256>,
+    code: ShortHmac,
+    access: ShortHmac,
+    refresh: ShortHmac,
     form: Hmac<Sha256>,
 }
 
@@ -181,9 +185,8 @@ impl Handles {
     pub(crate) fn new(prefix: &str, secrets: &Secrets, issuer: &Issuer) -> Result<Self, &'static str> {
         let mut keys = Vec::<KeySet>::new();
         for secret in secrets.iter() {
-            let key = |purpose| {
-                Hmac::new_from_slice(&secret.derive::<32>(purpose, issuer)).expect("HMAC takes keys of any length")
-            };
+            let key = |purpose| ShortHmac::new(&secret.derive(purpose, issuer));
+            let form = Hmac::new_from_slice(&secret.derive::<32>("form", issuer));
             let id = secret.derive("key id", issuer);
             if keys.iter().any(|known| known.id == id) {
                 return Err("two of the secrets are equal or share a key id: make a new one");
@@ -193,7 +196,7 @@ impl Handles {
                 code: key("code"),
                 access: key("access"),
                 refresh: key("refresh"),
-                form: key("form"),
+                form: form.expect("HMAC takes keys of any length"),
             });
         }
         if keys.is_empty() {
@@ -213,8 +216,7 @@ impl Handles {
         let mut block = [0; 48];
         block[..32].copy_from_slice(&self.issuer);
         block[32..].copy_from_slice(&grant.0);
-        let digest = Sha256::digest(block);
-        GrantKey(*digest.first_chunk().expect("a digest has 32 bytes"))
+        GrantKey(half(&sha256(&block)))
     }
 
     pub(crate) fn mint_code(&self, grant: GrantId) -> String {
@@ -300,7 +302,7 @@ impl Handles {
         &self,
         text: &str,
         prefix: &str,
-        key: impl Fn(&KeySet) -> &Hmac<Sha256>,
+        key: impl Fn(&KeySet) -> &ShortHmac,
     ) -> Result<[u8; RAW], HandleError> {
         // The alphabet has the underscore too, so the prefix is stripped and never searched for.
         let text = text.strip_prefix(prefix).ok_or(HandleError::Malformed)?;
@@ -310,7 +312,7 @@ impl Handles {
         }
         let keys = self.keys.iter().find(|keys| keys.id == raw[1..5]).ok_or(HandleError::UnknownKey)?;
         let (said, tag) = raw.split_last_chunk().expect("a handle is longer than its tag");
-        if same(&tag_of(key(keys), said), tag) { Ok(raw) } else { Err(HandleError::Forged) }
+        if same(&half(&key(keys).mac(said)), tag) { Ok(raw) } else { Err(HandleError::Forged) }
     }
 }
 
@@ -324,9 +326,9 @@ const fn encoded(bytes: usize) -> usize {
     (bytes * 8).div_ceil(6)
 }
 
-fn tag_of(key: &Hmac<Sha256>, said: &[u8]) -> [u8; TAG] {
-    let mac = key.clone().chain_update(said).finalize().into_bytes();
-    *mac.first_chunk().expect("a MAC has 32 bytes")
+/// The first half of a digest.
+fn half(digest: &[u8; 32]) -> [u8; 16] {
+    *digest.first_chunk().expect("a digest has 32 bytes")
 }
 
 /// In constant time. Two numbers and not two slices, which `subtle` compares byte by byte.
@@ -344,9 +346,9 @@ fn form_mac(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn seal<const RAW: usize>(prefix: &str, key: &Hmac<Sha256>, mut raw: [u8; RAW]) -> String {
+fn seal<const RAW: usize>(prefix: &str, key: &ShortHmac, mut raw: [u8; RAW]) -> String {
     let (said, tag) = raw.split_at_mut(RAW - TAG);
-    tag.copy_from_slice(&tag_of(key, said));
+    tag.copy_from_slice(&half(&key.mac(said)));
     let mut text = String::with_capacity(prefix.len() + encoded(RAW));
     text.push_str(prefix);
     URL_SAFE_NO_PAD.encode_string(raw, &mut text);

@@ -35,6 +35,7 @@ pub mod grant;
 mod grant_type;
 mod handle;
 mod http;
+mod mac;
 pub mod page;
 pub mod provider;
 pub mod secret;
