@@ -18,7 +18,7 @@ const INITIAL: State =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// SHA-256 of a message of at most [`LONGEST`] bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
     finish(INITIAL, 0, message)
 }
@@ -43,14 +43,14 @@ impl ShortHmac {
         Self { inner: state(0x36), outer: state(0x5c) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn mac(&self, message: &[u8]) -> [u8; 32] {
         finish(self.outer, BLOCK, &finish(self.inner, BLOCK, message))
     }
 }
 
 /// Hashes the last block, `before` bytes after the first.
-#[inline]
+#[inline(always)]
 fn finish(mut state: State, before: usize, message: &[u8]) -> [u8; 32] {
     let mut block = [0; BLOCK];
     block[..message.len()].copy_from_slice(message);

@@ -50,3 +50,25 @@ impl From<UnixTime> for SystemTime {
         Self::UNIX_EPOCH + Duration::from_secs(time.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_whole_seconds_on_both_sides() {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(86_400_999);
+        let kept = UnixTime::from(moment);
+        assert_eq!(kept, UnixTime::from_secs(86_400));
+        assert_eq!(SystemTime::from(kept), SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+        assert_eq!(UnixTime::from(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), UnixTime::from_secs(0));
+    }
+
+    #[test]
+    fn later_ends_with_the_year_9999_and_earlier_is_no_time_at_all() {
+        let (early, late) = (UnixTime::from_secs(10), UnixTime::from_secs(15));
+        assert_eq!(early.plus(Duration::from_millis(5_999)), late);
+        assert_eq!(late.plus(Duration::MAX), UnixTime::FAR_FUTURE);
+        assert_eq!((late.since(early), early.since(late)), (5, 0));
+    }
+}
