@@ -437,6 +437,7 @@ mod tests {
         ] {
             assert_eq!(client.has_secret(secret, at), good, "{secret}");
         }
+        assert!(client.clone().and_secret(SECRET).has_secret(SECRET, now), "the same one twice is still one");
         assert_eq!(problems(&client), "it has no redirect URI: add one with `.redirect_uri(..)`");
     }
 
@@ -505,6 +506,7 @@ mod tests {
     fn a_client_has_what_it_was_given_and_debug_shows_no_secret() {
         let client = Client::confidential("app", SECRET).redirect_uri("https://a.example/cb").scope("a");
         assert_eq!(client.client_name(), "app");
+        assert_eq!(client.registered_scope(), Some(&"a".parse().unwrap()));
         assert_eq!(client.clone().name("App").client_name(), "App");
         assert_eq!(client.redirect_uris().collect::<Vec<_>>(), ["https://a.example/cb"]);
         assert_eq!(client.registered_scope(), "a".parse().ok().as_ref());

@@ -493,6 +493,16 @@ mod tests {
     }
 
     #[test]
+    fn another_version_is_refused_even_under_a_right_tag() {
+        let handles = handles(secret(1));
+        let [_, a, b, c, d] = handles.head();
+        let mut raw = [0; CODE];
+        Writer(&mut raw).put(&[VERSION + 1, a, b, c, d]).put(&[3; 16]);
+        let later = seal("toa_ac_", &handles.keys[0].code, raw);
+        assert!(handles.open_code(&later) == Err(HandleError::Malformed));
+    }
+
+    #[test]
     fn a_generation_beyond_31_bits_is_no_handle() {
         let handles = handles(secret(1));
         assert!(handles.open_refresh(&handles.mint_refresh(&refresh(LAST_GENERATION))).is_ok());

@@ -316,6 +316,45 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_canonical_as_browsers_write_it() {
+        for (host, good) in [
+            ("app.example", true),
+            ("localhost", true),
+            ("127.0.0.1", true),
+            ("[::1]", true),
+            ("[2001:db8::1]", true),
+            ("App.example", false),
+            ("", false),
+            ("app..example", false),
+            ("127.1", false),
+            ("0x7f000001", false),
+            ("app.0x1", false),
+            ("2130706433", false),
+            ("[0:0:0:0:0:0:0:1]", false),
+            ("[::1", false),
+            ("[", false),
+        ] {
+            assert_eq!(is_canonical_host(host), good, "{host}");
+        }
+    }
+
+    /// RFC 3986 §2.1
+    #[test]
+    fn a_percent_sign_has_two_hex_digits_behind_it() {
+        for (text, good) in [
+            ("%41", true),
+            ("a%4fb", true),
+            ("%", false),
+            ("%4", false),
+            ("%4g", false),
+            ("%g4", false),
+            ("a%%41", false),
+        ] {
+            assert_eq!(is_uri_text(text), good, "{text}");
+        }
+    }
+
+    #[test]
     fn a_length_of_2048_bytes_is_taken_and_one_more_refused() {
         let base = "https://app.example/";
         let long = format!("{base}{}", "a".repeat(2048 - base.len()));

@@ -146,6 +146,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn it_is_shown_as_it_is_compared() {
+        let api = resource("HTTPS://api.example.com/");
+        assert_eq!(format!("{api} {api:?}"), "https://api.example.com \"https://api.example.com\"");
+        assert_eq!("ftp://h".parse::<Resource>().unwrap_err().to_string(), "its scheme is not `https`");
+    }
+
     /// RFC 8707 §2
     #[test]
     fn a_fragment_or_what_is_no_absolute_uri_is_refused() {

@@ -174,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn it_is_shown_as_it_goes_over_the_wire() {
+        let both = Scope::try_from("b a").unwrap();
+        assert_eq!(format!("{both} {both:?}"), "b a \"b a\"");
+        assert_eq!(both.filter(|name| *name != "b"), scope("a"));
+        assert!("\"".parse::<Scope>().unwrap_err().to_string().contains("printable ASCII"));
+    }
+
+    #[test]
     fn a_name_is_contained_whole_or_not_at_all() {
         let scope = scope("notes:read profile");
         assert!(scope.contains("profile"));
