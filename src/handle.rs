@@ -475,17 +475,6 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_of_another_version_is_none_even_under_our_key() {
-        let handles = handles(secret(1));
-        let head = handles.head();
-        for (version, opened) in [(VERSION, Ok(GrantId([3; 16]))), (VERSION + 1, Err(HandleError::Malformed))] {
-            let mut raw = [0; CODE];
-            Writer(&mut raw).put(&[version]).put(&head[1..]).put(&[3; 16]);
-            assert!(handles.open_code(&seal("toa_ac_", &handles.keys[0].code, raw)) == opened, "{version}");
-        }
-    }
-
-    #[test]
     fn record_keys_spread_over_a_map() {
         let hash = |key| BuildHasherDefault::<DefaultHasher>::default().hash_one(GrantKey(key));
         assert_eq!(hash([1; 16]), hash([1; 16]));

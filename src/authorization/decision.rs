@@ -137,3 +137,32 @@ impl fmt::Debug for Denial {
         f.debug_struct("Denial").field("client", self.request.client.id()).field("error", &self.error).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::types::Params;
+
+    #[test]
+    fn debug_shows_who_and_what_and_no_claim() {
+        let request = Arc::new(ValidRequest {
+            client: Client::public("app"),
+            redirect_uri: "https://app.example/cb".into(),
+            redirect_uri_sent: true,
+            state: Some("af0ifjsldkj".to_owned()),
+            scope: "profile notes:read".parse().unwrap(),
+            resources: Arc::from([]),
+            challenge: None,
+            params: Params::parse(b"").unwrap(),
+        });
+        let approval = Approval::new(Arc::clone(&request), "alice".into()).claim("n", "a claim");
+        assert_eq!(
+            format!("{approval:?} {:?}", approval.clone().scope("profile".parse().unwrap())),
+            "Approval { client: \"app\", subject: \"alice\", scope: \"profile notes:read\", .. } \
+             Approval { client: \"app\", subject: \"alice\", scope: \"profile\", .. }"
+        );
+        let denial = Denial::access_denied(request);
+        assert_eq!(format!("{denial:?}"), format!("Denial {{ client: \"app\", error: {:?} }}", denial.error()));
+    }
+}

@@ -190,3 +190,23 @@ impl ValidRequest {
         parts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_uri_that_is_the_registered_one_shares_its_text() {
+        let client = Client::public("app").redirect_uri("http://127.0.0.1/cb");
+        let registered = client.only_redirect_uri().unwrap().shared();
+        for (sent, answered, shared) in [
+            ("", "http://127.0.0.1/cb", true),
+            ("&redirect_uri=http://127.0.0.1/cb", "http://127.0.0.1/cb", true),
+            ("&redirect_uri=http://127.0.0.1:4711/cb", "http://127.0.0.1:4711/cb", false),
+        ] {
+            let params = Params::parse(format!("client_id=app{sent}").as_bytes()).unwrap();
+            let uri = Draft::read(params).ok().unwrap().redirect_uri(&client).unwrap();
+            assert_eq!((&*uri, Arc::ptr_eq(&uri, &registered)), (answered, shared));
+        }
+    }
+}

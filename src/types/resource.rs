@@ -174,11 +174,4 @@ mod tests {
         }
         assert!(long[..2048].parse::<Resource>().is_ok());
     }
-
-    #[test]
-    fn it_is_shown_as_it_is_compared_and_what_is_none_says_why() {
-        let api = resource("HTTPS://API.example.com/");
-        assert_eq!(format!("{api} {api:?}"), "https://api.example.com \"https://api.example.com\"");
-        assert_eq!("https://a.example/#".parse::<Resource>().unwrap_err().to_string(), "it has a fragment");
-    }
 }
