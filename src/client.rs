@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::secret::random;
-use crate::types::{ClientId, RedirectUri, Scope, UnixTime};
+use crate::types::{ClientId, RedirectUri, Resource, Scope, UnixTime};
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +139,8 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// The API that it serves, if it is no app but the server of one.
+    resource: Option<Resource>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -157,6 +159,20 @@ impl Client {
         Self::new(id.into(), AuthMethod::ClientSecretBasic).and_secret(secret)
     }
 
+    /// The server of an API: it gets no tokens, and may [introspect](crate::Introspection) those for `resource`.
+    #[must_use]
+    pub fn resource_server(
+        id: impl Into<ClientId>,
+        secret: impl Into<ClientSecret>,
+        resource: impl Into<String>,
+    ) -> Self {
+        let resource = resource.into();
+        Self::confidential(id, secret).grant_types([]).set(|client| match resource.parse() {
+            Ok(resource) => client.resource = Some(resource),
+            Err(why) => client.problems.push(format!("resource {resource:?}: {why}")),
+        })
+    }
+
     fn new(id: ClientId, auth_method: AuthMethod) -> Self {
         Self(Arc::new(Registration {
             id,
@@ -168,6 +184,7 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            resource: None,
             problems: Vec::new(),
         }))
     }
@@ -305,6 +322,11 @@ impl Client {
     #[must_use]
     pub fn registered_scope(&self) -> Option<&Scope> {
         self.0.scope.as_ref()
+    }
+
+    /// The API that it serves.
+    pub(crate) fn resource(&self) -> Option<&Resource> {
+        self.0.resource.as_ref()
     }
 
     pub(crate) fn auth_method(&self) -> AuthMethod {

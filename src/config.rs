@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::error::{ErrorCode, ProtocolError};
+use crate::registration::RegistrationPolicy;
 use crate::types::{ClientId, Issuer, Resource, Scope};
 
 /// Where the endpoints are, below the issuer.
@@ -23,7 +24,7 @@ use crate::types::{ClientId, Issuer, Resource, Scope};
 /// ```
 /// use tower_oauth::Endpoints;
 ///
-/// let endpoints = Endpoints::under("/v1/oauth2").authorization("/auth"); // and /v1/oauth2/token
+/// let endpoints = Endpoints::under("/v1/oauth2").authorization("/auth"); // and /v1/oauth2/token, ..
 /// ```
 #[must_use]
 #[derive(Clone, Debug)]
@@ -31,19 +32,29 @@ pub struct Endpoints {
     prefix: String,
     authorization: String,
     token: String,
+    revocation: String,
+    introspection: String,
+    registration: String,
 }
 
 impl Default for Endpoints {
-    /// `/authorize` and `/token`, at the root of the issuer.
+    /// `/authorize`, `/token`, `/revoke`, `/introspect` and `/register`, at the root of the issuer.
     fn default() -> Self {
         Self::under("")
     }
 }
 
 impl Endpoints {
-    /// `/authorize` and `/token`, below `prefix`.
+    /// `/authorize`, `/token`, `/revoke`, `/introspect` and `/register`, below `prefix`.
     pub fn under(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), authorization: "/authorize".to_owned(), token: "/token".to_owned() }
+        Self {
+            prefix: prefix.into(),
+            authorization: "/authorize".to_owned(),
+            token: "/token".to_owned(),
+            revocation: "/revoke".to_owned(),
+            introspection: "/introspect".to_owned(),
+            registration: "/register".to_owned(),
+        }
     }
 
     /// The path of the authorization endpoint, behind the prefix.
@@ -57,6 +68,28 @@ impl Endpoints {
         self.token = path.into();
         self
     }
+
+    /// The path of the revocation endpoint, behind the prefix.
+    pub fn revocation(mut self, path: impl Into<String>) -> Self {
+        self.revocation = path.into();
+        self
+    }
+
+    /// The path of the introspection endpoint, behind the prefix.
+    pub fn introspection(mut self, path: impl Into<String>) -> Self {
+        self.introspection = path.into();
+        self
+    }
+
+    /// The path of the registration endpoint, behind the prefix.
+    pub fn registration(mut self, path: impl Into<String>) -> Self {
+        self.registration = path.into();
+        self
+    }
+
+    fn all(&self) -> [&str; 5] {
+        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
+    }
 }
 
 /// The paths of one issuer on its origin.
@@ -66,31 +99,28 @@ pub(crate) struct Paths {
     pub(crate) prefix: String,
     pub(crate) authorization: String,
     pub(crate) token: String,
+    pub(crate) revocation: String,
+    pub(crate) introspection: String,
+    pub(crate) registration: String,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
 }
 
 impl Paths {
     pub(crate) fn new(endpoints: &Endpoints, issuer_path: &str, wrong: &mut Vec<ConfigError>) -> Self {
-        let prefix = format!("{issuer_path}{}", endpoints.prefix);
         if !endpoints.prefix.is_empty() && !is_path(&endpoints.prefix) {
             wrong.push(ConfigError::Path(endpoints.prefix.clone()));
         }
+        let prefix = format!("{issuer_path}{}", endpoints.prefix);
         let server_metadata = format!("/.well-known/oauth-authorization-server{issuer_path}");
-        for path in [&endpoints.authorization, &endpoints.token] {
-            if !is_path(path) || format!("{prefix}{path}") == server_metadata {
-                wrong.push(ConfigError::Path(path.clone()));
+        let all = endpoints.all();
+        for (at, path) in all.iter().enumerate() {
+            if !is_path(path) || all[..at].contains(path) || format!("{prefix}{path}") == server_metadata {
+                wrong.push(ConfigError::Path((*path).to_owned()));
             }
         }
-        if endpoints.authorization == endpoints.token {
-            wrong.push(ConfigError::Path(endpoints.token.clone()));
-        }
-        Self {
-            authorization: format!("{prefix}{}", endpoints.authorization),
-            token: format!("{prefix}{}", endpoints.token),
-            server_metadata,
-            prefix,
-        }
+        let [authorization, token, revocation, introspection, registration] = all.map(|path| format!("{prefix}{path}"));
+        Self { prefix, authorization, token, revocation, introspection, registration, server_metadata }
     }
 }
 
@@ -160,6 +190,11 @@ impl Lifetimes {
     }
 }
 
+const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// The scope that asks for a refresh token ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)).
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// Everything that was configured, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -177,6 +212,14 @@ pub(crate) struct Config {
     pub(crate) default_resources: Arc<[Resource]>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) offline_access: bool,
+    /// How many live grants one user can have at one client.
+    pub(crate) grant_limit: usize,
+    /// What the documents of resources name; `None`: all that can be granted.
+    pub(crate) resource_scope: Option<Scope>,
+    /// Which origins may read what is for pages too; `None`: any.
+    pub(crate) cors_origins: Option<Vec<String>>,
+    /// Whether and how clients register themselves.
+    pub(crate) registration: Option<RegistrationPolicy>,
 }
 
 impl Config {
@@ -263,9 +306,45 @@ impl Config {
         Ok(places.into_iter().map(|place| self.resources[place].clone()).collect())
     }
 
+    /// The resource whose document is at a well-known path
+    /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)): its own place, or one below it.
+    pub(crate) fn resource_at(&self, path: &str) -> Option<&Resource> {
+        let rest = path.strip_prefix(RESOURCE_METADATA)?;
+        let place: Resource = self.url(rest).parse().ok()?;
+        let covering = self.resources.iter().filter(|resource| resource.covers(&place));
+        covering.max_by_key(|resource| resource.as_str().len())
+    }
+
+    /// Where the document of what lies at `place` is, if it is ours.
+    pub(crate) fn resource_metadata(&self, place: &Resource) -> Option<String> {
+        let path = place.as_str().strip_prefix(&*self.origin)?;
+        // Else it is a longer host, or another port.
+        if !path.is_empty() && !path.starts_with(['/', '?']) {
+            return None;
+        }
+        Some(self.url(&format!("{RESOURCE_METADATA}{path}")))
+    }
+
+    /// The scopes that a resource's document names. `offline_access` is no matter of a resource.
+    pub(crate) fn resource_scopes(&self) -> impl Iterator<Item = &str> {
+        let named = |name: &str| self.resource_scope.as_ref().is_none_or(|scope| scope.contains(name));
+        let granted = self.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name);
+        granted.filter(move |name| *name != OFFLINE_ACCESS && named(name))
+    }
+
     fn place_of(&self, text: &str) -> Option<usize> {
         let asked: Resource = text.parse().ok()?;
         self.resources.iter().position(|known| *known == asked)
+    }
+
+    /// All that a client may register for.
+    pub(crate) fn registrable_scope(&self) -> Scope {
+        let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
+        let policy: Option<Scope> = policy.and_then(|scope| scope.parse().ok());
+        let granted = self.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name);
+        let all: Vec<_> = granted.take(Scope::MAX).collect();
+        let all: Scope = all.join(" ").parse().unwrap_or_default();
+        all.filter(|name| policy.as_ref().is_none_or(|policy| policy.contains(name)))
     }
 
     /// Whether there is any scope at all. Without one, every grant is of the empty scope.
@@ -357,6 +436,8 @@ pub enum ConfigError {
     },
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
+    /// An origin for CORS is not written as browsers write it.
+    Origin(String),
     /// A time is too long or too short.
     Lifetime(String),
     /// The token prefix is not made of letters and digits.
@@ -374,6 +455,9 @@ impl fmt::Display for ConfigError {
             Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
+            }
+            Self::Origin(origin) => {
+                write!(f, "CORS origin {origin:?}: write `https://host`, without a slash at the end")
             }
             Self::Lifetime(why) => write!(f, "lifetime: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),

@@ -66,6 +66,10 @@ error_codes! {
     InvalidScope = "invalid_scope", Client;
     /// A resource is unknown or not covered by the grant (RFC 8707 §2).
     InvalidTarget = "invalid_target", Client;
+    /// A redirect URI cannot be registered (RFC 7591 §3.2.2).
+    InvalidRedirectUri = "invalid_redirect_uri", Client;
+    /// A member of what a client registers is not taken (RFC 7591 §3.2.2).
+    InvalidClientMetadata = "invalid_client_metadata", Client;
     /// Request objects are not taken (OpenID Connect Core §3.1.2.6).
     RequestNotSupported = "request_not_supported", Client;
     /// Request URIs are not taken (OpenID Connect Core §3.1.2.6).

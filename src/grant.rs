@@ -116,6 +116,8 @@ pub enum RevocationReason {
     Client,
     /// The user disconnected the client.
     User,
+    /// The user has approved this client more often than there can be grants; the oldest ones end.
+    Limit,
     /// The provider's operator ended it, or a hook said no.
     Provider,
 }

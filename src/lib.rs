@@ -38,6 +38,7 @@ mod http;
 mod mac;
 pub mod page;
 pub mod provider;
+pub mod registration;
 pub mod secret;
 pub mod store;
 #[cfg(feature = "test-util")]
@@ -52,17 +53,23 @@ pub use bearer::{
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, ConfigErrors, Endpoints};
-pub use endpoint::{Authorize, AuthorizeLayer, Nest, ProviderLayer, ProviderService, Token, WellKnown};
+#[cfg(feature = "pages")]
+pub use endpoint::ConnectedApps;
+pub use endpoint::{
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
+    WellKnown,
+};
 pub use error::{ErrorCode, Fault, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
-pub use grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};
-pub use provider::{AccessToken, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use registration::RegistrationPolicy;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
-pub use store::{ClientStore, GrantStore, Holder, OnceKey, Store};
+pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

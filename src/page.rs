@@ -24,7 +24,6 @@
 //! # let page: axum::routing::MethodRouter = axum::routing::get(ask).post(decide);
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,9 +68,7 @@ impl AuthorizationRequest {
 
     /// What it asks for, each with its meaning to a user.
     pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        let meaning =
-            |name| self.provider.scopes().find(|(known, _)| *known == name).map_or("", |(_, meaning)| meaning);
-        self.request.scope.iter().map(move |name| (name, meaning(name)))
+        self.request.scope.iter().map(|name| (name, self.provider.meaning(name)))
     }
 
     /// Where the answer goes.
@@ -160,9 +157,7 @@ impl AuthorizationRequest {
             let granted = |asked| grant.resources().iter().any(|resource| resource.covers(asked));
             grant.redeemed_at().is_some() && self.request.resources.iter().all(granted)
         });
-        let names: BTreeSet<&str> = grants.iter().flat_map(|grant| grant.scope().iter()).collect();
-        let names: Vec<&str> = names.into_iter().take(Scope::MAX).collect();
-        Ok(names.join(" ").parse().unwrap_or_default())
+        Ok(Scope::union(grants.iter().map(|grant| grant.scope())))
     }
 
     /// Whether a page may skip its question where all was granted before: only for a confidential client, or where the

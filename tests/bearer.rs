@@ -76,13 +76,24 @@ fn assert_challenged(answer: &Answer, status: StatusCode, challenge: &str) {
     assert!(!answer.headers.contains_key(header::RETRY_AFTER));
 }
 
-const NO_TOKEN: &str = "Bearer realm=\"https://shift.example\"";
+const REALM: &str = "Bearer realm=\"https://shift.example\"";
+const NO_TOKEN: &str = "Bearer realm=\"https://shift.example\", \
+                        resource_metadata=\"https://shift.example/.well-known/oauth-protected-resource\"";
 const UNKNOWN: &str = "Bearer realm=\"https://shift.example\", error=\"invalid_token\", \
-                       error_description=\"the token is not known here\"";
+                       error_description=\"the token is not known here\", \
+                       resource_metadata=\"https://shift.example/.well-known/oauth-protected-resource\"";
 
-/// A refusal with its description, where no scope is needed.
+/// A refusal with its description, where no scope is needed: a malformed request, else RFC 9728 §5.1.
 fn challenge(error: &str, description: &str) -> String {
-    format!("{NO_TOKEN}, error=\"{error}\", error_description=\"{description}\"")
+    let refused = format!("{REALM}, error=\"{error}\", error_description=\"{description}\"");
+    if error == "invalid_request" { refused } else { format!("{refused}, {METADATA}") }
+}
+
+const METADATA: &str = "resource_metadata=\"https://shift.example/.well-known/oauth-protected-resource\"";
+
+/// The same where this scope is needed.
+fn needing(scope: &str, challenge: &str) -> String {
+    challenge.replacen(METADATA, &format!("scope=\"{scope}\", {METADATA}"), 1)
 }
 
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
@@ -98,7 +109,7 @@ async fn without_a_token_the_challenge_names_no_error() {
     let (provider, _) = provider();
     assert_challenged(&through(&provider.bearer(), request(Method::GET, "/")).await, UNAUTHORIZED, NO_TOKEN);
     let layer = provider.bearer().require("profile notes:read");
-    let expected = format!("{NO_TOKEN}, scope=\"profile notes:read\"");
+    let expected = needing("profile notes:read", NO_TOKEN);
     assert_challenged(&through(&layer, request(Method::GET, "/")).await, UNAUTHORIZED, &expected);
     let layer = BearerLayer::new(provider);
     assert_challenged(&through(&layer, request(Method::GET, "/")).await, UNAUTHORIZED, "Bearer realm=\"api\"");
@@ -184,7 +195,7 @@ async fn a_malformed_header_is_400_and_an_unknown_token_401() {
     }
     let layer = provider.bearer().require("profile");
     assert_challenged(&through(&layer, with_header("Bearer")).await, BAD, &challenge("invalid_request", none));
-    let unknown = format!("{UNKNOWN}, scope=\"profile\"");
+    let unknown = needing("profile", UNKNOWN);
     assert_challenged(&through(&layer, bearer("/", "x")).await, UNAUTHORIZED, &unknown);
 }
 
@@ -340,7 +351,7 @@ async fn a_token_without_a_needed_scope_is_403_and_hears_all_that_is_needed() {
     let layer = || provider.bearer();
     let expected = |scope: &str| {
         let error = challenge("insufficient_scope", "the token lacks a scope");
-        if scope.is_empty() { error } else { format!("{error}, scope=\"{scope}\"") }
+        if scope.is_empty() { error } else { needing(scope, &error) }
     };
     let notes: Scope = "notes:read profile".parse().expect("a scope");
     let any: [&str; 0] = [];
@@ -360,7 +371,8 @@ async fn a_token_without_a_needed_scope_is_403_and_hears_all_that_is_needed() {
         (
             layer().require("offline_access").require(Require::any(["notes:read", "profile"])),
             "profile",
-            Some("offline_access notes:read"),
+            // RFC 6750 §3 names what a resource needs; a refresh token is no matter of it.
+            Some("notes:read"),
         ),
         // Any of none is none.
         (layer().require(Require::any(any)), "profile notes:read", Some("")),
@@ -368,6 +380,7 @@ async fn a_token_without_a_needed_scope_is_403_and_hears_all_that_is_needed() {
         (layer().require("notes:read"), "notes:write", None),
         (layer().require("notes:write"), "notes:read", Some("notes:write")),
         (layer().require(Require::any(["profile", "notes:read"])), "notes:write", None),
+        (layer().require("offline_access"), "profile", Some("")),
         (layer().require("admin"), "profile notes:read notes:write", Some("admin")),
         // Names are whole.
         (layer().require("notes:read"), "profile", Some("notes:read")),
@@ -534,9 +547,15 @@ async fn a_token_is_good_at_its_resource_and_below_it() {
         if good {
             assert_passed(&answer, "confidential through confidential, -");
         } else {
-            let expected = challenge("invalid_token", "the token is for another resource");
             let realm = place.unwrap_or(ISSUER);
-            assert_challenged(&answer, UNAUTHORIZED, &expected.replacen(ISSUER, realm, 1));
+            let refused = "error=\"invalid_token\", error_description=\"the token is for another resource\"";
+            let mut expected = format!("Bearer realm=\"{realm}\", {refused}");
+            // RFC 9728 §3.1: only on the provider's own origin does it know where the metadata are.
+            if let Some(path) = realm.strip_prefix(ISSUER).filter(|path| path.is_empty() || path.starts_with('/')) {
+                let well_known = "/.well-known/oauth-protected-resource";
+                expected += &format!(", resource_metadata=\"{ISSUER}{well_known}{path}\"");
+            }
+            assert_challenged(&answer, UNAUTHORIZED, &expected);
         }
     }
 }
@@ -574,7 +593,7 @@ async fn the_user_of_a_token_is_found_gone_or_not_to_be_asked() {
             through(&layer, bearer("/", issued.expect("the store answers").secret())).await
         };
         assert_passed(&of("alice", "profile").await, "alice through public, Alice");
-        let gone = format!("{}, scope=\"profile\"", challenge("invalid_token", "the user of the token is gone"));
+        let gone = needing("profile", &challenge("invalid_token", "the user of the token is gone"));
         assert_challenged(&of("bob", "profile").await, UNAUTHORIZED, &gone);
         let down = of("broken", "profile").await;
         assert_eq!((down.status, down.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
@@ -780,7 +799,7 @@ async fn a_grpc_request_is_answered_as_grpc() {
             assert_eq!((answer.status, &*answer.body), (StatusCode::OK, ""), "{answer:?}");
             assert_eq!((answer.header("grpc-status"), answer.header("grpc-message")), (*status, *message));
             assert_eq!(answer.header(header::CONTENT_TYPE), "application/grpc");
-            assert!(answer.header(header::WWW_AUTHENTICATE).starts_with(NO_TOKEN));
+            assert!(answer.header(header::WWW_AUTHENTICATE).starts_with(REALM));
         }
         let answer = through(&layer, calling(content_type, &format!("Bearer {good}"))).await;
         assert_passed(&answer, "alice through public, Alice");

@@ -151,6 +151,7 @@ struct Answer {
 /// Where a form is sent from, as the browser tells it.
 type Sender = [(&'static str, &'static str); 1];
 const SAME_ORIGIN: Sender = [("sec-fetch-site", "same-origin")];
+const CROSS_SITE: Sender = [("sec-fetch-site", "cross-site")];
 
 impl Browser {
     fn new() -> Self {
@@ -391,7 +392,17 @@ async fn everything_is_found_through_the_metadata_and_on_the_issuers_origin() {
     assert_eq!(metadata["issuer"], issuer);
     assert_eq!(metadata["authorization_endpoint"], format!("{issuer}/v1/oauth2/auth"));
     assert_eq!(metadata["token_endpoint"], format!("{issuer}/v1/oauth2/token"));
+    assert_eq!(metadata["revocation_endpoint"], format!("{issuer}/v1/oauth2/revoke"));
+    assert_eq!(metadata["introspection_endpoint"], format!("{issuer}/v1/oauth2/introspect"));
+    assert_eq!(metadata["registration_endpoint"], format!("{issuer}/v1/oauth2/register"));
     assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    for place in ["", "/v1/users/me", "/v1/admin"] {
+        let url = example.url(&format!("/.well-known/oauth-protected-resource{place}"));
+        let resource = browser.get(&url).await.json();
+        assert_eq!(resource["resource"], issuer);
+        assert_eq!(resource["authorization_servers"], serde_json::json!([issuer]));
+        assert_eq!(resource["scopes_supported"], serde_json::json!(["profile", "notes:read", "notes:write"]));
+    }
     let head = browser.send(Method::HEAD, &url, &[], String::new()).await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
     let login = browser.get(&example.url("/login")).await;
@@ -467,7 +478,7 @@ async fn a_login_form_of_another_site_or_session_or_without_its_token_is_refused
         (SAME_ORIGIN, alice.to_vec()),
         (SAME_ORIGIN, with("")),
         (SAME_ORIGIN, with(foreign.form_token())),
-        ([("sec-fetch-site", "cross-site")], with(page.form_token())),
+        (CROSS_SITE, with(page.form_token())),
         ([("sec-fetch-site", "same-site")], with(page.form_token())),
         ([("origin", "https://evil.example")], with(page.form_token())),
         ([("origin", "null")], with(page.form_token())),
@@ -557,11 +568,18 @@ async fn ending_the_access_of_an_app_makes_the_site_ask_again() {
     let answer = browser.submit(&consent, &[("decision", "allow")]).await;
     browser.get(&answer.redirect()).await;
     let home = browser.get(&example.url("/")).await;
-    assert!(home.text.contains("End access"), "{}", home.text);
-    let fields = [("form_token", home.form_token()), ("client_id", "customapp")];
-    let answer = browser.post(&example.url("/revoke"), SAME_ORIGIN, &fields).await;
-    let home = browser.get(&answer.redirect()).await;
-    assert!(home.text.contains("No app has access"), "{}", home.text);
+    assert!(home.text.contains("href=\"/apps\""), "{}", home.text);
+    let apps = browser.get(&example.url("/apps")).await;
+    for shown in ["<h2>CustomApp</h2>", "See your name and user id", ">Disconnect<"] {
+        assert!(apps.text.contains(shown), "{shown} in {}", apps.text);
+    }
+    let fields = [("client_id", "customapp")];
+    let refused = browser.post(&example.url("/apps"), CROSS_SITE, &fields).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let answer = browser.post(&example.url("/apps"), SAME_ORIGIN, &fields).await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "?"));
+    let apps = browser.get(&example.url("/apps")).await;
+    assert!(apps.text.contains("No app has access"), "{}", apps.text);
     let consent = connect(&mut browser, &example).await;
     assert!(consent.text.contains(">Allow<"), "{}", consent.text);
 }
@@ -596,7 +614,7 @@ async fn a_decision_of_another_site_or_session_or_request_or_without_its_token_i
         (SAME_ORIGIN, with(foreign.form_token())),
         (SAME_ORIGIN, with(wider.form_token())),
         (SAME_ORIGIN, vec![("form_token", page.form_token())]),
-        ([("sec-fetch-site", "cross-site")], with(page.form_token())),
+        (CROSS_SITE, with(page.form_token())),
         ([("sec-fetch-site", "same-site")], with(page.form_token())),
         ([("origin", "https://evil.example")], with(page.form_token())),
     ];
@@ -605,7 +623,7 @@ async fn a_decision_of_another_site_or_session_or_request_or_without_its_token_i
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{from:?} {fields:?}");
         assert_eq!(answer.header("location"), "");
     }
-    let home = browser.get(&example.url("/")).await;
+    let home = browser.get(&example.url("/apps")).await;
     assert!(home.text.contains("No app has access"), "{}", home.text);
 
     let mut nobody = Browser::new();
@@ -683,6 +701,7 @@ async fn every_page_has_a_charset_and_is_neither_stored_nor_framed() {
     let url = client.url(&example, &[]);
     pages.extend([
         browser.get(&example.url("/")).await,
+        browser.get(&example.url("/apps")).await,
         browser.get(&url).await,
         browser.post(&url, SAME_ORIGIN, &[]).await,
     ]);
@@ -722,7 +741,11 @@ async fn each_route_of_the_api_wants_its_scope() {
         if path != "/public" {
             let forged = browser.get_with(&url, "forged").await;
             assert_eq!(forged.status, StatusCode::UNAUTHORIZED, "{path}");
-            assert!(forged.header("www-authenticate").starts_with("Bearer "), "{path}");
+            let challenge = forged.header("www-authenticate");
+            let metadata = example.url("/.well-known/oauth-protected-resource");
+            assert!(challenge.starts_with("Bearer "), "{challenge}");
+            assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
+            assert_eq!(challenge.contains("scope=\"admin\""), path == "/v1/admin", "{challenge}");
         }
     }
     let me = browser.get_with(&example.url("/v1/users/me"), profile).await.json();

@@ -66,11 +66,15 @@ async fn the_document_says_what_there_is() {
             "issuer": "https://shift.example",
             "authorization_endpoint": "https://shift.example/authorize",
             "token_endpoint": "https://shift.example/token",
+            "revocation_endpoint": "https://shift.example/revoke",
+            "introspection_endpoint": "https://shift.example/introspect",
             "scopes_supported": ["profile", "notes:read", "notes:write", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         })
@@ -167,8 +171,11 @@ async fn head_is_answered_without_a_body_and_other_methods_are_told_what_is_take
     let app = app(&provider);
     assert_eq!(send(&app, request(Method::HEAD, METADATA)).await.status, StatusCode::OK);
     for (path, methods, allow) in [
-        (METADATA, &[Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS][..], "GET, HEAD"),
-        ("/token", &[Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS], "POST"),
+        (METADATA, &[Method::POST, Method::PUT, Method::DELETE][..], "GET, HEAD"),
+        ("/.well-known/oauth-protected-resource", &[Method::POST, Method::PUT, Method::DELETE], "GET, HEAD"),
+        ("/token", &[Method::GET, Method::HEAD, Method::PUT], "POST"),
+        ("/revoke", &[Method::GET, Method::HEAD, Method::PUT], "POST"),
+        ("/introspect", &[Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS], "POST"),
         ("/authorize", &[Method::PUT, Method::DELETE, Method::OPTIONS], "GET, HEAD, POST"),
     ] {
         for method in methods {

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use support::{ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code, form, redeem, refresh, send};
+use tower_oauth::grant::Revocation;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, MemoryStore, OnceKey, Outcome,
-    Redemption, Refused, Revocation, RevocationReason, Rotation, UnixTime, Verdict,
+    Redemption, Refused, RevocationReason, Rotation, UnixTime, Verdict,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

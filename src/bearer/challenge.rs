@@ -7,6 +7,15 @@ use super::verify::{Own, Refusal};
 use crate::error::ErrorCode;
 use crate::types::Resource;
 
+/// What a challenge tells a client, so that it can get a token that is good here.
+#[derive(Clone, Default)]
+pub(super) struct Hint {
+    /// What the route needs.
+    pub(super) scope: String,
+    /// Where the metadata of what lies here are ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)).
+    pub(super) metadata: Option<String>,
+}
+
 /// Why a request does not reach the service.
 pub(super) enum Rejected {
     /// It has no token: a challenge without an error (§3.1).
@@ -79,8 +88,13 @@ impl Rejected {
         if let Some((code, why)) = self.error() {
             text += &format!(", error=\"{code}\", error_description=\"{}\"", quotable(why));
         }
-        if !rules.scope.is_empty() && !matches!(self, Self::Malformed(_) | Self::NoUser) {
-            text += &format!(", scope=\"{}\"", quotable(&rules.scope));
+        if !matches!(self, Self::Malformed(_)) {
+            if !rules.hint.scope.is_empty() && !matches!(self, Self::NoUser) {
+                text += &format!(", scope=\"{}\"", quotable(&rules.hint.scope));
+            }
+            if let Some(url) = &rules.hint.metadata {
+                text += &format!(", resource_metadata=\"{}\"", quotable(url));
+            }
         }
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"api\""))
     }

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use tower::Layer;
 
 use super::authorized::Authorized;
+use super::challenge::Hint;
 use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
@@ -25,8 +26,8 @@ pub struct BearerLayer<R = NoUser> {
 pub(super) struct Rules {
     pub(super) verify: Arc<dyn Verify>,
     pub(super) require: Require,
-    /// What the challenge names.
-    pub(super) scope: String,
+    /// What a challenge tells.
+    pub(super) hint: Hint,
     pub(super) optional: bool,
     /// Whether a browser's preflight passes.
     pub(super) preflights: bool,
@@ -38,13 +39,22 @@ pub(super) struct Rules {
     provider: Option<Provider>,
 }
 
+impl Rules {
+    /// Guards what lies at a place, and tells where its metadata are.
+    fn guard(&mut self, resource: Option<Resource>) {
+        let config = self.provider.as_ref().map(|provider| &provider.0.config);
+        self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
+        self.resource = resource;
+    }
+}
+
 impl Provider {
     /// A layer that takes this provider's own access tokens, for its default resource.
     pub fn bearer(&self) -> BearerLayer {
         let mut layer = BearerLayer::new(self.clone());
         let rules = layer.rules();
         rules.provider = Some(self.clone());
-        rules.resource = self.0.config.resources.first().cloned();
+        rules.guard(self.0.config.resources.first().cloned());
         layer
     }
 }
@@ -55,7 +65,7 @@ impl BearerLayer {
         let rules = Rules {
             verify: Arc::new(verify),
             require: Require::default(),
-            scope: String::new(),
+            hint: Hint::default(),
             optional: false,
             preflights: false,
             challenges: OnceLock::new(),
@@ -95,7 +105,7 @@ impl<R> BearerLayer<R> {
             require.widen(&config.includes);
         }
         rules.require.add(require);
-        rules.scope = rules.require.scope();
+        rules.hint.scope = rules.require.scope();
         self
     }
 
@@ -116,6 +126,13 @@ impl<R> BearerLayer<R> {
         self
     }
 
+    /// Where the metadata of what lies here are, for a layer over a verifier of an app's own: every 401 and 403 names it
+    /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). A provider's own layer knows.
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.rules().hint.metadata = Some(url.into());
+        self
+    }
+
     /// What lies behind this layer, in place of the provider's default resource: a token is taken if it is for this
     /// URL, or for one above it at a path boundary ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     ///
@@ -128,7 +145,7 @@ impl<R> BearerLayer<R> {
     pub fn resource(mut self, resource: &str) -> Self {
         let parsed: Result<Resource, _> = resource.parse();
         assert!(parsed.is_ok(), "`{resource}` is no resource: write an absolute URL without a fragment");
-        self.rules().resource = parsed.ok();
+        self.rules().guard(parsed.ok());
         self
     }
 

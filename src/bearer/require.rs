@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::config::OFFLINE_ACCESS;
 use crate::types::Scope;
 
 /// The scopes that a route needs: all of some, or any of some.
@@ -58,7 +59,9 @@ impl Require {
 
     /// What to ask for, so that all of it is there (RFC 6750 §3.1).
     pub(super) fn scope(&self) -> String {
-        self.groups.iter().filter_map(|group| group.first()).map(String::as_str).collect::<Vec<_>>().join(" ")
+        let first = self.groups.iter().filter_map(|group| group.first()).map(String::as_str);
+        // A refresh token is no matter of a resource, so no challenge asks for one.
+        first.filter(|name| *name != OFFLINE_ACCESS).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -1,20 +1,20 @@
-use std::convert::Infallible;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tower::{Layer, Service};
-use tower_http::csrf::{Csrf, CsrfLayer};
 
 use super::ResponseFuture;
 use crate::authorization::{Approval, Denial, Draft, Rejection, ValidRequest, code_redirect, error_redirect};
 use crate::error::{ErrorCode, ProtocolError};
 use crate::handle::GrantId;
-use crate::http::{Failure, Reply, ResponseBody, bare, detached, error_page, method_not_allowed, read_form, redirect};
+use crate::http::{
+    Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, method_not_allowed, read_form, redirect,
+};
 use crate::page::{AuthorizationRequest, Decision};
 use crate::provider::Provider;
 use crate::types::{InvalidParams, Params};
@@ -85,15 +85,12 @@ where
 #[derive(Clone)]
 pub(super) struct Gate {
     provider: Provider,
-    same_origin: Csrf<Pass>,
+    same_origin: SameOrigin,
 }
 
 impl Gate {
     pub(super) fn new(provider: &Provider) -> Self {
-        let layer = CsrfLayer::new()
-            .add_trusted_origin(&provider.0.config.origin)
-            .expect("an issuer's origin is one that browsers send");
-        Self { provider: provider.clone(), same_origin: layer.layer(Pass) }
+        Self { provider: provider.clone(), same_origin: SameOrigin::new(provider) }
     }
 
     pub(super) async fn answer<P, B, RB>(
@@ -163,26 +160,12 @@ impl Gate {
             if !Draft::is_in(&params) {
                 return Ok(Admitted::Posted);
             }
-            self.same_origin(&head.headers).await?;
-        }
-        self.validate(params).await.map(Admitted::Shown)
-    }
-
-    /// A decision belongs to the browser that saw the page: RFC 9700 §4.7. What is trusted is the issuer's origin, and
-    /// never the `Host` header, so the rule is asked about a request that has none.
-    async fn same_origin(&self, headers: &HeaderMap) -> Result<(), Reply> {
-        let mut probe = Request::new(());
-        *probe.method_mut() = Method::POST;
-        for name in [header::ORIGIN, HeaderName::from_static("sec-fetch-site")] {
-            for value in headers.get_all(&name) {
-                probe.headers_mut().append(&name, value.clone());
-            }
-            if probe.headers().get_all(&name).iter().count() > 1 {
+            // A decision belongs to the browser that saw the page.
+            if !self.same_origin.allows(&head.headers).await {
                 return Err(self.refused(StatusCode::FORBIDDEN, &CROSS_SITE));
             }
         }
-        let Ok(answer) = self.same_origin.clone().call(probe).await;
-        if answer.status().is_success() { Ok(()) } else { Err(self.refused(StatusCode::FORBIDDEN, &CROSS_SITE)) }
+        self.validate(params).await.map(Admitted::Shown)
     }
 
     async fn validate(&self, params: Params) -> Result<Arc<ValidRequest>, Reply> {
@@ -228,7 +211,7 @@ impl Gate {
             return self.misused("the approval grants more than was asked for, or nothing, or names no user");
         };
         let provider = self.provider.clone();
-        let created = detached(async move { provider.create(grant).await }).await;
+        let created = detached(async move { provider.create_approved(grant).await }).await;
         let (request, issuer) = (approval.request(), &config.issuer);
         let state = request.state.as_deref();
         match created {
@@ -296,24 +279,6 @@ fn secured<B>(mut response: Response<B>) -> Response<B> {
     // With `no-referrer` browsers send `Origin: null` with the page's own form.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
-}
-
-/// The service behind the rule: whatever reaches it has passed.
-#[derive(Clone, Copy, Debug)]
-struct Pass;
-
-impl Service<Request<()>> for Pass {
-    type Response = Response<()>;
-    type Error = Infallible;
-    type Future = std::future::Ready<Result<Response<()>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        std::future::ready(Ok(Response::new(())))
-    }
 }
 
 impl fmt::Debug for AuthorizeLayer {

@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 
 use super::ResponseFuture;
 use super::authorize::Gate;
-use super::well_known::WellKnown;
+use super::leaf::Leaves;
 use crate::http::ResponseBody;
 use crate::provider::Provider;
 
@@ -21,7 +21,7 @@ use crate::provider::Provider;
 /// See the [module docs](crate::endpoint) for an example.
 #[must_use]
 #[derive(Clone)]
-pub struct ProviderLayer(Gate, Provider);
+pub struct ProviderLayer(Gate, Leaves);
 
 /// Middleware that answers the endpoints, wraps the authorization path, and passes all else through.
 ///
@@ -30,13 +30,13 @@ pub struct ProviderLayer(Gate, Provider);
 pub struct ProviderService<S> {
     inner: S,
     gate: Gate,
-    provider: Provider,
+    leaves: Leaves,
 }
 
 impl Provider {
     /// All the endpoints as one layer.
     pub fn layer(&self) -> ProviderLayer {
-        ProviderLayer(Gate::new(self), self.clone())
+        ProviderLayer(Gate::new(self), Leaves::new(self))
     }
 }
 
@@ -44,7 +44,7 @@ impl<S> Layer<S> for ProviderLayer {
     type Service = ProviderService<S>;
 
     fn layer(&self, inner: S) -> ProviderService<S> {
-        ProviderService { inner, gate: self.0.clone(), provider: self.1.clone() }
+        ProviderService { inner, gate: self.0.clone(), leaves: self.1.clone() }
     }
 }
 
@@ -67,17 +67,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (path, paths) = (request.uri().path(), &self.provider.0.config.paths);
-        if path == paths.token {
-            let answer = self.provider.token().answer(request);
+        let path = request.uri().path();
+        if let Some(leaf) = self.leaves.at(path) {
+            let answer = self.leaves.clone().answer(leaf, request);
             ProviderFuture::ours(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if path == paths.authorization {
+        } else if path == self.leaves.provider.0.config.paths.authorization {
             let clone = self.inner.clone();
             let page = mem::replace(&mut self.inner, clone);
             ProviderFuture::ours(self.gate.clone().answer(page, request))
-        } else if path == paths.server_metadata {
-            let reply = WellKnown::answer(&self.provider.well_known(), &request);
-            ProviderFuture::ours(async move { Ok(reply.map(ResponseBody::widen)) })
         } else {
             ProviderFuture { kind: Kind::Inner { call: self.inner.call(request) } }
         }
@@ -128,12 +125,12 @@ impl<F, RB, E> fmt::Debug for ProviderFuture<F, RB, E> {
 
 impl fmt::Debug for ProviderLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ProviderLayer").field(&self.1).finish()
+        f.debug_tuple("ProviderLayer").field(&self.1.provider).finish()
     }
 }
 
 impl<S> fmt::Debug for ProviderService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderService").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("ProviderService").field("provider", &self.leaves.provider).finish_non_exhaustive()
     }
 }

@@ -37,8 +37,14 @@
 //! [`Provider::well_known`]: crate::Provider::well_known
 
 mod authorize;
+#[cfg(feature = "pages")]
+mod connected_apps;
+mod introspection;
 mod layer;
+mod leaf;
 mod nest;
+mod registration;
+mod revocation;
 mod token;
 mod well_known;
 
@@ -48,8 +54,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub use authorize::{Authorize, AuthorizeLayer};
+#[cfg(feature = "pages")]
+pub use connected_apps::ConnectedApps;
+pub use introspection::Introspection;
 pub use layer::{ProviderFuture, ProviderLayer, ProviderService};
 pub use nest::Nest;
+pub use registration::Registration;
+pub use revocation::Revocation;
 pub use token::Token;
 pub use well_known::WellKnown;
 

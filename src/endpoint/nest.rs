@@ -8,10 +8,11 @@ use tower::Service;
 
 use super::ResponseFuture;
 use super::authorize::Gate;
+use super::leaf::Leaves;
 use crate::http::{ResponseBody, bare};
 use crate::provider::Provider;
 
-/// The authorization and token endpoints under one prefix, for
+/// The endpoints under one prefix, for
 /// `nest_service(provider.prefix(), provider.nest(page))`; any other path is a 404.
 ///
 /// The well-known documents are at the root of the origin: mount [`Provider::well_known`] there. See the
@@ -20,11 +21,11 @@ use crate::provider::Provider;
 pub struct Nest<P> {
     page: P,
     gate: Gate,
-    provider: Provider,
+    leaves: Leaves,
 }
 
 impl Provider {
-    /// The authorization and token endpoints, with a page, for a router that strips [`prefix`](Self::prefix).
+    /// The endpoints, with a page, for a router that strips [`prefix`](Self::prefix).
     ///
     /// # Panics
     /// If there is no prefix, at the line of this call.
@@ -34,7 +35,7 @@ impl Provider {
             !self.prefix().is_empty(),
             "nothing to nest under: configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree"
         );
-        Nest { page, gate: Gate::new(self), provider: self.clone() }
+        Nest { page, gate: Gate::new(self), leaves: Leaves::new(self) }
     }
 }
 
@@ -57,12 +58,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let paths = &self.provider.0.config.paths;
-        let is = |path: &str| path.strip_prefix(&*paths.prefix) == Some(request.uri().path());
-        if is(&paths.token) {
-            let answer = self.provider.token().answer(request);
+        let paths = &self.leaves.provider.0.config.paths;
+        let path = format!("{}{}", paths.prefix, request.uri().path());
+        if let Some(leaf) = self.leaves.at(&path) {
+            let answer = self.leaves.clone().answer(leaf, request);
             ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if is(&paths.authorization) {
+        } else if path == paths.authorization {
             let clone = self.page.clone();
             let page = mem::replace(&mut self.page, clone);
             ResponseFuture::new(self.gate.clone().answer(page, request))
@@ -74,6 +75,6 @@ where
 
 impl<P> fmt::Debug for Nest<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nest").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Nest").field("provider", &self.leaves.provider).finish_non_exhaustive()
     }
 }

@@ -1,31 +1,24 @@
-use std::convert::Infallible;
-use std::fmt;
-use std::future::{Ready, ready};
-use std::task::{Context, Poll};
-
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
-use tower::Service;
 
+use super::leaf::leaf_service;
 use crate::client::AuthMethod;
+use crate::config::Config;
 use crate::grant_type;
 use crate::http::{Reply, bare, json, method_not_allowed};
 use crate::provider::Provider;
+use crate::types::Resource;
 
-/// The well-known documents of a provider, for the root of its origin
-/// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)). Any other path is a 404.
-///
-/// See the [module docs](crate::endpoint) for an example.
-#[derive(Clone)]
-pub struct WellKnown(Provider);
+leaf_service! {
+    /// The well-known documents of a provider, for the root of its origin: its own metadata
+    /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)) and those of its resources
+    /// ([RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728#section-3)). Any other path is a 404.
+    ///
+    /// See the [module docs](crate::endpoint) for an example.
+    WellKnown, well_known, "well-known documents"
+}
 
 impl Provider {
-    /// The well-known documents as a service.
-    #[must_use]
-    pub fn well_known(&self) -> WellKnown {
-        WellKnown(self.clone())
-    }
-
     /// Where the server metadata are: `/.well-known/oauth-authorization-server`, and behind it the issuer's path.
     #[must_use]
     pub fn metadata_path(&self) -> &str {
@@ -33,63 +26,78 @@ impl Provider {
     }
 }
 
-impl WellKnown {
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Reply {
-        if request.uri().path() != self.0.metadata_path() {
-            return bare(StatusCode::NOT_FOUND);
-        }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return method_not_allowed("GET, HEAD");
-        }
-        let mut reply = json(StatusCode::OK, &Value::Object(self.server_metadata()));
-        reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-        reply.headers_mut().remove(header::PRAGMA);
-        if request.method() == Method::HEAD {
-            *reply.body_mut() = Default::default();
-        }
-        reply
-    }
-
-    /// What there is, and nothing else ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
-    fn server_metadata(&self) -> Map<String, Value> {
-        let config = &self.0.0.config;
-        let scopes: Vec<_> = config.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name).collect();
-        let grant_types = grant_type::ALL.map(|grant_type| grant_type.as_str());
-        let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
-        let mut metadata = Map::new();
-        let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
-        put("issuer", self.0.issuer().into());
-        put("authorization_endpoint", config.url(&config.paths.authorization).into());
-        put("token_endpoint", config.url(&config.paths.token).into());
-        if !scopes.is_empty() {
-            put("scopes_supported", scopes.into());
-        }
-        put("response_types_supported", json!(["code"]));
-        put("response_modes_supported", json!(["query"]));
-        put("grant_types_supported", json!(grant_types));
-        put("token_endpoint_auth_methods_supported", json!(methods.map(AuthMethod::as_str)));
-        put("code_challenge_methods_supported", json!(["S256"]));
-        put("authorization_response_iss_parameter_supported", true.into());
-        metadata
-    }
+/// A document that lies at a well-known path.
+pub(super) enum Document<'a> {
+    Server,
+    Resource(&'a Resource),
 }
 
-impl<B> Service<Request<B>> for WellKnown {
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = Ready<Result<Reply, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+/// Which document is at a path.
+pub(super) fn document<'a>(config: &'a Config, path: &str) -> Option<Document<'a>> {
+    if path == config.paths.server_metadata {
+        return Some(Document::Server);
     }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(&request)))
-    }
+    config.resource_at(path).map(Document::Resource)
 }
 
-impl fmt::Debug for WellKnown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WellKnown").finish_non_exhaustive()
+pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
+    let config = &provider.0.config;
+    let Some(document) = document(config, request.uri().path()) else { return bare(StatusCode::NOT_FOUND) };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return method_not_allowed("GET, HEAD");
     }
+    let document = match document {
+        Document::Server => server_metadata(config),
+        Document::Resource(resource) => resource_metadata(config, resource),
+    };
+    let mut reply = json(StatusCode::OK, &Value::Object(document));
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    reply.headers_mut().remove(header::PRAGMA);
+    if request.method() == Method::HEAD {
+        *reply.body_mut() = Default::default();
+    }
+    reply
+}
+
+/// What there is, and nothing else ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+fn server_metadata(config: &Config) -> Map<String, Value> {
+    let (basic, post, none) = (AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None);
+    let names = |methods: &[AuthMethod]| methods.iter().map(|method| method.as_str()).collect::<Vec<_>>();
+    let scopes: Vec<_> = config.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name).collect();
+    let mut metadata = Map::new();
+    let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
+    put("issuer", config.issuer.as_str().into());
+    put("authorization_endpoint", config.url(&config.paths.authorization).into());
+    put("token_endpoint", config.url(&config.paths.token).into());
+    put("revocation_endpoint", config.url(&config.paths.revocation).into());
+    put("introspection_endpoint", config.url(&config.paths.introspection).into());
+    if config.registration.is_some() {
+        put("registration_endpoint", config.url(&config.paths.registration).into());
+    }
+    if !scopes.is_empty() {
+        put("scopes_supported", scopes.into());
+    }
+    put("response_types_supported", json!(["code"]));
+    put("response_modes_supported", json!(["query"]));
+    put("grant_types_supported", json!(grant_type::ALL.map(|grant_type| grant_type.as_str())));
+    put("token_endpoint_auth_methods_supported", names(&[basic, post, none]).into());
+    put("revocation_endpoint_auth_methods_supported", names(&[basic, post, none]).into());
+    put("introspection_endpoint_auth_methods_supported", names(&[basic, post]).into());
+    put("code_challenge_methods_supported", json!(["S256"]));
+    put("authorization_response_iss_parameter_supported", true.into());
+    metadata
+}
+
+/// What a client has to know of a resource ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+fn resource_metadata(config: &Config, resource: &Resource) -> Map<String, Value> {
+    let scopes: Vec<_> = config.resource_scopes().collect();
+    let mut metadata = Map::new();
+    let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
+    put("resource", resource.as_str().into());
+    put("authorization_servers", json!([config.issuer.as_str()]));
+    if !scopes.is_empty() {
+        put("scopes_supported", scopes.into());
+    }
+    put("bearer_methods_supported", json!(["header"]));
+    metadata
 }

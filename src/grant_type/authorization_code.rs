@@ -6,6 +6,7 @@
 
 use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
+use crate::config::OFFLINE_ACCESS;
 use crate::error::ProtocolError;
 use crate::handle::{RefreshHandle, Salt};
 use crate::http::Failure;
@@ -31,7 +32,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         draft.narrow_resources(&grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
-        refreshable &= !offline || grant.scope().contains("offline_access");
+        refreshable &= !offline || grant.scope().contains(OFFLINE_ACCESS);
     }
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
     let end = if refreshable { grant_end(provider) } else { provider.now().plus(draft.lifetime) };

@@ -55,7 +55,7 @@ async fn check(
         match ask(Arc::clone(grant)).await? {
             Continue::Yes => {}
             Continue::No => {
-                provider.revoke(grant.key(), RevocationReason::Provider).await?;
+                provider.revoke(grant.key(), provider.revoke_step(RevocationReason::Provider)).await?;
                 return Err(REFUSED.into());
             }
             Continue::Narrowed(most) => {

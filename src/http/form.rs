@@ -1,12 +1,14 @@
 use std::error::Error;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
 
 use super::BoxError;
 use super::reply::Failure;
-use crate::error::ProtocolError;
+use crate::error::{ErrorCode, ProtocolError};
 use crate::types::Params;
 
 /// The longest form that is read, in bytes.
@@ -18,8 +20,30 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    check_type(headers)?;
-    let bytes = Limited::new(body, MAX).collect().await.map_err(|error| {
+    check_type(headers, "application/x-www-form-urlencoded", &NO_FORM)?;
+    Params::parse(&read(body).await?).map_err(|why| Failure::invalid_request(why.description()))
+}
+
+/// Reads the JSON in a request's body.
+pub(crate) async fn read_json<B>(headers: &HeaderMap, body: B) -> Result<Value, Failure>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    check_type(headers, "application/json", &NO_JSON)?;
+    serde_json::from_slice(&read(body).await?).map_err(|_| Failure::from(NO_JSON))
+}
+
+const NO_FORM: ProtocolError = ProtocolError::invalid_request("the body has to be application/x-www-form-urlencoded");
+const NO_JSON: ProtocolError =
+    ProtocolError::new(ErrorCode::InvalidClientMetadata, "the body has to be application/json");
+
+async fn read<B>(body: B) -> Result<Bytes, Failure>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let collected = Limited::new(body, MAX).collect().await.map_err(|error| {
         if is_too_long(&*error) {
             Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -29,7 +53,7 @@ where
             Failure::invalid_request("the body could not be read")
         }
     })?;
-    Params::parse(&bytes.to_bytes()).map_err(|why| Failure::invalid_request(why.description()))
+    Ok(collected.to_bytes())
 }
 
 /// Whether a limit was passed: ours, or one of a layer outside, which has wrapped its error.
@@ -37,17 +61,16 @@ fn is_too_long(error: &(dyn Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
 }
 
-/// Exactly `application/x-www-form-urlencoded`; parameters such as a charset say nothing and are let be.
-fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+/// Exactly this type; parameters such as a charset say nothing and are let be.
+fn check_type(headers: &HeaderMap, wanted: &str, otherwise: &ProtocolError) -> Result<(), Failure> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let first = values.next().map(|value| value.as_bytes());
     if values.next().is_some() || first.is_some_and(|value| value.contains(&b',')) {
         return Err(Failure::invalid_request("there is more than one Content-Type"));
     }
     let essence = first.and_then(|value| value.split(|byte| *byte == b';').next()).unwrap_or_default();
-    if essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+    if essence.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()) {
         return Ok(());
     }
-    let error = ProtocolError::invalid_request("the body has to be application/x-www-form-urlencoded");
-    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, *otherwise))
 }

@@ -4,11 +4,14 @@ mod body;
 mod client_authentication;
 mod form;
 mod reply;
+mod same_origin;
 
 pub use body::{NoBody, ResponseBody};
 pub(crate) use client_authentication::authenticate;
-pub(crate) use form::read_form;
+pub(crate) use form::{read_form, read_json};
 pub(crate) use reply::{Failure, Reply, bare, error_page, failure, json, method_not_allowed, redirect};
+
+pub(crate) use same_origin::SameOrigin;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -12,6 +12,7 @@ use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lif
 use crate::error::ProtocolError;
 use crate::grant::Grant;
 use crate::handle::Handles;
+use crate::registration::RegistrationPolicy;
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
 use crate::types::{Resource, Scope};
@@ -34,6 +35,10 @@ pub struct ProviderBuilder {
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
+    grant_limit: usize,
+    resource_scope: Option<String>,
+    cors_origins: Option<Vec<String>>,
+    registration: Option<RegistrationPolicy>,
     token_prefix: String,
     hooks: Hooks,
 }
@@ -55,6 +60,10 @@ impl ProviderBuilder {
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
+            grant_limit: 100,
+            resource_scope: None,
+            cors_origins: None,
+            registration: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
         }
@@ -135,6 +144,27 @@ impl ProviderBuilder {
         self
     }
 
+    /// What the resources' metadata name as their scopes ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+    /// By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
+    pub fn resource_scope(mut self, scope: impl Into<String>) -> Self {
+        self.resource_scope = Some(scope.into());
+        self
+    }
+
+    /// Lets clients register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)). By default they cannot.
+    pub fn registration(mut self, policy: RegistrationPolicy) -> Self {
+        self.registration = Some(policy);
+        self
+    }
+
+    /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
+    /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
+    /// authorization and introspection endpoints.
+    pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// A fixed client, looked up before the store.
     pub fn client(mut self, client: Client) -> Self {
         self.fixed.push(client);
@@ -176,6 +206,12 @@ impl ProviderBuilder {
     /// registered for `refresh_token` gets one.
     pub fn require_offline_access(mut self) -> Self {
         self.offline_access = true;
+        self
+    }
+
+    /// How many live grants one user can have at one client; beyond it the oldest one ends. By default 100.
+    pub fn grants_per_user_and_client(mut self, limit: usize) -> Self {
+        self.grant_limit = limit;
         self
     }
 
@@ -249,6 +285,11 @@ impl ProviderBuilder {
         let paths = Paths::new(&self.endpoints, path, &mut wrong);
         let default_scope = self.check_scopes(&mut wrong);
         let resources = self.check_resources(url.as_ref(), &mut wrong);
+        for origin in self.cors_origins.iter().flatten() {
+            if !IssuerUrl::parse(origin).is_ok_and(|url| url.path.is_empty()) {
+                wrong.push(ConfigError::Origin(origin.clone()));
+            }
+        }
         self.lifetimes.check(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
         let prefix = &*self.token_prefix;
@@ -278,6 +319,10 @@ impl ProviderBuilder {
             resources,
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
+            grant_limit: self.grant_limit.max(1),
+            resource_scope: self.resource_scope.and_then(|scope| scope.parse().ok()),
+            cors_origins: self.cors_origins,
+            registration: self.registration,
         };
         let inner = Inner {
             config,
@@ -323,6 +368,14 @@ impl ProviderBuilder {
         for client in &self.fixed {
             for name in client.registered_scope().into_iter().flat_map(Scope::iter) {
                 must_be_known(name, false, &format!("client {:?}", client.id()));
+            }
+        }
+        let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
+        for (scope, of) in
+            [(policy, "`RegistrationPolicy::scope(..)`"), (self.resource_scope.as_deref(), "`.resource_scope(..)`")]
+        {
+            for name in scope.unwrap_or_default().split(' ').filter(|name| !name.is_empty()) {
+                must_be_known(name, true, of);
             }
         }
         for name in default.iter() {

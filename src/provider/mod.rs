@@ -19,6 +19,7 @@
 //! ```
 
 mod builder;
+mod connected;
 mod hooks;
 mod machine;
 
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::ProviderBuilder;
+pub use connected::ConnectedApp;
 pub(crate) use hooks::Hooks;
 pub use hooks::{Continue, Issuance};
 use machine::MachineGrants;
@@ -39,7 +41,7 @@ use crate::error::StoreError;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
 use crate::secret::random;
-use crate::store::{DynClients, DynGrants, Holder};
+use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
 
 /// An OAuth 2.1 authorization server. Cloning copies a pointer; it has no type parameter, whatever the store.
@@ -101,6 +103,11 @@ impl Provider {
         self.0.config.scopes.iter().map(|scope| (&*scope.name, &*scope.description))
     }
 
+    /// What a scope means to a user; its name where it is not one of this provider's.
+    pub(crate) fn meaning<'a>(&'a self, name: &'a str) -> &'a str {
+        self.scopes().find(|(known, _)| *known == name).map_or(name, |(_, meaning)| meaning)
+    }
+
     /// Issues an access token without any request: for the tests of a protected route, and for an app's own jobs.
     ///
     /// It makes a grant of its own, for the default resource, that ends with the token. The client need not be
@@ -136,7 +143,7 @@ impl Provider {
     /// # Errors
     /// If the store cannot answer.
     pub async fn revoke_grant(&self, key: GrantKey) -> Result<(), StoreError> {
-        self.revoke(key, RevocationReason::User).await.map(drop)
+        self.revoke(key, self.revoke_step(RevocationReason::User)).await.map(drop)
     }
 
     /// Ends every grant of a user, of a client, or of a user at a client; answers how many were alive.
@@ -187,6 +194,13 @@ impl Provider {
             Some(client) => Ok(Some(client.clone())),
             None => self.0.client_store.client(&self.0.config.issuer, id).await,
         }
+    }
+
+    /// Keeps a client that registered itself; false if there are as many as there can be.
+    pub(crate) async fn register(&self, client: Client) -> Result<bool, StoreError> {
+        let Some(policy) = &self.0.config.registration else { return Ok(false) };
+        let terms = RegistrationTerms { limit: policy.limit, keep_until: self.now().plus(policy.keep_unused) };
+        self.0.client_store.register(&self.0.config.issuer, client, terms).await
     }
 
     pub(crate) fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
@@ -262,9 +276,13 @@ impl Provider {
         }
     }
 
-    pub(crate) async fn revoke(&self, key: GrantKey, reason: RevocationReason) -> Result<Outcome, StoreError> {
+    /// A whole grant, whosever it is; to be narrowed.
+    pub(crate) fn revoke_step(&self, reason: RevocationReason) -> Revocation {
         let issuer = self.0.config.issuer.clone();
-        let step = Revocation { issuer, client: None, secret: None, token: None, reason, now: self.now() };
+        Revocation { issuer, client: None, secret: None, token: None, reason, now: self.now() }
+    }
+
+    pub(crate) async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Outcome, StoreError> {
         self.0.grants.revoke(key, step).await.map(|verdict| verdict.outcome)
     }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientStore, GrantStore, Holder};
+use super::{ClientStore, GrantStore, Holder, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
@@ -18,11 +18,16 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// The boxed twin of [`ClientStore`].
 pub(crate) trait DynClients: Send + Sync {
     fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>>;
+    fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool>;
 }
 
 impl<C: ClientStore> DynClients for C {
     fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>> {
         boxed(ClientStore::client(self, issuer, id))
+    }
+
+    fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool> {
+        boxed(ClientStore::register(self, issuer, client, terms))
     }
 }
 

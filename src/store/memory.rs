@@ -1,14 +1,15 @@
-use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet, Entry};
 
-use super::{ClientStore, GrantStore, Holder, OnceKey};
+use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::config::ConfigErrors;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
@@ -32,7 +33,8 @@ use crate::types::{ClientId, Issuer, Scope, Subject, UnixTime};
 pub struct MemoryStore(Arc<Inner>);
 
 struct Inner {
-    clients: DashMap<(Issuer, ClientId), Client>,
+    clients: DashMap<(Issuer, ClientId), Known>,
+    registered: AtomicUsize,
     grants: DashMap<GrantKey, Arc<Grant>, KeyState>,
     subjects: SubjectIndex,
     once: DashMap<OnceKey, UnixTime>,
@@ -42,11 +44,17 @@ struct Inner {
 }
 
 const MOST_SHARED_SCOPES: usize = 1024;
+/// A client, and until when it is kept if no user connects it; `None` where the app put it there.
+struct Known {
+    client: Client,
+    keep_until: Option<UnixTime>,
+}
 
 impl Default for Inner {
     fn default() -> Self {
         Self {
             clients: DashMap::default(),
+            registered: AtomicUsize::new(0),
             grants: DashMap::default(),
             subjects: SubjectIndex::default(),
             once: DashMap::default(),
@@ -69,7 +77,7 @@ impl MemoryStore {
     /// If the client could not work, or could not work safely; then it is not registered.
     pub fn insert(&self, issuer: impl Into<Issuer>, client: Client) -> Result<(), ConfigErrors> {
         client.check()?;
-        self.0.clients.insert((issuer.into(), client.id().clone()), client);
+        self.0.clients.insert((issuer.into(), client.id().clone()), Known { client, keep_until: None });
         Ok(())
     }
 
@@ -125,7 +133,35 @@ impl ClientStore for MemoryStore {
     type Error = Infallible;
 
     async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Infallible> {
-        Ok(self.0.clients.get(&(issuer.clone(), id.clone())).map(|client| client.clone()))
+        Ok(self.0.clients.get(&(issuer.clone(), id.clone())).map(|known| known.client.clone()))
+    }
+
+    async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Infallible> {
+        let one_more = |count| (count < terms.limit).then_some(count + 1);
+        if self.0.registered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Ok(false);
+        }
+        let place = (issuer.clone(), client.id().clone());
+        self.0.clients.insert(place, Known { client, keep_until: Some(terms.keep_until) });
+        Ok(true)
+    }
+}
+
+impl MemoryStore {
+    /// Forgets the registrations whose time has passed and that hold no grant.
+    fn sweep_clients(&self, issuer: &Issuer, now: UnixTime) {
+        let passed = |known: &Known| known.keep_until.is_some_and(|until| until <= now);
+        if !self.0.clients.iter().any(|known| passed(&known)) {
+            return;
+        }
+        let holders: HashSet<ClientId> = self.0.grants.iter().map(|grant| grant.client_id().clone()).collect();
+        self.0.clients.retain(|(of, id), known| {
+            let goes = of == issuer && passed(known) && !holders.contains(id);
+            if goes {
+                self.0.registered.fetch_sub(1, Ordering::Relaxed);
+            }
+            !goes
+        });
     }
 }
 
@@ -202,6 +238,7 @@ impl GrantStore for MemoryStore {
             !over
         });
         self.0.once.retain(|_, until| now < *until);
+        self.sweep_clients(issuer, now);
         Ok(swept)
     }
 

@@ -68,6 +68,28 @@ pub trait ClientStore: Send + Sync + 'static {
         issuer: &Issuer,
         id: &ClientId,
     ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send;
+
+    /// Keeps a client that registered itself; `Ok(false)` if there are as many as there can be. A store that takes none
+    /// leaves this method out.
+    fn register(
+        &self,
+        issuer: &Issuer,
+        client: Client,
+        terms: RegistrationTerms,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        let _ = (issuer, client, terms);
+        async { Ok(false) }
+    }
+}
+
+/// How a client is kept that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegistrationTerms {
+    /// How many such clients there can be.
+    pub limit: usize,
+    /// Until when it is kept if no user connects it.
+    pub keep_until: UnixTime,
 }
 
 /// Keeps the grants. Implementors write `async fn`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientStore, GrantStore, Holder, OnceKey};
+use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -15,6 +15,10 @@ impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
 
     async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Self::Error> {
         self.0.client(issuer, id).await
+    }
+
+    async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Self::Error> {
+        self.0.register(issuer, client, terms).await
     }
 }
 

@@ -148,9 +148,7 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 fn is_port(digits: &str) -> bool {
-    (1..=5).contains(&digits.len())
-        && digits.bytes().all(|digit| digit.is_ascii_digit())
-        && digits.parse::<u16>().is_ok_and(|port| port != 0)
+    !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
 }
 
 fn check_authority(authority: &str) -> Result<(), &'static str> {
@@ -159,7 +157,7 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     }
     let (host, port) = host_and_port(authority);
     if port.is_some_and(|port| !is_port(port)) {
-        return Err("its port is not a number from 1 to 65535");
+        return Err("its port is not a number from 1 to 65535, without leading zeros");
     }
     let good = match ipv6_literal(host) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
@@ -215,10 +213,10 @@ fn private_use(scheme: &str, rest: &str) -> Result<Kind, &'static str> {
         return Err("its scheme is neither `https` nor a domain name in reverse such as `com.example.app`");
     }
     let path = rest.strip_prefix('/').ok_or("it needs a path: write `com.example.app:/callback`")?;
-    if path.strip_prefix('/').is_some_and(|rest| authority_and_rest(rest).0.contains('@')) {
-        return Err("it has user information before its host");
+    match path.strip_prefix('/').map(|rest| authority_and_rest(rest).0) {
+        Some(authority) if !authority.is_empty() => check_authority(authority).map(|()| Kind::PrivateUse),
+        _ => Ok(Kind::PrivateUse),
     }
-    Ok(Kind::PrivateUse)
 }
 
 fn has_dot_segment(path: &str) -> bool {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,6 +43,12 @@ impl Scope {
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> + '_ {
         self.as_str().split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// Every token of every scope, sorted; the first 64 of them.
+    pub(crate) fn union<'a>(scopes: impl IntoIterator<Item = &'a Self>) -> Self {
+        let tokens: BTreeSet<&str> = scopes.into_iter().flat_map(Self::iter).collect();
+        Self::join(tokens.into_iter().take(Self::MAX))
     }
 
     /// The wire form: the tokens, one space between them.

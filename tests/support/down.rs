@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tower_oauth::grant::Revocation;
 use tower_oauth::{
-    Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, OnceKey, Redemption, Revocation,
-    RevocationReason, Rotation, UnixTime, Verdict,
+    Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, OnceKey, Redemption, RevocationReason,
+    Rotation, UnixTime, Verdict,
 };
 
 #[derive(Clone, Copy)]

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tower_oauth::grant::Revocation;
 use tower_oauth::{
     Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, MemoryStore, OnceKey, Outcome,
-    Redemption, Revocation, RevocationReason, Rotation, Secret, Secrets, UnixTime, Verdict,
+    Redemption, RevocationReason, Rotation, Secret, Secrets, UnixTime, Verdict,
 };
 
 /// What a store is asked to do.

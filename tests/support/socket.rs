@@ -132,7 +132,9 @@ pub async fn the_whole_flow(stranger: &Stranger, shelf: &Shelf) {
         let me = stranger.send(bearer("/me", access)).await;
         assert_eq!((me.status, &*me.body), (StatusCode::OK, "alice through public"));
     }
-    let challenge = |rest: &str| format!("Bearer realm=\"{origin}\"{rest}, scope=\"profile\"");
+    let metadata = format!("{origin}/.well-known/oauth-protected-resource");
+    let challenge =
+        |rest: &str| format!("Bearer realm=\"{origin}\"{rest}, scope=\"profile\", resource_metadata=\"{metadata}\"");
     let none = stranger.send(request(Method::GET, "/me")).await;
     assert_eq!((none.status, none.header(header::WWW_AUTHENTICATE)), (StatusCode::UNAUTHORIZED, &*challenge("")));
     let unknown = stranger.send(bearer("/me", &first.refresh)).await;

@@ -13,7 +13,9 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_oauth::{Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, Secrets};
+use tower_oauth::{
+    Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy, Secrets,
+};
 
 use self::login::Logins;
 pub(crate) use self::users::all as users;
@@ -46,6 +48,8 @@ pub(crate) fn provider(
         .scope("openid", "Know that it is you who signs in")
         .reserved_scope("admin", "Administer this site")
         .default_scope("profile")
+        .resource_scope("profile notes:read notes:write")
+        .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
@@ -58,7 +62,7 @@ pub(crate) fn router(provider: &Provider, customapp: Option<String>) -> Router {
         provider: provider.clone(),
     };
     Router::new()
-        .merge(account::routes())
+        .merge(account::routes(&site))
         .merge(login::routes())
         .layer(same_site(provider.issuer()))
         .merge(consent::routes(provider))

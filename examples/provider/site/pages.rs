@@ -8,7 +8,6 @@ use std::fmt::Display;
 use http::StatusCode;
 use tower_oauth::{AuthorizationRequest, ErrorCode, ProtocolError, escape};
 
-use super::account::App;
 use super::login::{self, Login};
 use super::users::User;
 use crate::page::Page;
@@ -95,16 +94,10 @@ pub(super) fn welcome(customapp: Option<&str>) -> Page {
     page("Welcome", main)
 }
 
-pub(super) fn account(user: &User, apps: &[App], customapp: Option<&str>, log_out: &str, revoke: &str) -> Page {
-    let apps = if apps.is_empty() {
-        "<p>No app has access to your account.</p>".to_owned()
-    } else {
-        apps.iter().map(|app| app_entry(app, revoke)).collect()
-    };
+pub(super) fn account(user: &User, apps: &str, customapp: Option<&str>, log_out: &str) -> Page {
     let main = format!(
         r#"<h1>Hello, {name}</h1>
-<h2>Apps with access to your account</h2>
-{apps}
+<p><a class="button" href="{apps}">Apps with access to your account</a></p>
 {invitation}
 <form method="post" action="/logout">
 {log_out}
@@ -115,21 +108,6 @@ pub(super) fn account(user: &User, apps: &[App], customapp: Option<&str>, log_ou
         log_out = form_token(log_out),
     );
     page("Your account", main)
-}
-
-fn app_entry(app: &App, token: &str) -> String {
-    let client_id = escape(&app.client_id);
-    format!(
-        r#"<form method="post" action="/revoke" class="entry">
-{token}
-<input type="hidden" name="client_id" value="{client_id}">
-<p><strong>{client_id}</strong><br>{may}</p>
-<button class="quiet" aria-label="End access of {client_id}">End access</button>
-</form>
-"#,
-        token = form_token(token),
-        may = escape(&app.may.join(", ")),
-    )
 }
 
 fn invitation(customapp: Option<&str>) -> String {

@@ -1,0 +1,118 @@
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::leaf::leaf_service;
+use crate::client::Client;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::grant::Grant;
+use crate::handle::{AccessHandle, RefreshHandle};
+use crate::http::{Failure, Reply, authenticate, json};
+use crate::provider::Provider;
+use crate::types::{Params, Resource, UnixTime};
+
+leaf_service! {
+    /// The introspection endpoint ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), whatever path it is mounted at,
+    /// for confidential clients only.
+    ///
+    /// A client sees its own tokens, and the server of a resource ([`Client::resource_server`]) the access tokens for
+    /// that resource; of everything else all learn nothing but `{"active":false}`. See the
+    /// [module docs](crate::endpoint) for an example.
+    Introspection, introspection, "introspection endpoint"
+}
+
+pub(super) async fn introspect(provider: Provider, headers: HeaderMap, params: Params) -> Result<Reply, Failure> {
+    let client = authenticate(&provider, &headers, &params).await?;
+    if !client.is_confidential() {
+        let error = ProtocolError::new(ErrorCode::InvalidClient, "introspection is for confidential clients");
+        return Err(Failure::new(StatusCode::UNAUTHORIZED, error));
+    }
+    let token = params.get("token").ok_or(ProtocolError::invalid_request("token is missing"))?;
+    let answer = active(&provider, &client, token).await?;
+    Ok(json(StatusCode::OK, &answer.map_or_else(|| json!({"active": false}), Value::Object)))
+}
+
+/// What this client may know of a token; `None` if it is not active, or not the client's to know.
+async fn active(provider: &Provider, client: &Client, token: &str) -> Result<Option<Map<String, Value>>, Failure> {
+    let (handles, now) = (&provider.0.handles, provider.now());
+    if let Ok(handle) = handles.open_access(token) {
+        let grant = provider.grant(handles.key_of(handle.grant)).await?;
+        return Ok(grant.and_then(|grant| access_token(provider, client, &handle, &grant, now)));
+    }
+    if let Ok(handle) = handles.open_refresh(token) {
+        let grant = provider.grant(handles.key_of(handle.grant)).await?;
+        return Ok(grant.and_then(|grant| refresh_token(provider, client, &handle, &grant, now)));
+    }
+    Ok(None)
+}
+
+fn access_token(
+    provider: &Provider,
+    client: &Client,
+    handle: &AccessHandle,
+    grant: &Arc<Grant>,
+    now: UnixTime,
+) -> Option<Map<String, Value>> {
+    let resources: Vec<&Resource> = grant
+        .resources()
+        .iter()
+        .zip(0..)
+        .filter(|(_, bit)| handle.resources >> bit & 1 == 1)
+        .map(|(resource, _)| resource)
+        .collect();
+    let serves = |own: &Resource| resources.iter().any(|resource| resource.covers(own));
+    let may_know = grant.client_id() == client.id() || client.resource().is_some_and(serves);
+    if !may_know || now >= handle.expires_at || !grant.admits(handle.token, handle.issued_at, now) {
+        return None;
+    }
+    let mut answer = common(provider, grant);
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    put("scope", grant.scope().masked(handle.scope).to_string().into());
+    put("token_type", "Bearer".into());
+    put("iat", handle.issued_at.as_secs().into());
+    put("exp", handle.expires_at.as_secs().into());
+    put("aud", resources.iter().map(|resource| resource.as_str()).collect::<Vec<_>>().into());
+    // Names the token without opening anything.
+    let id = [&grant.key().as_bytes()[..], &handle.token].concat();
+    put("jti", URL_SAFE_NO_PAD.encode(id).into());
+    Some(answer)
+}
+
+/// A refresh token is its own client's business, and active in its current generation alone.
+fn refresh_token(
+    provider: &Provider,
+    client: &Client,
+    handle: &RefreshHandle,
+    grant: &Arc<Grant>,
+    now: UnixTime,
+) -> Option<Map<String, Value>> {
+    let idle = provider.0.config.lifetimes.refresh_idle;
+    if grant.generation() != handle.generation
+        || grant.is_over(now, idle)
+        || !provider.would_rotate(grant, client, handle)
+    {
+        return None;
+    }
+    let rotated_at = grant.last_used_at()?;
+    let mut answer = common(provider, grant);
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    put("scope", grant.scope().to_string().into());
+    put("iat", rotated_at.as_secs().into());
+    put("exp", rotated_at.plus(idle).min(grant.expires_at()).as_secs().into());
+    put("aud", grant.resources().iter().map(Resource::as_str).collect::<Vec<_>>().into());
+    Some(answer)
+}
+
+/// What is said of every active token ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
+fn common(provider: &Provider, grant: &Grant) -> Map<String, Value> {
+    let subject = grant.subject().map_or(grant.client_id().as_str(), |subject| subject.as_str());
+    let mut answer = Map::new();
+    answer.insert("active".to_owned(), true.into());
+    answer.insert("iss".to_owned(), provider.issuer().into());
+    answer.insert("client_id".to_owned(), grant.client_id().as_str().into());
+    answer.insert("sub".to_owned(), subject.into());
+    answer
+}

@@ -1,0 +1,220 @@
+//! What the endpoints have in common that need no page.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body::Body;
+use tower::{Layer, Service};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use super::{introspection, registration, revocation, token, well_known};
+use crate::http::{Failure, Reply, detached, failure, method_not_allowed, read_form};
+use crate::provider::Provider;
+use crate::types::Params;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An endpoint that needs no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaf {
+    Token,
+    Revocation,
+    Introspection,
+    Registration,
+    WellKnown,
+}
+
+/// All of them, of one provider.
+#[derive(Clone)]
+pub(super) struct Leaves {
+    pub(super) provider: Provider,
+    cors: CorsLayer,
+}
+
+impl Leaves {
+    pub(super) fn new(provider: &Provider) -> Self {
+        let origins = match &provider.0.config.cors_origins {
+            None => AllowOrigin::from(Any),
+            Some(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
+        };
+        let cors = CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                HeaderName::from_static("dpop"),
+                HeaderName::from_static("mcp-protocol-version"),
+            ])
+            .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("dpop-nonce")])
+            .max_age(Duration::from_secs(600));
+        Self { provider: provider.clone(), cors }
+    }
+
+    /// Which endpoint is at a path of the origin. Paths match exactly.
+    pub(super) fn at(&self, path: &str) -> Option<Leaf> {
+        let config = &self.provider.0.config;
+        let paths = &config.paths;
+        match path {
+            path if path == paths.token => Some(Leaf::Token),
+            path if path == paths.revocation => Some(Leaf::Revocation),
+            path if path == paths.introspection => Some(Leaf::Introspection),
+            path if path == paths.registration => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
+            _ => None,
+        }
+    }
+
+    /// The answer of an endpoint, whatever path the request came by.
+    pub(super) async fn answer<B>(self, leaf: Leaf, request: Request<B>) -> Reply
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let Self { provider, cors } = self;
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let answer = async move {
+            match leaf {
+                Leaf::Token => form(provider, request, token::exchange).await,
+                Leaf::Revocation => form(provider, request, revocation::revoke).await,
+                Leaf::Introspection => form(provider, request, introspection::introspect).await,
+                Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::WellKnown => well_known::answer(&provider, &request),
+            }
+        };
+        // Introspection is for servers; no page of another origin has a reason to ask.
+        if leaf == Leaf::Introspection {
+            return answer.await;
+        }
+        shared(&cors, method, headers, answer).await
+    }
+}
+
+/// Lets pages of other origins read an answer, by tower-http's rule; it answers their preflights itself.
+async fn shared(cors: &CorsLayer, method: Method, headers: HeaderMap, answer: impl Future<Output = Reply>) -> Reply {
+    let mut probe = Request::new(());
+    *probe.method_mut() = method;
+    *probe.headers_mut() = headers;
+    let Ok(reply) = cors.layer(Once(Some(answer))).call(probe).await;
+    reply
+}
+
+/// A service that is called once, with an answer that is on its way already.
+struct Once<F>(Option<F>);
+
+impl<F: Future<Output = Reply>> Service<Request<()>> for Once<F> {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Infallibly<F>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        Infallibly { answer: self.0.take().expect("called once") }
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct Infallibly<F> {
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F: Future<Output = Reply>> Future for Infallibly<F> {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().answer.poll(cx).map(Ok)
+    }
+}
+
+/// A POST of a form, by a client that authenticates.
+async fn form<B, Fut>(
+    provider: Provider,
+    request: Request<B>,
+    answer: impl FnOnce(Provider, HeaderMap, Params) -> Fut,
+) -> Reply
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+    Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
+{
+    if request.method() != Method::POST {
+        return method_not_allowed("POST");
+    }
+    let (head, body) = request.into_parts();
+    let read = match refuse_query(&head.uri) {
+        Ok(()) => read_form(&head.headers, body).await,
+        Err(refused) => Err(refused),
+    };
+    let answered = match read {
+        Ok(params) if params.any_repeated() => Err(Failure::invalid_request("a parameter is repeated")),
+        // A client that hangs up now must not stop an exchange halfway.
+        Ok(params) => detached(answer(provider, head.headers, params)).await,
+        Err(refused) => Err(refused),
+    };
+    answered.unwrap_or_else(|refused| failure(&refused))
+}
+
+/// RFC 6749 §2.3.1: what belongs into the body must not stand in the URI, where logs keep it.
+fn refuse_query(uri: &Uri) -> Result<(), Failure> {
+    const SECRETS: [&str; 7] =
+        ["client_id", "client_secret", "code", "code_verifier", "refresh_token", "client_assertion", "token"];
+    let Some(query) = uri.query() else { return Ok(()) };
+    match Params::parse(query.as_bytes()) {
+        Ok(params) if !SECRETS.iter().any(|name| params.has(name)) => Ok(()),
+        _ => Err(Failure::invalid_request("the parameters belong into the body, not into the query")),
+    }
+}
+
+/// Says the same for each of the endpoints: a service, whatever path it is mounted at.
+macro_rules! leaf_service {
+    ($(#[$doc:meta])* $name:ident, $method:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name($crate::endpoint::leaf::Leaves);
+
+        impl $crate::provider::Provider {
+            #[doc = concat!("The ", $what, " as a service.")]
+            #[must_use]
+            pub fn $method(&self) -> $name {
+                $name($crate::endpoint::leaf::Leaves::new(self))
+            }
+        }
+
+        impl<B> ::tower::Service<::http::Request<B>> for $name
+        where
+            B: ::http_body::Body + Send + 'static,
+            B::Data: Send,
+            B::Error: Into<Box<dyn ::std::error::Error + Send + Sync>>,
+        {
+            type Response = $crate::http::Reply;
+            type Error = ::std::convert::Infallible;
+            type Future = $crate::endpoint::ResponseFuture;
+
+            fn poll_ready(
+                &mut self,
+                _: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<Result<(), ::std::convert::Infallible>> {
+                ::std::task::Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: ::http::Request<B>) -> Self::Future {
+                let answer = self.0.clone().answer($crate::endpoint::leaf::Leaf::$name, request);
+                $crate::endpoint::ResponseFuture::new(async move { Ok(answer.await) })
+            }
+        }
+
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(super) use leaf_service;

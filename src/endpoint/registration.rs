@@ -1,0 +1,74 @@
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body;
+use serde_json::Value;
+
+use super::leaf::leaf_service;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::http::{Failure, Reply, bare, detached, failure, json, method_not_allowed, read_json};
+use crate::provider::Provider;
+use crate::registration::{Registered, register};
+
+leaf_service! {
+    /// The registration endpoint ([RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591#section-3)), whatever path it is
+    /// mounted at. It is a 404 until [a policy](crate::ProviderBuilder::registration) is configured.
+    ///
+    /// See the [module docs](crate::endpoint) for an example.
+    Registration, registration, "registration endpoint"
+}
+
+pub(super) async fn answer<B>(provider: Provider, request: Request<B>) -> Reply
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(policy) = &provider.0.config.registration else { return bare(StatusCode::NOT_FOUND) };
+    if request.method() != Method::POST {
+        return method_not_allowed("POST");
+    }
+    let (head, body) = request.into_parts();
+    let token = bearer_token(&head.headers);
+    if !policy.admits(token) {
+        return unauthorized(token);
+    }
+    let registered = match read_json(&head.headers, body).await {
+        Ok(Value::Object(sent)) => register(&sent, &provider.0.config.registrable_scope()).map_err(Failure::from),
+        Ok(_) => Err(Failure::from(ProtocolError::new(ErrorCode::InvalidClientMetadata, "the body is no JSON object"))),
+        Err(refused) => Err(refused),
+    };
+    let kept = match registered {
+        Ok(registered) => detached(keep(provider.clone(), registered)).await,
+        Err(refused) => Err(refused),
+    };
+    kept.unwrap_or_else(|refused| failure(&refused))
+}
+
+async fn keep(provider: Provider, registered: Registered) -> Result<Reply, Failure> {
+    let Registered { client, mut answer } = registered;
+    let now = provider.now();
+    if !provider.register(client).await? {
+        // There are as many as there can be; some of them expire.
+        return Err(Failure::Unavailable);
+    }
+    answer.insert("client_id_issued_at".to_owned(), now.as_secs().into());
+    Ok(json(StatusCode::CREATED, &Value::Object(answer)))
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+}
+
+/// RFC 7591 §3: the initial access token is a bearer token, so its refusal is RFC 6750's; without a token the challenge
+/// names no error (§3.1).
+fn unauthorized(token: Option<&str>) -> Reply {
+    let error = ProtocolError::new(ErrorCode::InvalidToken, "registration needs the initial access token");
+    let mut reply = failure(&Failure::new(StatusCode::UNAUTHORIZED, error));
+    let challenge = match token {
+        None => "Bearer realm=\"registration\"",
+        Some(_) => "Bearer realm=\"registration\", error=\"invalid_token\"",
+    };
+    reply.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    reply
+}

@@ -1,0 +1,41 @@
+use http::{HeaderMap, StatusCode};
+
+use super::leaf::leaf_service;
+use crate::error::ProtocolError;
+use crate::grant::{Outcome, Refused, RevocationReason};
+use crate::http::{Failure, Reply, authenticate, bare};
+use crate::provider::Provider;
+use crate::types::Params;
+
+leaf_service! {
+    /// The revocation endpoint ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)), whatever path it is mounted at.
+    ///
+    /// An access token ends alone; a refresh token, of whatever generation, ends its grant and every token of it. A
+    /// token that is unknown or ended already is a success; another client's is `invalid_grant` and stays as it is.
+    /// See the [module docs](crate::endpoint) for an example.
+    Revocation, revocation, "revocation endpoint"
+}
+
+pub(super) async fn revoke(provider: Provider, headers: HeaderMap, params: Params) -> Result<Reply, Failure> {
+    let client = authenticate(&provider, &headers, &params).await?;
+    let token = params.get("token").ok_or(ProtocolError::invalid_request("token is missing"))?;
+    // The hint is not needed: a handle says what it is (RFC 7009 §2.1).
+    let handles = &provider.0.handles;
+    let mut step = provider.revoke_step(RevocationReason::Client);
+    step.client = Some(client.id().clone());
+    let grant = if let Ok(handle) = handles.open_refresh(token) {
+        step.secret = Some(handle.salt.hash());
+        handle.grant
+    } else if let Some(handle) = handles.open_access(token).ok().filter(|handle| provider.now() < handle.expires_at) {
+        step.token = Some((handle.token, handle.expires_at));
+        handle.grant
+    } else {
+        return Ok(bare(StatusCode::OK));
+    };
+    match provider.revoke(handles.key_of(grant), step).await? {
+        Outcome::Refused(Refused::Mismatch) => {
+            Err(ProtocolError::invalid_grant("the token is not one of this client's").into())
+        }
+        _ => Ok(bare(StatusCode::OK)),
+    }
+}

@@ -1,0 +1,263 @@
+//! Clients that register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)): what they may become.
+//!
+//! Off until a [`RegistrationPolicy`] is configured.
+//!
+//! ```
+//! use tower_oauth::{MemoryStore, Provider, RegistrationPolicy};
+//!
+//! let provider = Provider::builder("https://shift.example")
+//!     .store(MemoryStore::new())
+//!     .scope("profile", "see your profile")
+//!     .registration(RegistrationPolicy::open().scope("profile"))
+//!     .build()?;
+//! # Ok::<_, tower_oauth::ConfigErrors>(())
+//! ```
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::client::{AuthMethod, Client, ClientSecret, GrantType};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::types::{ClientId, RedirectUri, Scope};
+
+/// Who may register clients, how many, and what they may have.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RegistrationPolicy {
+    pub(crate) initial_access_token: Option<[u8; 32]>,
+    pub(crate) scope: Option<String>,
+    pub(crate) limit: usize,
+    pub(crate) keep_unused: Duration,
+}
+
+impl RegistrationPolicy {
+    /// Anybody may register.
+    pub const fn open() -> Self {
+        Self { initial_access_token: None, scope: None, limit: 10_000, keep_unused: Duration::from_secs(24 * 60 * 60) }
+    }
+
+    /// Whoever brings this token as `Authorization: Bearer` may register; use [`ClientSecret::generate`].
+    pub fn initial_access_token(token: impl Into<ClientSecret>) -> Self {
+        let token = Sha256::digest(token.into().secret()).into();
+        Self { initial_access_token: Some(token), ..Self::open() }
+    }
+
+    /// All that a client may register for; by default every scope that is not reserved.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// How many registered clients there can be. By default 10,000.
+    pub const fn limit(mut self, clients: usize) -> Self {
+        self.limit = clients;
+        self
+    }
+
+    /// For how long a client is kept that no user connects. By default a day.
+    pub const fn keep_unused(mut self, span: Duration) -> Self {
+        self.keep_unused = span;
+        self
+    }
+
+    /// Whether this token lets its bearer register.
+    pub(crate) fn admits(&self, token: Option<&str>) -> bool {
+        self.initial_access_token
+            .is_none_or(|digest| token.is_some_and(|token| Sha256::digest(token).as_slice().ct_eq(&digest).into()))
+    }
+}
+
+/// A client that was made from what it sent, and what it is answered.
+pub(crate) struct Registered {
+    pub(crate) client: Client,
+    pub(crate) answer: Map<String, Value>,
+}
+
+const fn wrong(description: &'static str) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidClientMetadata, description)
+}
+
+const fn wrong_redirect(description: &'static str) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidRedirectUri, description)
+}
+
+/// How many entries a list can have.
+const MOST: usize = 20;
+
+/// Texts that a client may register beside what the protocol reads.
+const TEXTS: [&str; 3] = ["client_name", "software_id", "software_version"];
+/// Likewise URLs, which pages may link to.
+const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"];
+
+/// Makes a client of the metadata that it sent, within `allowed`. Values that are not taken are left out or replaced, and
+/// the answer says what was registered (§3.2.1); a chosen `client_id` is not a member that is read.
+pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Registered, ProtocolError> {
+    let mut answer = Map::new();
+    let method = auth_method(sent)?;
+    let grant_types = grant_types(sent)?;
+    let by_code = grant_types.contains(&GrantType::AuthorizationCode);
+    if method == AuthMethod::None && grant_types.contains(&GrantType::ClientCredentials) {
+        return Err(wrong("client_credentials needs a client that authenticates"));
+    }
+    let uris = entries(sent, "redirect_uris")?.unwrap_or_default();
+    if by_code && uris.is_empty() {
+        return Err(wrong_redirect("redirect_uris is missing or empty"));
+    }
+    if list(sent, "response_types")?.is_some_and(|types| by_code && !types.contains(&"code")) {
+        return Err(wrong("response_types is not one of those that authorization_code has"));
+    }
+    let scope = scope(sent, allowed)?;
+    let id = ClientId::from(ClientSecret::generate().secret());
+    let mut client = match method {
+        AuthMethod::None => Client::public(id.clone()),
+        method => {
+            let secret = ClientSecret::generate();
+            answer.insert("client_secret".to_owned(), secret.secret().into());
+            answer.insert("client_secret_expires_at".to_owned(), 0.into());
+            Client::confidential(id.clone(), secret).token_endpoint_auth_method(method)
+        }
+    };
+    for uri in &uris {
+        if !is_readable(uri) {
+            return Err(wrong_redirect(UNREADABLE));
+        }
+        RedirectUri::parse(uri).map_err(wrong_redirect)?;
+        client = client.redirect_uri(*uri);
+    }
+    client = match text(sent, "application_type")? {
+        Some("native") => client.native(),
+        Some("web") => client.web(),
+        Some(_) => return Err(wrong("application_type is neither web nor native")),
+        None => client,
+    };
+    client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
+    for name in TEXTS {
+        // An empty name would leave a page with nothing to show.
+        if let Some(text) = text(sent, name)?.filter(|text| !text.trim().is_empty()) {
+            answer.insert(name.to_owned(), text.into());
+        }
+    }
+    if let Some(name) = answer.get("client_name").and_then(Value::as_str) {
+        client = client.name(name);
+    }
+    if !client.problems().is_empty() {
+        return Err(wrong_redirect(
+            "a web client's redirect URIs are https; an app on a device says application_type native",
+        ));
+    }
+    links(sent, &mut answer)?;
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    put("client_id", id.as_str().into());
+    put("redirect_uris", uris.into());
+    put("token_endpoint_auth_method", method.as_str().into());
+    put("grant_types", grant_types.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().into());
+    put("response_types", if by_code { vec!["code"] } else { Vec::new() }.into());
+    put("application_type", if client.is_native() { "native" } else { "web" }.into());
+    if !scope.is_empty() {
+        put("scope", scope.to_string().into());
+    }
+    Ok(Registered { client, answer })
+}
+
+/// Addresses, contacts and keys; kept as they are, after a look.
+fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(), ProtocolError> {
+    for name in URLS {
+        let Some(url) = text(sent, name)? else { continue };
+        let is_web = RedirectUri::parse(url).is_ok_and(|url| !url.is_native());
+        if !is_web {
+            return Err(wrong("a URL of the client is not https"));
+        }
+        answer.insert(name.to_owned(), url.into());
+    }
+    if let Some(contacts) = list(sent, "contacts")? {
+        answer.insert("contacts".to_owned(), contacts.into());
+    }
+    match sent.get("jwks") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(_)) if answer.contains_key("jwks_uri") => {
+            return Err(wrong("jwks and jwks_uri are there both"));
+        }
+        Some(jwks @ Value::Object(keys)) if keys.get("keys").is_some_and(Value::is_array) => {
+            answer.insert("jwks".to_owned(), jwks.clone());
+        }
+        Some(_) => return Err(wrong("jwks is no set of keys")),
+    }
+    Ok(())
+}
+
+fn auth_method(sent: &Map<String, Value>) -> Result<AuthMethod, ProtocolError> {
+    let known = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
+    match text(sent, "token_endpoint_auth_method")? {
+        None => Ok(AuthMethod::ClientSecretBasic),
+        Some(name) => known
+            .into_iter()
+            .find(|method| method.as_str() == name)
+            .ok_or(wrong("token_endpoint_auth_method is not one that is taken here")),
+    }
+}
+
+/// Those that are known here; a client may name more than one provider has.
+fn grant_types(sent: &Map<String, Value>) -> Result<Vec<GrantType>, ProtocolError> {
+    let Some(names) = list(sent, "grant_types")? else { return Ok(vec![GrantType::AuthorizationCode]) };
+    let known = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+    let taken: Vec<_> = known.into_iter().filter(|grant_type| names.contains(&grant_type.as_str())).collect();
+    if taken.is_empty() {
+        return Err(wrong("grant_types has none that is known here"));
+    }
+    Ok(taken)
+}
+
+/// What it asked for as far as it is allowed; without a word, all that is allowed.
+fn scope(sent: &Map<String, Value>, allowed: &Scope) -> Result<Scope, ProtocolError> {
+    let Some(asked) = text(sent, "scope")? else { return Ok(allowed.clone()) };
+    let asked: Scope = asked.parse().map_err(|_| wrong("scope is malformed"))?;
+    let scope = asked.filter(|name| allowed.contains(name));
+    if scope.is_empty() && !asked.is_empty() {
+        return Err(wrong("scope has none that clients may register for"));
+    }
+    Ok(if asked.is_empty() { allowed.clone() } else { scope })
+}
+
+fn text<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, ProtocolError> {
+    match sent.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if is_readable(text) => Ok(Some(text)),
+        Some(Value::String(_)) => Err(wrong(UNREADABLE)),
+        Some(_) => Err(wrong("a member is not of its type")),
+    }
+}
+
+fn list<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, ProtocolError> {
+    let entries = entries(sent, name)?;
+    if entries.iter().flatten().any(|text| !is_readable(text)) {
+        return Err(wrong(UNREADABLE));
+    }
+    Ok(entries)
+}
+
+/// A list of texts, whatever they are.
+fn entries<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, ProtocolError> {
+    let values = match sent.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(values)) if values.len() <= MOST => values,
+        Some(Value::Array(_)) => return Err(wrong("a list is too long")),
+        Some(_) => return Err(wrong("a member is not of its type")),
+    };
+    let texts: Option<Vec<_>> = values.iter().map(Value::as_str).collect();
+    texts.map(Some).ok_or(wrong("a member is not of its type"))
+}
+
+const UNREADABLE: &str = "a text is too long or has control characters";
+
+fn is_readable(text: &str) -> bool {
+    text.len() <= 2048 && text.chars().all(is_plain)
+}
+
+/// Neither a control character nor one that turns the direction of a text around: a page shows it to users.
+fn is_plain(char: char) -> bool {
+    !char.is_control()
+        && !matches!(char, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}

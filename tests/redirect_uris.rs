@@ -1,0 +1,103 @@
+//! Every redirect URI of the corpus gets its verdict, and what is taken means the same to browsers.
+
+mod support;
+
+use http::Method;
+use proptest::prelude::*;
+use support::*;
+use tower_oauth::{Client, ConfigError};
+
+/// Whether a native client may register a URI.
+fn registers(uri: &str) -> bool {
+    let client = Client::public("corpus").native().redirect_uri(uri);
+    match builder(&Default::default()).client(client).build() {
+        Ok(_) => true,
+        Err(errors) => {
+            assert!(errors.iter().all(|error| matches!(error, ConfigError::Client { .. })), "{uri}: {errors}");
+            false
+        }
+    }
+}
+
+/// Whether a request of that client with another spelling goes on to the page.
+async fn matches(registered: &str, presented: &str) -> bool {
+    let client = Client::public("corpus").native().redirect_uri(registered);
+    let provider = builder(&Default::default()).client(client).build().expect("the registered one is good");
+    let challenge = challenge(VERIFIER);
+    let url = with_query("/authorize", &authorization("corpus", presented, &challenge));
+    let answer = send(&app(&provider), request(Method::GET, &url)).await;
+    assert!(answer.location().is_empty(), "no redirect, whatever was presented: {answer:?}");
+    answer.status.is_success()
+}
+
+/// `\uXXXX` as the character that it stands for.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = u32::from_str_radix(&part[..4], 16).expect("four hex digits");
+        out.push(char::from_u32(code).expect("a character"));
+        out.push_str(&part[4..]);
+    }
+    out
+}
+
+/// RFC 6749 §3.1.2, RFC 8252 §7.3 and §8.4, RFC 9700 §2.1
+#[tokio::test]
+async fn every_uri_of_the_corpus_gets_its_verdict() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for line in include_str!("data/redirect_uris.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (verdict, case) = line.split_once(' ').expect("a verdict and a case");
+        let got = match case.split_once(" <- ") {
+            Some((registered, presented)) => matches(&unescape(registered), &unescape(presented)).await,
+            None => registers(&unescape(case)),
+        };
+        if got != (verdict == "good") {
+            wrong.push(line);
+        }
+        count += 1;
+    }
+    assert!(wrong.is_empty(), "{} of {count} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(count >= 200);
+}
+
+/// What a browser makes of a URI: scheme, host, port, path and query.
+fn by_browser(uri: &str) -> Option<url::Url> {
+    url::Url::parse(uri).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A URI that is taken leads a browser to the host that its text names, without user information or a fragment.
+    #[test]
+    fn what_is_taken_means_the_same_to_a_browser(
+        scheme in prop::sample::select(vec!["https", "http", "com.example.app", "HTTPS", "javascript", "ftp"]),
+        slashes in prop::sample::select(vec!["://", ":/", ":", ":///", ":\\\\"]),
+        host in "[a-zA-Z0-9.@:%\\[\\]\\\\_-]{0,20}|127\\.0\\.0\\.1|localhost|\\[::1\\]",
+        port in "(:[0-9]{0,6})?",
+        rest in "([/?#][a-zA-Z0-9./?#@%\\\\ \t-]{0,12})?",
+    ) {
+        let uri = format!("{scheme}{slashes}{host}{port}{rest}");
+        if registers(&uri) {
+            let url = by_browser(&uri).unwrap_or_else(|| panic!("a browser cannot read {uri}"));
+            prop_assert_eq!(url.scheme(), scheme);
+            prop_assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{}", uri);
+            if matches!(scheme, "https" | "http") {
+                let text_host = uri.split("://").nth(1).unwrap_or_default();
+                let text_host = text_host.split(['/', '?']).next().unwrap_or_default();
+                let numeric = text_host.split(':').next().unwrap_or_default().split('.').next_back().unwrap_or_default();
+                // A browser may spell an address otherwise (`https://1` is `https://0.0.0.1`); names it keeps.
+                if !numeric.starts_with(|first: char| first.is_ascii_digit()) && !text_host.starts_with('[') {
+                    let host = text_host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+                    prop_assert_eq!(url.host_str(), Some(&*host), "{}", &uri);
+                }
+                if scheme == "http" {
+                    prop_assert!(matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")), "{}", &uri);
+                }
+            }
+        }
+    }
+}
