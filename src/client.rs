@@ -531,6 +531,8 @@ mod tests {
         assert_eq!(client.clone().name("App").client_name(), "App");
         assert_eq!(client.redirect_uris().collect::<Vec<_>>(), ["https://a.example/cb"]);
         assert_eq!(Client::public("app").registered_scope(), None);
+        let server = Client::resource_server("api", SECRET, "https://api.example");
+        assert_eq!((server.resource(), client.resource()), ("https://api.example".parse().ok().as_ref(), None));
         assert!(client.needs_pkce() && !client.clone().danger_without_pkce().needs_pkce());
         assert!(client.may_use(GrantType::RefreshToken) && !client.may_use(GrantType::ClientCredentials));
         let printed = format!("{client:?}");

@@ -468,6 +468,7 @@ fn a_grant_is_revoked_once_and_its_record_says_when_and_why() {
         RevocationReason::RefreshReuse,
         RevocationReason::Client,
         RevocationReason::User,
+        RevocationReason::Limit,
         RevocationReason::Provider,
     ];
     for reason in reasons {

@@ -247,6 +247,7 @@ mod tests {
             "http://localhost:65535",
             "com.example.app:/cb",
             "com.example.app://host/cb",
+            "com.example.app:///cb",
         ] {
             uri(good);
         }

@@ -165,7 +165,14 @@ impl Walk {
             step.client = Some(self.record.client.clone());
             step.secret = self.record.redeemed.map(|redeemed| redeemed.secret);
         }
-        step.reason = self.any([RevocationReason::Client, RevocationReason::User, RevocationReason::Provider]);
+        step.reason = self.any([
+            RevocationReason::CodeReuse,
+            RevocationReason::RefreshReuse,
+            RevocationReason::Client,
+            RevocationReason::User,
+            RevocationReason::Limit,
+            RevocationReason::Provider,
+        ]);
         match self.random.random_range(0..8) {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = Some("other".into()),
