@@ -34,7 +34,7 @@ use crate::client::Client;
 use crate::error::StoreError;
 use crate::provider::Provider;
 use crate::store::Holder;
-use crate::types::{Scope, Subject, host_of};
+use crate::types::{Scope, Subject, form_encode, host_of};
 
 /// A validated authorization request. Cloning copies two pointers.
 #[derive(Clone)]
@@ -120,8 +120,7 @@ impl AuthorizationRequest {
             .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        let query = serde_urlencoded::to_string(params).expect("pairs of strings are always encodable");
-        format!("{}?{query}", self.provider.0.config.paths.authorization)
+        format!("{}?{}", self.provider.0.config.paths.authorization, form_encode(&params))
     }
 
     /// A token for this page's form: a MAC over the session and this request, so that a form of another session, or of

@@ -49,7 +49,7 @@ use crate::handle::{GrantId, RefreshHandle, Salt};
 use crate::provider::Provider;
 use crate::secret::random;
 pub use crate::store::contract;
-use crate::types::{CodeVerifier, Params, Scope, Subject, UnixTime};
+use crate::types::{CodeVerifier, Params, Scope, Subject, UnixTime, form_encode};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -383,7 +383,7 @@ impl fmt::Debug for Flow {
 
 fn encode(params: &[(&str, Option<&str>)]) -> String {
     let params: Vec<_> = params.iter().filter_map(|(name, value)| value.map(|value| (*name, value))).collect();
-    serde_urlencoded::to_string(params).expect("pairs of strings are always encodable")
+    form_encode(&params)
 }
 
 struct Received {

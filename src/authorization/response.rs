@@ -3,7 +3,7 @@
 //! [RFC 9207 §2](https://www.rfc-editor.org/rfc/rfc9207#section-2)).
 
 use crate::error::ProtocolError;
-use crate::types::Issuer;
+use crate::types::{Issuer, form_encode};
 
 /// Where the browser goes with a code.
 pub(crate) fn code_redirect(redirect_uri: &str, code: &str, state: Option<&str>, issuer: &Issuer) -> String {
@@ -30,7 +30,8 @@ pub(crate) fn error_redirect(
 
 /// Adds parameters to a URI without a fragment; a query that is there stays (RFC 6749 §3.1.2).
 fn with_query(uri: &str, params: &[(&str, Option<&str>)]) -> String {
-    let query = serde_urlencoded::to_string(params).expect("pairs of strings are always encodable");
+    let params: Vec<_> = params.iter().filter_map(|(name, value)| value.map(|value| (*name, value))).collect();
+    let query = form_encode(&params);
     let joint = match uri.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",

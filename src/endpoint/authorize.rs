@@ -17,7 +17,7 @@ use crate::http::{
 };
 use crate::page::{AuthorizationRequest, Decision};
 use crate::provider::Provider;
-use crate::types::{InvalidParams, Params};
+use crate::types::{InvalidParams, Params, form_encode};
 
 /// Layer that applies [`Authorize`]. See the [module docs](crate::endpoint) for an example.
 #[must_use]
@@ -254,7 +254,7 @@ impl Gate {
 
 /// The parameters as a query.
 fn encoded(params: &Params) -> String {
-    serde_urlencoded::to_string(params.iter().collect::<Vec<_>>()).expect("pairs of strings are always encodable")
+    form_encode(&params.iter().collect::<Vec<_>>())
 }
 
 /// How a request goes on.

@@ -18,7 +18,7 @@ mod scope;
 mod time;
 
 pub use ids::{ClientId, Issuer, Subject};
-pub(crate) use params::{InvalidParams, Params, form_decode};
+pub(crate) use params::{InvalidParams, Params, form_decode, form_encode};
 pub(crate) use pkce::{CodeChallenge, CodeVerifier};
 pub(crate) use redirect_uri::{RedirectUri, host_of, is_canonical_host, is_loopback_host};
 pub use resource::{InvalidResource, Resource};
