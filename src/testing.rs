@@ -271,7 +271,7 @@ impl Flow {
             ("code_challenge", challenge.as_deref()),
             ("code_challenge_method", Some("S256")),
         ];
-        format!("{}?{}", self.authorization, encode(&params))
+        format!("{}?{}", self.authorization, form_encode(&params))
     }
 
     /// Sends the browser there, and answers where it was sent on to: for a page that decides at once.
@@ -362,11 +362,11 @@ impl Flow {
             .uri(&self.token)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         if basic {
-            let half = |text| encode(&[("", Some(text))]).trim_start_matches('=').to_owned();
+            let half = |text| form_encode(&[("", text)]).trim_start_matches('=').to_owned();
             let pair = STANDARD.encode(format!("{}:{}", half(id), half(secret.unwrap_or_default())));
             request = request.header(header::AUTHORIZATION, format!("Basic {pair}"));
         }
-        let request = request.body(encode(&params).into()).map_err(FlowError::other)?;
+        let request = request.body(form_encode(&params).into()).map_err(FlowError::other)?;
         let response = send(app, request).await?;
         match serde_json::from_slice(&response.body) {
             Ok(members) if response.status == StatusCode::OK => Ok(Tokens(members)),
@@ -379,11 +379,6 @@ impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flow").field("client", self.client.id()).field("scope", &self.scope).finish_non_exhaustive()
     }
-}
-
-fn encode(params: &[(&str, Option<&str>)]) -> String {
-    let params: Vec<_> = params.iter().filter_map(|(name, value)| value.map(|value| (*name, value))).collect();
-    form_encode(&params)
 }
 
 struct Received {

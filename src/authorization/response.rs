@@ -30,8 +30,7 @@ pub(crate) fn error_redirect(
 
 /// Adds parameters to a URI without a fragment; a query that is there stays (RFC 6749 §3.1.2).
 fn with_query(uri: &str, params: &[(&str, Option<&str>)]) -> String {
-    let params: Vec<_> = params.iter().filter_map(|(name, value)| value.map(|value| (*name, value))).collect();
-    let query = form_encode(&params);
+    let query = form_encode(params);
     let joint = match uri.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use serde::Serialize;
 
 /// The parameters of a request, in `application/x-www-form-urlencoded`
 /// ([RFC 6749 Appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
@@ -78,10 +79,9 @@ impl Params {
     }
 }
 
-/// Encodes names and values, as [`Params`] reads them.
-pub(crate) fn form_encode<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> String {
-    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
-    serde_urlencoded::to_string(pairs).expect("pairs of strings are always encodable")
+/// Encodes names and texts, as [`Params`] reads them; a value that is `None` is left out.
+pub(crate) fn form_encode<V: Serialize>(pairs: &[(&str, V)]) -> String {
+    serde_urlencoded::to_string(pairs).expect("pairs of texts are always encodable")
 }
 
 /// Decodes one name or value; `None` if it is no UTF-8.
