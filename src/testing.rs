@@ -45,11 +45,12 @@ use tower::Service;
 use crate::client::{AuthMethod, Client, ClientSecret};
 use crate::clock::Clock;
 use crate::error::StoreError;
+use crate::grant::Grant;
 use crate::handle::{GrantId, RefreshHandle, Salt};
 use crate::provider::Provider;
 use crate::secret::random;
 pub use crate::store::contract;
-use crate::types::{CodeVerifier, Params, Scope, Subject, UnixTime, form_encode};
+use crate::types::{CodeVerifier, Params, Resource, Scope, Subject, UnixTime, form_encode};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -151,26 +152,17 @@ pub async fn connect(
     subject: impl Into<Subject>,
     scope: Scope,
 ) -> Result<Tokens, StoreError> {
-    let (id, salt, now) = (GrantId::generate(), Salt::generate(), provider.now());
+    let (id, salt) = (GrantId::generate(), Salt::generate());
     let key = provider.0.handles.key_of(id);
     let verifier = URL_SAFE_NO_PAD.encode(random::<32>());
     let challenge = CodeVerifier::parse(&verifier).map(|verifier| verifier.challenge());
-    let grant = crate::grant::Grant {
-        key,
-        issuer: provider.0.config.issuer.clone(),
-        client: client.id().clone(),
-        subject: Some(subject.into()),
-        scope,
-        resources: Arc::clone(&provider.0.config.default_resources),
-        claims: None,
+    let resources = Arc::clone(&provider.0.config.default_resources);
+    let lifetime = provider.0.config.lifetimes.code;
+    let grant = Grant {
         redirect_uri: client.only_redirect_uri().map(|uri| uri.shared()),
         redirect_uri_sent: true,
         challenge,
-        created_at: now,
-        expires_at: now.plus(Duration::from_secs(60)),
-        redeemed: None,
-        revoked: None,
-        revoked_tokens: None,
+        ..provider.direct_grant(id, client.id().clone(), Some(subject.into()), scope, resources, lifetime)
     };
     provider.create(grant).await?;
     let challenge = challenge.map(|challenge| *challenge.as_bytes());
@@ -197,9 +189,9 @@ pub async fn another_access_token(provider: &Provider, tokens: &Tokens) -> Resul
     Ok(grant.map(|grant| access_token(provider, handle.grant, &grant)).unwrap_or_default())
 }
 
-fn access_token(provider: &Provider, id: GrantId, grant: &crate::grant::Grant) -> String {
+fn access_token(provider: &Provider, id: GrantId, grant: &Grant) -> String {
     let lifetime = provider.0.config.lifetimes.access_token;
-    let resources = u16::MAX >> (16 - grant.resources().len().clamp(1, 16));
+    let resources = Resource::full_mask(grant.resources());
     let handle = provider.access_handle(id, grant, grant.scope().full_mask(), resources, lifetime);
     provider.0.handles.mint_access(&handle)
 }

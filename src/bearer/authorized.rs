@@ -140,7 +140,7 @@ impl<U> Authorized<U> {
             Source::Grant(granted) => (granted.grant.resources(), granted.resource_mask),
             Source::Verified(verified) => (&*verified.resources, u16::MAX),
         };
-        resources.iter().zip(0..16).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
+        Resource::masked(resources, mask)
     }
 
     /// When the token ends.

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, HandleError};
 use crate::provider::Provider;
-use crate::types::UnixTime;
+use crate::types::{Resource, UnixTime};
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
 ///
@@ -208,8 +208,8 @@ fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Auth
         return Err(Own::Revoked);
     }
     // Our own tokens name scopes and resources of their grant, and at least one resource.
-    let resources = u16::MAX.checked_shr(16_u32.saturating_sub(grant.resources().len() as u32)).unwrap_or(0);
-    if handle.scope & !grant.scope().full_mask() != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
+    let (scope, resources) = (grant.scope().full_mask(), Resource::full_mask(grant.resources()));
+    if handle.scope & !scope != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
         return Err(Own::Unknown);
     }
     Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))

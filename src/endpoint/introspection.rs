@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
@@ -44,7 +42,7 @@ async fn active(provider: &Provider, client: &Client, token: &str) -> Result<Opt
     }
     if let Ok(handle) = handles.open_refresh(token) {
         let grant = provider.grant(handles.key_of(handle.grant)).await?;
-        return Ok(grant.and_then(|grant| refresh_token(provider, client, &handle, &grant, now)));
+        return Ok(grant.and_then(|grant| refresh_token(provider, client, &handle, &grant)));
     }
     Ok(None)
 }
@@ -53,16 +51,10 @@ fn access_token(
     provider: &Provider,
     client: &Client,
     handle: &AccessHandle,
-    grant: &Arc<Grant>,
+    grant: &Grant,
     now: UnixTime,
 ) -> Option<Map<String, Value>> {
-    let resources: Vec<&Resource> = grant
-        .resources()
-        .iter()
-        .zip(0..)
-        .filter(|(_, bit)| handle.resources >> bit & 1 == 1)
-        .map(|(resource, _)| resource)
-        .collect();
+    let resources: Vec<&Resource> = Resource::masked(grant.resources(), handle.resources).collect();
     let serves = |own: &Resource| resources.iter().any(|resource| resource.covers(own));
     let may_know = grant.client_id() == client.id() || client.resource().is_some_and(serves);
     if !may_know || now >= handle.expires_at || !grant.admits(handle.token, handle.issued_at, now) {
@@ -86,16 +78,13 @@ fn refresh_token(
     provider: &Provider,
     client: &Client,
     handle: &RefreshHandle,
-    grant: &Arc<Grant>,
-    now: UnixTime,
+    grant: &Grant,
 ) -> Option<Map<String, Value>> {
-    let idle = provider.0.config.lifetimes.refresh_idle;
-    if grant.generation() != handle.generation
-        || grant.is_over(now, idle)
-        || !provider.would_rotate(grant, client, handle)
-    {
+    // The rule would take the predecessor too, within the grace.
+    if grant.generation() != handle.generation || !provider.would_rotate(grant, client, handle) {
         return None;
     }
+    let idle = provider.0.config.lifetimes.refresh_idle;
     let rotated_at = grant.last_used_at()?;
     let mut answer = common(provider, grant);
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);

@@ -94,12 +94,12 @@ impl Draft {
     }
 
     fn resource_mask(&self, grant: &Grant) -> u16 {
-        let asked = |resource| self.resources.as_ref().is_none_or(|named| named.contains(resource));
+        let Some(named) = &self.resources else { return Resource::full_mask(grant.resources()) };
         grant
             .resources()
             .iter()
             .zip(0..)
-            .filter(|(resource, _)| asked(resource))
+            .filter(|(resource, _)| named.contains(resource))
             .fold(0, |mask, (_, bit)| mask | 1 << bit)
     }
 

@@ -287,7 +287,7 @@ impl Provider {
     }
 
     /// A grant that comes from no approval, so it has no code and no refresh token.
-    fn direct_grant(
+    pub(crate) fn direct_grant(
         &self,
         id: GrantId,
         client: ClientId,

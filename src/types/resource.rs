@@ -31,6 +31,16 @@ impl Resource {
         &self.0
     }
 
+    /// Those of a list whose bit is set in `mask`, in order.
+    pub(crate) fn masked(list: &[Self], mask: u16) -> impl Iterator<Item = &Self> {
+        list.iter().zip(0..16).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
+    }
+
+    /// One bit for each of a list.
+    pub(crate) fn full_mask(list: &[Self]) -> u16 {
+        u16::MAX.checked_shr(16_u32.saturating_sub(list.len() as u32)).unwrap_or(0)
+    }
+
     /// Whether a token for this resource is good at `other`: the same, or below it at a path boundary.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
