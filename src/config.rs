@@ -225,24 +225,24 @@ pub(crate) struct Config {
 impl Config {
     /// Whether a client may have this scope, by what is configured and what it registered.
     pub(crate) fn may_have(&self, client: &Client, name: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.name == name && !scope.reserved)
+        self.grantable().any(|known| known == name)
             && client.registered_scope().is_none_or(|registered| registered.contains(name))
+    }
+
+    /// The names of the scopes that anybody can be granted.
+    pub(crate) fn grantable(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name)
+    }
+
+    /// The same as a scope; as many as one grant can have.
+    fn grantable_scope(&self) -> Scope {
+        let names: Vec<_> = self.grantable().take(Scope::MAX).collect();
+        names.join(" ").parse().expect("the names were checked")
     }
 
     /// All that a client may have.
     pub(crate) fn all_of(&self, client: &Client) -> Scope {
-        let Some(registered) = client.registered_scope() else {
-            return self
-                .scopes
-                .iter()
-                .filter(|scope| !scope.reserved)
-                .map(|scope| &*scope.name)
-                .take(Scope::MAX)
-                .collect::<Vec<_>>()
-                .join(" ")
-                .parse()
-                .expect("the names were checked");
-        };
+        let Some(registered) = client.registered_scope() else { return self.grantable_scope() };
         if registered.iter().all(|name| self.may_have(client, name)) {
             return registered.clone();
         }
@@ -328,8 +328,7 @@ impl Config {
     /// The scopes that a resource's document names. `offline_access` is no matter of a resource.
     pub(crate) fn resource_scopes(&self) -> impl Iterator<Item = &str> {
         let named = |name: &str| self.resource_scope.as_ref().is_none_or(|scope| scope.contains(name));
-        let granted = self.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name);
-        granted.filter(move |name| *name != OFFLINE_ACCESS && named(name))
+        self.grantable().filter(move |name| *name != OFFLINE_ACCESS && named(name))
     }
 
     fn place_of(&self, text: &str) -> Option<usize> {
@@ -341,10 +340,7 @@ impl Config {
     pub(crate) fn registrable_scope(&self) -> Scope {
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let policy: Option<Scope> = policy.and_then(|scope| scope.parse().ok());
-        let granted = self.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name);
-        let all: Vec<_> = granted.take(Scope::MAX).collect();
-        let all: Scope = all.join(" ").parse().unwrap_or_default();
-        all.filter(|name| policy.as_ref().is_none_or(|policy| policy.contains(name)))
+        self.grantable_scope().filter(|name| policy.as_ref().is_none_or(|policy| policy.contains(name)))
     }
 
     /// Whether there is any scope at all. Without one, every grant is of the empty scope.

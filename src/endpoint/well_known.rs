@@ -63,7 +63,7 @@ pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
 fn server_metadata(config: &Config) -> Map<String, Value> {
     let (basic, post, none) = (AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None);
     let names = |methods: &[AuthMethod]| methods.iter().map(|method| method.as_str()).collect::<Vec<_>>();
-    let scopes: Vec<_> = config.scopes.iter().filter(|scope| !scope.reserved).map(|scope| &*scope.name).collect();
+    let scopes: Vec<_> = config.grantable().collect();
     let mut metadata = Map::new();
     let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
     put("issuer", config.issuer.as_str().into());

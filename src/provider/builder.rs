@@ -15,7 +15,7 @@ use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
-use crate::types::{Resource, Scope};
+use crate::types::{ClientId, Issuer, Resource, Scope};
 
 /// Configures a [`Provider`]. Nothing is checked before [`build`](Self::build), which reports everything at once.
 #[must_use]
@@ -297,15 +297,13 @@ impl ProviderBuilder {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
         }
         let grants = self.grants.clone();
-        let clients =
-            self.own_clients.clone().or_else(|| self.clients.clone()).or_else(|| Some(Arc::new(NoClients) as _));
+        let client_store =
+            self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
         let handles = self.check_secrets(url.as_ref(), &mut wrong);
-        let (Some(url), Some(handles), Some(grants), Some(client_store), true) =
-            (url, handles, grants, clients, wrong.is_empty())
-        else {
+        let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
             return Err(ConfigErrors(wrong.into()));
         };
         let config = Config {
@@ -397,11 +395,11 @@ impl ProviderBuilder {
         resources
     }
 
-    fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<crate::types::ClientId, Client> {
+    fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<ClientId, Client> {
         let mut clients = HashMap::new();
         for client in &self.fixed {
             let id = client.id().clone();
-            wrong.extend(client.problems().into_iter().map(|why| ConfigError::Client { client: id.clone(), why }));
+            wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }
@@ -435,11 +433,7 @@ struct NoClients;
 impl ClientStore for NoClients {
     type Error = std::convert::Infallible;
 
-    async fn client(
-        &self,
-        _: &crate::types::Issuer,
-        _: &crate::types::ClientId,
-    ) -> Result<Option<Client>, Self::Error> {
+    async fn client(&self, _: &Issuer, _: &ClientId) -> Result<Option<Client>, Self::Error> {
         Ok(None)
     }
 }

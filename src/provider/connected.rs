@@ -58,8 +58,7 @@ impl Provider {
     /// If the store cannot answer.
     pub async fn disconnect(&self, subject: &Subject, client: &ClientId) -> Result<usize, StoreError> {
         let holder = Holder::UserAtClient(subject.clone(), client.clone());
-        let issuer = &self.0.config.issuer;
-        self.0.grants.revoke_all(issuer, &holder, RevocationReason::User, self.now()).await
+        self.end_all(&holder, RevocationReason::User).await
     }
 
     /// Keeps the grant of an approval, and ends the user's oldest ones at this client beyond the limit.

@@ -151,8 +151,7 @@ impl Provider {
     /// # Errors
     /// If the store cannot answer.
     pub async fn revoke_all(&self, holder: &Holder) -> Result<usize, StoreError> {
-        let config = &self.0.config;
-        self.0.grants.revoke_all(&config.issuer, holder, RevocationReason::Provider, self.now()).await
+        self.end_all(holder, RevocationReason::Provider).await
     }
 
     /// Forgets what is over, and answers how many grants went. Call it now and then, or
@@ -274,6 +273,11 @@ impl Provider {
             idle: lifetimes.refresh_idle,
             now: self.now(),
         }
+    }
+
+    /// Ends every grant of a holder.
+    async fn end_all(&self, holder: &Holder, reason: RevocationReason) -> Result<usize, StoreError> {
+        self.0.grants.revoke_all(&self.0.config.issuer, holder, reason, self.now()).await
     }
 
     /// A whole grant, whosever it is; to be narrowed.

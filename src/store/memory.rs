@@ -43,7 +43,9 @@ struct Inner {
     secrets: Secrets,
 }
 
+/// How many lists of scopes are shared at most.
 const MOST_SHARED_SCOPES: usize = 1024;
+
 /// A client, and until when it is kept if no user connects it; `None` where the app put it there.
 struct Known {
     client: Client,
