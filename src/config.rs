@@ -218,6 +218,8 @@ pub(crate) struct Config {
     pub(crate) resource_scope: Option<Scope>,
     /// Which origins may read what is for pages too; `None`: any.
     pub(crate) cors_origins: Option<Vec<String>>,
+    /// The most that a client can register for; `None`: all that can be granted.
+    pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
 }
@@ -338,9 +340,7 @@ impl Config {
 
     /// All that a client may register for.
     pub(crate) fn registrable_scope(&self) -> Scope {
-        let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
-        let policy: Option<Scope> = policy.and_then(|scope| scope.parse().ok());
-        self.grantable_scope().filter(|name| policy.as_ref().is_none_or(|policy| policy.contains(name)))
+        self.grantable_scope().filter(|name| self.registrable.as_ref().is_none_or(|scope| scope.contains(name)))
     }
 
     /// Whether there is any scope at all. Without one, every grant is of the empty scope.

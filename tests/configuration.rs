@@ -26,8 +26,8 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_oauth::testing::{Flow, ManualClock, connect};
 use tower_oauth::{
     AuthMethod, AuthorizationRequest, Authorized, BearerLayer, Client, ClientSecret, ConfigError, ConfigErrors,
-    Credentials, Endpoints, Grant, GrantType, Holder, Issuance, MemoryStore, Provider, ProviderBuilder, Refusal, Scope,
-    Secret, Secrets, Verification, Verify,
+    Credentials, Endpoints, Grant, GrantType, Holder, Issuance, MemoryStore, Provider, ProviderBuilder, Refusal,
+    RegistrationPolicy, Scope, Secret, Secrets, Verification, Verify,
 };
 
 /// A configuration in which nothing is wrong.
@@ -229,6 +229,14 @@ fn a_scope_is_one_word_that_is_named_once_and_known_wherever_it_is_used() {
     };
     many(64).build().unwrap();
     assert!(only(many(65)).contains("more than 64 scopes"));
+    // Nor are the others silently all.
+    let long: Vec<_> = (0..65).map(|n| format!("s{n}")).collect();
+    for builder in [
+        many(64).resource_scope(long.join(" ")),
+        many(64).registration(RegistrationPolicy::open().scope(long.join(" "))),
+    ] {
+        assert!(only(builder).contains("more than 64 scopes"));
+    }
 }
 
 /// RFC 8707 §2

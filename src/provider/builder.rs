@@ -283,7 +283,12 @@ impl ProviderBuilder {
             .ok();
         let path = url.as_ref().map_or("", |url| &url.path);
         let paths = Paths::new(&self.endpoints, path, &mut wrong);
-        let default_scope = self.check_scopes(&mut wrong);
+        self.check_scopes(&mut wrong);
+        let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
+        let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
+        let resource_scope = self.resource_scope.as_deref();
+        let resource_scope = resource_scope.map(|text| self.check_scope(text, "`.resource_scope(..)`", &mut wrong));
+        let default_scope = self.check_scope(&self.default_scope, "`.default_scope(..)`", &mut wrong);
         let resources = self.check_resources(url.as_ref(), &mut wrong);
         for origin in self.cors_origins.iter().flatten() {
             if !IssuerUrl::parse(origin).is_ok_and(|url| url.path.is_empty()) {
@@ -318,7 +323,8 @@ impl ProviderBuilder {
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
             grant_limit: self.grant_limit.max(1),
-            resource_scope: self.resource_scope.and_then(|scope| scope.parse().ok()),
+            resource_scope,
+            registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
         };
@@ -335,7 +341,7 @@ impl ProviderBuilder {
         Ok(Provider(Arc::new(inner)))
     }
 
-    fn check_scopes(&self, wrong: &mut Vec<ConfigError>) -> Scope {
+    fn check_scopes(&self, wrong: &mut Vec<ConfigError>) {
         for (at, scope) in self.scopes.iter().enumerate() {
             if scope
                 .name
@@ -351,35 +357,30 @@ impl ProviderBuilder {
                 wrong.push(ConfigError::Scope(format!("{:?} is named twice", scope.name)));
             }
         }
-        let default = self.default_scope.parse::<Scope>().unwrap_or_else(|why| {
-            wrong.push(ConfigError::Scope(format!("{:?} in `.default_scope(..)`: {why}", self.default_scope)));
-            Scope::default()
-        });
-        let mut must_be_known = |name: &str, grantable: bool, of: &str| {
-            if !self.scopes.iter().any(|scope| scope.name == name && !(grantable && scope.reserved)) {
-                wrong.push(ConfigError::Scope(format!("{name:?} in {of}: add it with `.scope({name:?}, \"..\")`")));
-            }
-        };
         for name in self.includes.iter().flat_map(|(broad, narrow)| [broad, narrow]) {
-            must_be_known(name, false, "`.scope_includes(..)`");
+            self.check_known(name, false, "`.scope_includes(..)`", wrong);
         }
         for client in &self.fixed {
             for name in client.registered_scope().into_iter().flat_map(Scope::iter) {
-                must_be_known(name, false, &format!("client {:?}", client.id()));
+                self.check_known(name, false, &format!("client {:?}", client.id()), wrong);
             }
         }
-        let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
-        for (scope, of) in
-            [(policy, "`RegistrationPolicy::scope(..)`"), (self.resource_scope.as_deref(), "`.resource_scope(..)`")]
-        {
-            for name in scope.unwrap_or_default().split(' ').filter(|name| !name.is_empty()) {
-                must_be_known(name, true, of);
-            }
+    }
+
+    fn check_known(&self, name: &str, grantable: bool, of: &str, wrong: &mut Vec<ConfigError>) {
+        if !self.scopes.iter().any(|scope| scope.name == name && !(grantable && scope.reserved)) {
+            wrong.push(ConfigError::Scope(format!("{name:?} in {of}: add it with `.scope({name:?}, \"..\")`")));
         }
-        for name in default.iter() {
-            must_be_known(name, true, "`.default_scope(..)`");
-        }
-        default
+    }
+
+    /// A scope that was configured as a text, of names that can be granted.
+    fn check_scope(&self, text: &str, of: &str, wrong: &mut Vec<ConfigError>) -> Scope {
+        let scope = text.parse::<Scope>().unwrap_or_else(|why| {
+            wrong.push(ConfigError::Scope(format!("{text:?} in {of}: {why}")));
+            Scope::default()
+        });
+        scope.iter().for_each(|name| self.check_known(name, true, of, wrong));
+        scope
     }
 
     fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
