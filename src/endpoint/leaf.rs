@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::{introspection, registration, revocation, token, well_known};
+use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
 use crate::http::{Failure, Reply, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::types::Params;
@@ -70,66 +70,52 @@ impl Leaves {
     /// The answer of an endpoint, whatever path the request came by.
     pub(super) async fn answer<B>(self, leaf: Leaf, request: Request<B>) -> Reply
     where
-        B: Body,
+        B: Body + Send + 'static,
+        B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Self { provider, cors } = self;
-        let (method, headers) = (request.method().clone(), request.headers().clone());
-        let answer = async move {
-            match leaf {
-                Leaf::Token => form(provider, request, token::exchange).await,
-                Leaf::Revocation => form(provider, request, revocation::revoke).await,
-                Leaf::Introspection => form(provider, request, introspection::introspect).await,
-                Leaf::Registration => registration::answer(provider, request).await,
-                Leaf::WellKnown => well_known::answer(&provider, &request),
-            }
+        let mut endpoint = Endpoint { leaf, provider: self.provider };
+        let Ok(reply) = match leaf {
+            // For servers; no page of another origin has a reason to ask.
+            Leaf::Introspection => endpoint.call(request).await,
+            _ => self.cors.layer(endpoint).call(request).await,
         };
-        // Introspection is for servers; no page of another origin has a reason to ask.
-        if leaf == Leaf::Introspection {
-            return answer.await;
-        }
-        shared(&cors, method, headers, answer).await
+        reply
     }
 }
 
-/// Lets pages of other origins read an answer, by tower-http's rule; it answers their preflights itself.
-async fn shared(cors: &CorsLayer, method: Method, headers: HeaderMap, answer: impl Future<Output = Reply>) -> Reply {
-    let mut probe = Request::new(());
-    *probe.method_mut() = method;
-    *probe.headers_mut() = headers;
-    let Ok(reply) = cors.layer(Once(Some(answer))).call(probe).await;
-    reply
+/// One endpoint, as it answers whoever asks; tower-http's layer lets pages of other origins read it.
+#[derive(Clone)]
+struct Endpoint {
+    leaf: Leaf,
+    provider: Provider,
 }
 
-/// A service that is called once, with an answer that is on its way already.
-struct Once<F>(Option<F>);
-
-impl<F: Future<Output = Reply>> Service<Request<()>> for Once<F> {
+impl<B> Service<Request<B>> for Endpoint
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     type Response = Reply;
     type Error = Infallible;
-    type Future = Infallibly<F>;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        Infallibly { answer: self.0.take().expect("called once") }
-    }
-}
-
-pin_project_lite::pin_project! {
-    struct Infallibly<F> {
-        #[pin]
-        answer: F,
-    }
-}
-
-impl<F: Future<Output = Reply>> Future for Infallibly<F> {
-    type Output = Result<Reply, Infallible>;
-
-    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().answer.poll(cx).map(Ok)
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { leaf, provider } = self.clone();
+        ResponseFuture::new(async move {
+            Ok(match leaf {
+                Leaf::Token => form(provider, request, token::exchange).await,
+                Leaf::Revocation => form(provider, request, revocation::revoke).await,
+                Leaf::Introspection => form(provider, request, introspection::introspect).await,
+                Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::WellKnown => well_known::answer(&provider, &request),
+            })
+        })
     }
 }
 
