@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, HandleError};
 use crate::provider::Provider;
-use crate::types::{Resource, UnixTime};
+use crate::types::UnixTime;
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
 ///
@@ -206,11 +206,6 @@ impl From<Own> for Refusal {
 fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
     if !grant.admits(handle.token, handle.issued_at, now) {
         return Err(Own::Revoked);
-    }
-    // Our own tokens name scopes and resources of their grant, and at least one resource.
-    let (scope, resources) = (grant.scope().full_mask(), Resource::full_mask(grant.resources()));
-    if handle.scope & !scope != 0 || handle.resources & !resources != 0 || handle.resources == 0 {
-        return Err(Own::Unknown);
     }
     Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
 }
