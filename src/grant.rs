@@ -37,8 +37,8 @@ use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, Un
 pub struct Grant {
     /// The code's end until redemption, then the grant's.
     pub(crate) expires_at: UnixTime,
-    pub(crate) revoked: Option<Revoked>,
-    pub(crate) revoked_tokens: Option<Box<RevokedTokens>>,
+    /// Of most grants nothing.
+    pub(crate) revoked: Option<Box<Revoked>>,
     /// In order, and never edited: access tokens carry one bit for each.
     pub(crate) scope: Scope,
     /// Likewise.
@@ -73,34 +73,36 @@ pub(crate) struct Redeemed {
     pub(crate) generation: u32,
 }
 
-/// When a grant ended before its time, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Revoked {
-    pub(crate) at: UnixTime,
-    pub(crate) reason: RevocationReason,
-}
-
-/// Access tokens that were revoked one by one.
+/// What of a grant was revoked: access tokens one by one, or all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RevokedTokens {
-    /// Token id and end.
-    ids: Vec<(TokenId, UnixTime)>,
-    /// Every access token issued up to this moment is revoked.
-    issued_until: Option<UnixTime>,
+pub(crate) struct Revoked {
+    /// When the grant ended before its time, and why.
+    pub(crate) grant: Option<(UnixTime, RevocationReason)>,
+    /// Access tokens, by id and end.
+    pub(crate) tokens: Vec<(TokenId, UnixTime)>,
+    /// Every access token issued up to this moment.
+    pub(crate) issued_until: Option<UnixTime>,
 }
 
-impl RevokedTokens {
-    /// How many are remembered; one more, and all that were issued so far end.
+impl Revoked {
+    /// How many access tokens are remembered; one more, and all that were issued so far end.
     const MAX: usize = 32;
 
     fn insert(&mut self, token: TokenId, end: UnixTime, now: UnixTime) {
-        self.ids.retain(|(known, end)| *known != token && now < *end);
-        if self.ids.len() == Self::MAX {
-            self.ids.clear();
+        self.tokens.retain(|(known, end)| *known != token && now < *end);
+        if self.tokens.len() == Self::MAX {
+            self.tokens.clear();
             // A clock that stepped back brings nothing back.
             self.issued_until = self.issued_until.max(Some(now));
         }
-        self.ids.push((token, end));
+        self.tokens.push((token, end));
+    }
+
+    /// Whether this access token is none of those.
+    fn spares(&self, token: TokenId, issued_at: UnixTime) -> bool {
+        self.grant.is_none()
+            && self.issued_until.is_none_or(|until| issued_at > until)
+            && !self.tokens.iter().any(|(known, _)| *known == token)
     }
 }
 
@@ -305,13 +307,13 @@ impl Grant {
         if !bound || !step.secret.as_ref().is_none_or(known) {
             return Outcome::Refused(Refused::Mismatch);
         }
-        if self.revoked.is_some() {
+        if self.revoked().is_some() {
             return Outcome::Refused(Refused::Revoked);
         }
         match step.token {
             None => self.end(Outcome::Revoked, step.reason, step.now),
             Some((token, end)) => {
-                self.revoked_tokens.get_or_insert_default().insert(token, end, step.now);
+                self.revoked.get_or_insert_default().insert(token, end, step.now);
                 Outcome::Revoked
             }
         }
@@ -319,16 +321,12 @@ impl Grant {
 
     /// Whether an access token of this grant is good now. Its own end is the token's to know.
     pub(crate) fn admits(&self, token: TokenId, issued_at: UnixTime, now: UnixTime) -> bool {
-        self.is_alive(now)
-            && self.revoked_tokens.as_ref().is_none_or(|revoked| {
-                revoked.issued_until.is_none_or(|until| issued_at > until)
-                    && !revoked.ids.iter().any(|(known, _)| *known == token)
-            })
+        now < self.expires_at && self.revoked.as_ref().is_none_or(|revoked| revoked.spares(token, issued_at))
     }
 
     /// Whether it is neither revoked nor beyond its end.
     pub(crate) fn is_alive(&self, now: UnixTime) -> bool {
-        self.revoked.is_none() && now < self.expires_at
+        self.revoked().is_none() && now < self.expires_at
     }
 
     /// Whether nothing will come of it any more: a store may forget it.
@@ -352,7 +350,7 @@ impl Grant {
     }
 
     fn over(&self, now: UnixTime) -> Option<Outcome> {
-        if self.revoked.is_some() {
+        if self.revoked().is_some() {
             return Some(Outcome::Refused(Refused::Revoked));
         }
         (now >= self.expires_at).then_some(Outcome::Refused(Refused::Expired))
@@ -367,7 +365,7 @@ impl Grant {
     }
 
     fn end(&mut self, outcome: Outcome, reason: RevocationReason, now: UnixTime) -> Outcome {
-        self.revoked = Some(Revoked { at: now, reason });
+        self.revoked.get_or_insert_default().grant = Some((now, reason));
         outcome
     }
 }
@@ -459,7 +457,7 @@ impl Grant {
     /// When and why it was revoked.
     #[must_use]
     pub fn revoked(&self) -> Option<(UnixTime, RevocationReason)> {
-        self.revoked.map(|revoked| (revoked.at, revoked.reason))
+        self.revoked.as_ref().and_then(|revoked| revoked.grant)
     }
 }
 
@@ -472,7 +470,7 @@ impl fmt::Debug for Grant {
             .field("scope", &self.scope)
             .field("generation", &self.generation())
             .field("expires_at", &self.expires_at)
-            .field("revoked", &self.revoked)
+            .field("revoked", &self.revoked())
             .finish_non_exhaustive()
     }
 }

@@ -83,7 +83,6 @@ impl Approval {
             expires_at: code_ends,
             redeemed: None,
             revoked: None,
-            revoked_tokens: None,
         })
     }
 }

@@ -49,7 +49,6 @@ fn pending() -> Grant {
         expires_at: at(CODE),
         redeemed: None,
         revoked: None,
-        revoked_tokens: None,
     }
 }
 
@@ -67,8 +66,15 @@ fn redeemed() -> Grant {
     rotated(0, REDEEMED)
 }
 
+/// Revoked as a whole.
+fn ended(grant: &Grant, now: i64, reason: RevocationReason) -> Grant {
+    let mut revoked = grant.revoked.clone().unwrap_or_default();
+    revoked.grant = Some((at(now), reason));
+    Grant { revoked: Some(revoked), ..grant.clone() }
+}
+
 fn revoked(grant: Grant) -> Grant {
-    Grant { revoked: Some(Revoked { at: at(REDEEMED), reason: RevocationReason::User }), ..grant }
+    ended(&grant, REDEEMED, RevocationReason::User)
 }
 
 /// The right code request.
@@ -153,7 +159,7 @@ fn replayed<S: fmt::Debug>(
 ) {
     let (found, next) = after(grant, run, step);
     assert_eq!(found, Outcome::Replayed, "{step:?}");
-    assert!(next == Grant { revoked: Some(Revoked { at: at(now), reason }), ..grant.clone() }, "{step:?}");
+    assert!(next == ended(grant, now, reason), "{step:?}");
 }
 
 // ---- the code -------------------------------------------------------------------------------------------------------
@@ -477,7 +483,7 @@ fn a_grant_is_revoked_once_and_its_record_says_when_and_why() {
             let step = Revocation { reason, ..revocation(now) };
             let (outcome, next) = after(&grant, Grant::revoke, &step);
             assert_eq!(outcome, Outcome::Revoked);
-            assert!(next == Grant { revoked: Some(Revoked { at: at(now), reason }), ..grant });
+            assert!(next == ended(&grant, now, reason));
             assert_eq!(next.revoked(), Some((at(now), reason)));
             refused(&next, Grant::revoke, &step, Refused::Revoked);
             let later = Revocation { reason: RevocationReason::Client, ..revocation(now + 1) };
@@ -549,7 +555,7 @@ fn one_access_token_is_revoked_and_the_others_live() {
 }
 
 fn remembered(grant: &Grant) -> usize {
-    grant.revoked_tokens.as_ref().map_or(0, |revoked| revoked.ids.len())
+    grant.revoked.as_ref().map_or(0, |revoked| revoked.tokens.len())
 }
 
 #[test]
@@ -763,7 +769,7 @@ fn whole(span: Duration) -> i64 {
 
 impl Model {
     fn of(grant: &Grant) -> Self {
-        let tokens = grant.revoked_tokens.clone().unwrap_or_default();
+        let revoked = grant.revoked.clone().unwrap_or_default();
         Self {
             pkce: grant.challenge.is_some(),
             redirect_uri: grant.redirect_uri.as_ref().map(|_| REDIRECT),
@@ -773,9 +779,9 @@ impl Model {
             rotated: grant.redeemed.map_or(0, |redeemed| seconds(redeemed.rotated_at)),
             salt: grant.redeemed.map_or([0; 16], |redeemed| redeemed.secret),
             generation: grant.redeemed.map_or(0, |redeemed| redeemed.generation.into()),
-            ended: grant.revoked.map(|revoked| (seconds(revoked.at), revoked.reason)),
-            dead: tokens.ids.into_iter().map(|(token, end)| (token, seconds(end))).collect(),
-            dead_until: tokens.issued_until.map(seconds),
+            ended: revoked.grant.map(|(at, reason)| (seconds(at), reason)),
+            dead: revoked.tokens.into_iter().map(|(token, end)| (token, seconds(end))).collect(),
+            dead_until: revoked.issued_until.map(seconds),
         }
     }
 
@@ -1010,7 +1016,7 @@ fn promises(before: &Grant, step: &Step, outcome: Outcome, next: &Grant) -> Resu
     if matches!(outcome, Outcome::Refused(_) | Outcome::Repeated | Outcome::Retried) {
         prop_assert!(next == before, "{outcome:?} changed the record");
     }
-    if before.revoked.is_some() {
+    if before.revoked().is_some() {
         prop_assert!(!outcome.is_accepted(), "a revoked grant accepted");
         prop_assert!(next == before, "a revoked grant changed");
     }
@@ -1022,7 +1028,7 @@ fn promises(before: &Grant, step: &Step, outcome: Outcome, next: &Grant) -> Resu
     };
     prop_assert_eq!(steps, wanted, "{:?}", outcome);
     prop_assert_eq!(
-        next.revoked.is_some() && before.revoked.is_none(),
+        next.revoked().is_some() && before.revoked().is_none(),
         match step {
             Step::Revoke(step) => outcome == Outcome::Revoked && step.token.is_none(),
             _ => outcome == Outcome::Replayed,
@@ -1030,8 +1036,7 @@ fn promises(before: &Grant, step: &Step, outcome: Outcome, next: &Grant) -> Resu
     );
     // What was granted is never edited.
     let Grant { expires_at, redeemed, revoked, .. } = before.clone();
-    let revoked_tokens = before.revoked_tokens.clone();
-    let unedited = Grant { expires_at, redeemed, revoked, revoked_tokens, ..next.clone() } == *before;
+    let unedited = Grant { expires_at, redeemed, revoked, ..next.clone() } == *before;
     prop_assert!(unedited, "what was granted changed");
 
     // The same step once more, as a store does that heard no answer.

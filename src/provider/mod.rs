@@ -316,7 +316,6 @@ impl Provider {
             expires_at: now.plus(lifetime),
             redeemed: None,
             revoked: None,
-            revoked_tokens: None,
         }
     }
 

@@ -123,7 +123,7 @@ pub(super) async fn no_update_is_lost<S: GrantStore>(check: Check<S>) {
         grant.rotate(&step);
         let Some(found) = check.found(grant.key).await else { return check.holds(false, "the grant is gone") };
         // In which order they came nobody knows.
-        grant.revoked_tokens.clone_from(&found.revoked_tokens);
+        grant.revoked.clone_from(&found.revoked);
         check.same(Some(&found), Some(&grant), "find after the race");
         let lost: Vec<_> = (1..RACERS).filter(|token| found.admits(token_id(*token), at(now), at(now))).collect();
         check.holds(lost.is_empty(), format_args!("access tokens {lost:?} of 1 to {} live on", RACERS - 1));
@@ -175,7 +175,7 @@ async fn end<S: GrantStore>(check: &Check<S>, names: &Names, grant: &Grant, roun
     let found = check.answered(check.store.find(grant.key).await);
     let cached = check.store.cached(grant.key).or_else(|| found.clone());
     for record in [found, cached] {
-        check.holds(record.is_some_and(|record| record.revoked.is_some()), "it is alive after it was revoked");
+        check.holds(record.is_some_and(|record| record.revoked().is_some()), "it is alive after it was revoked");
     }
 }
 

@@ -80,7 +80,6 @@ impl Names {
             expires_at: at(CODE),
             redeemed: None,
             revoked: None,
-            revoked_tokens: None,
         }
     }
 
@@ -189,7 +188,7 @@ pub(super) fn differences(found: &Grant, wanted: &Grant) -> String {
 
 type Field = (&'static str, String);
 
-fn fields(grant: &Grant) -> [Field; 18] {
+fn fields(grant: &Grant) -> [Field; 17] {
     // Without `..`, so that a new field is not forgotten.
     let Grant {
         key,
@@ -206,7 +205,6 @@ fn fields(grant: &Grant) -> [Field; 18] {
         expires_at,
         redeemed,
         revoked,
-        revoked_tokens,
     } = grant;
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     [
@@ -227,6 +225,5 @@ fn fields(grant: &Grant) -> [Field; 18] {
         ("secret", format!("{:?}", redeemed.map(|redeemed| text(&redeemed.secret)))),
         ("generation", format!("{:?}", redeemed.map(|redeemed| redeemed.generation))),
         ("revoked", format!("{revoked:?}")),
-        ("revoked_tokens", format!("{revoked_tokens:?}")),
     ]
 }
