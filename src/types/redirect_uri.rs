@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::params::{InvalidParams, Params};
+use super::params::Params;
 
 /// A redirection URI as a client registered it
 /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2),
@@ -66,7 +66,8 @@ impl RedirectUri {
         if has_dot_segment(path) {
             return Err("its path has a `.` or `..` segment, which browsers rewrite");
         }
-        let query = Params::parse(query.as_bytes()).map_err(InvalidParams::description)?;
+        let query = Params::parse(query.as_bytes())
+            .map_err(|_| "its query has too many parameters, or one that is not UTF-8")?;
         if RESPONSE_PARAMETERS.iter().any(|name| query.has(name)) {
             return Err("its query has a parameter that the answer adds (code, state, iss, error)");
         }
@@ -170,10 +171,15 @@ fn ipv6_literal(host: &str) -> Option<&str> {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']'))
 }
 
+/// To a browser a host whose last label is a number is an IPv4 address, whatever stands before it: it has to be one, in
+/// four parts, since any other spelling is rewritten or cannot be read.
 fn is_name(host: &str) -> bool {
-    host.split('.').all(|label| {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
+    let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    })
+    };
+    if is_number { host.parse::<Ipv4Addr>().is_ok() } else { host.split('.').all(is_label) }
 }
 
 /// Whether this is how browsers write the host: in lower case, and an address in its one form.
@@ -181,12 +187,7 @@ pub(crate) fn is_canonical_host(host: &str) -> bool {
     if let Some(address) = ipv6_literal(host) {
         return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
     }
-    let last = host.rsplit('.').next().unwrap_or_default();
-    // A name whose last label is a number is an IPv4 address to a browser, and is rewritten if it is not in four parts.
-    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
-    is_name(host)
-        && !host.bytes().any(|byte| byte.is_ascii_uppercase())
-        && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+    is_name(host) && !host.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// The loopback hosts, in the one spelling of each that is taken.
