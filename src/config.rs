@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::registration::RegistrationPolicy;
 use crate::types::{ClientId, Issuer, Resource, Scope};
 
@@ -264,23 +264,19 @@ impl Config {
         let scope =
             if default.is_empty() && client.registered_scope().is_some() { self.all_of(client) } else { default };
         if scope.is_empty() && self.has_scopes() {
-            return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is missing and there is no default"));
+            return Err(ProtocolError::SCOPE_MISSING);
         }
         Ok(scope)
     }
 
     /// What was asked for, if the client may have all of it.
     pub(crate) fn allowed_scope(&self, client: &Client, asked: &str) -> Result<Scope, ProtocolError> {
-        let asked: Scope =
-            asked.parse().map_err(|_| ProtocolError::new(ErrorCode::InvalidScope, "the scope is malformed"))?;
+        let asked: Scope = asked.parse().map_err(|_| ProtocolError::SCOPE_MALFORMED)?;
         if asked.is_empty() {
-            return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is empty"));
+            return Err(ProtocolError::SCOPE_EMPTY);
         }
         if !asked.iter().all(|name| self.may_have(client, name)) {
-            return Err(ProtocolError::new(
-                ErrorCode::InvalidScope,
-                "a scope is unknown here or not one that this client may have",
-            ));
+            return Err(ProtocolError::SCOPE_NOT_ALLOWED);
         }
         Ok(asked)
     }
@@ -293,13 +289,11 @@ impl Config {
     ) -> Result<Arc<[Resource]>, ProtocolError> {
         let mut places = BTreeSet::new();
         for text in asked {
-            let place = self
-                .place_of(text)
-                .ok_or(ProtocolError::new(ErrorCode::InvalidTarget, "the resource is not one of this provider's"))?;
+            let place = self.place_of(text).ok_or(ProtocolError::RESOURCE_UNKNOWN)?;
             places.insert(place);
         }
         if places.len() > Resource::MAX {
-            return Err(ProtocolError::new(ErrorCode::InvalidTarget, "there are more than 16 resources"));
+            return Err(ProtocolError::RESOURCES_TOO_MANY);
         }
         if places.is_empty() {
             return Ok(Arc::clone(&self.default_resources));

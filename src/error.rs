@@ -7,8 +7,12 @@
 //! assert_eq!(ErrorCode::TemporarilyUnavailable.fault(), Fault::Server);
 //! ```
 
+mod reasons;
+
 use std::error::Error;
 use std::fmt;
+
+use crate::types::InvalidParams;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -103,25 +107,19 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtocolError {
     code: ErrorCode,
+    reason: &'static str,
     description: &'static str,
 }
 
 impl ProtocolError {
-    pub(crate) const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description }
+    const fn new(code: ErrorCode, reason: &'static str, description: &'static str) -> Self {
+        Self { code, reason, description }
     }
 
-    pub(crate) const fn invalid_request(description: &'static str) -> Self {
-        Self::new(ErrorCode::InvalidRequest, description)
+    /// The same refusal, in the words of whoever knows more.
+    pub(crate) const fn saying(self, description: &'static str) -> Self {
+        Self { description, ..self }
     }
-
-    pub(crate) const fn invalid_grant(description: &'static str) -> Self {
-        Self::new(ErrorCode::InvalidGrant, description)
-    }
-
-    /// What a client hears when something of ours is down.
-    pub(crate) const UNAVAILABLE: Self =
-        Self::new(ErrorCode::TemporarilyUnavailable, "the provider cannot answer now, try again");
 
     /// The registered code.
     #[must_use]
@@ -143,6 +141,15 @@ impl fmt::Display for ProtocolError {
 }
 
 impl Error for ProtocolError {}
+
+impl From<InvalidParams> for ProtocolError {
+    fn from(why: InvalidParams) -> Self {
+        match why {
+            InvalidParams::TooMany => Self::PARAMETERS_TOO_MANY,
+            InvalidParams::NotUtf8 => Self::PARAMETER_NOT_UTF8,
+        }
+    }
+}
 
 /// A store could not answer. On the wire this is 503 with `Retry-After`, never a refusal.
 ///

@@ -124,6 +124,21 @@ pub enum RevocationReason {
     Provider,
 }
 
+impl RevocationReason {
+    /// A name that stays the same from version to version, for records and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CodeReuse => "code_reuse",
+            Self::RefreshReuse => "refresh_reuse",
+            Self::Client => "client",
+            Self::User => "user",
+            Self::Limit => "limit",
+            Self::Provider => "provider",
+        }
+    }
+}
+
 /// A code that is being redeemed.
 #[derive(Clone)]
 #[non_exhaustive]

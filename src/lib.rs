@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 #[cfg(feature = "axum")]
 pub mod extract;
 pub mod grant;
@@ -40,6 +41,7 @@ pub mod page;
 pub mod provider;
 pub mod registration;
 pub mod secret;
+mod span;
 pub mod store;
 #[cfg(feature = "test-util")]
 pub mod testing;

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::client::{AuthMethod, Client, ClientSecret, GrantType};
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::types::{ClientId, RedirectUri, Scope};
 
 /// Who may register clients, how many, and what they may have.
@@ -76,14 +76,6 @@ pub(crate) struct Registered {
     pub(crate) answer: Map<String, Value>,
 }
 
-const fn wrong(description: &'static str) -> ProtocolError {
-    ProtocolError::new(ErrorCode::InvalidClientMetadata, description)
-}
-
-const fn wrong_redirect(description: &'static str) -> ProtocolError {
-    ProtocolError::new(ErrorCode::InvalidRedirectUri, description)
-}
-
 /// How many entries a list can have.
 const MOST: usize = 20;
 
@@ -100,14 +92,14 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
     let grant_types = grant_types(sent)?;
     let by_code = grant_types.contains(&GrantType::AuthorizationCode);
     if method == AuthMethod::None && grant_types.contains(&GrantType::ClientCredentials) {
-        return Err(wrong("client_credentials needs a client that authenticates"));
+        return Err(ProtocolError::METADATA_PUBLIC_FOR_ITSELF);
     }
     let uris = entries(sent, "redirect_uris")?.unwrap_or_default();
     if by_code && uris.is_empty() {
-        return Err(wrong_redirect("redirect_uris is missing or empty"));
+        return Err(ProtocolError::METADATA_REDIRECT_URIS_MISSING);
     }
     if list(sent, "response_types")?.is_some_and(|types| by_code && !types.contains(&"code")) {
-        return Err(wrong("response_types is not one of those that authorization_code has"));
+        return Err(ProtocolError::METADATA_RESPONSE_TYPES);
     }
     let scope = scope(sent, allowed)?;
     let id = ClientId::from(ClientSecret::generate().secret());
@@ -122,15 +114,15 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
     };
     for uri in &uris {
         if !is_readable(uri) {
-            return Err(wrong_redirect(UNREADABLE));
+            return Err(ProtocolError::METADATA_REDIRECT_URI_ILLEGIBLE);
         }
-        RedirectUri::parse(uri).map_err(wrong_redirect)?;
+        RedirectUri::parse(uri).map_err(|why| ProtocolError::METADATA_REDIRECT_URI.saying(why))?;
         client = client.redirect_uri(*uri);
     }
     client = match text(sent, "application_type")? {
         Some("native") => client.native(),
         Some("web") => client.web(),
-        Some(_) => return Err(wrong("application_type is neither web nor native")),
+        Some(_) => return Err(ProtocolError::METADATA_APPLICATION_TYPE),
         None => client,
     };
     client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
@@ -144,9 +136,7 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
         client = client.name(name);
     }
     if !client.problems().is_empty() {
-        return Err(wrong_redirect(
-            "a web client's redirect URIs are https; an app on a device says application_type native",
-        ));
+        return Err(ProtocolError::METADATA_REDIRECT_URI_NOT_HTTPS);
     }
     links(sent, &mut answer)?;
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
@@ -168,7 +158,7 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
         let Some(url) = text(sent, name)? else { continue };
         let is_web = RedirectUri::parse(url).is_ok_and(|url| !url.is_native());
         if !is_web {
-            return Err(wrong("a URL of the client is not https"));
+            return Err(ProtocolError::METADATA_URL);
         }
         answer.insert(name.to_owned(), url.into());
     }
@@ -178,12 +168,12 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
     match sent.get("jwks") {
         None | Some(Value::Null) => {}
         Some(Value::Object(_)) if answer.contains_key("jwks_uri") => {
-            return Err(wrong("jwks and jwks_uri are there both"));
+            return Err(ProtocolError::METADATA_JWKS_TWICE);
         }
         Some(jwks @ Value::Object(keys)) if keys.get("keys").is_some_and(Value::is_array) => {
             answer.insert("jwks".to_owned(), jwks.clone());
         }
-        Some(_) => return Err(wrong("jwks is no set of keys")),
+        Some(_) => return Err(ProtocolError::METADATA_JWKS),
     }
     Ok(())
 }
@@ -192,10 +182,9 @@ fn auth_method(sent: &Map<String, Value>) -> Result<AuthMethod, ProtocolError> {
     let known = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
     match text(sent, "token_endpoint_auth_method")? {
         None => Ok(AuthMethod::ClientSecretBasic),
-        Some(name) => known
-            .into_iter()
-            .find(|method| method.as_str() == name)
-            .ok_or(wrong("token_endpoint_auth_method is not one that is taken here")),
+        Some(name) => {
+            known.into_iter().find(|method| method.as_str() == name).ok_or(ProtocolError::METADATA_AUTH_METHOD)
+        }
     }
 }
 
@@ -205,7 +194,7 @@ fn grant_types(sent: &Map<String, Value>) -> Result<Vec<GrantType>, ProtocolErro
     let known = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
     let taken: Vec<_> = known.into_iter().filter(|grant_type| names.contains(&grant_type.as_str())).collect();
     if taken.is_empty() {
-        return Err(wrong("grant_types has none that is known here"));
+        return Err(ProtocolError::METADATA_GRANT_TYPES);
     }
     Ok(taken)
 }
@@ -213,10 +202,10 @@ fn grant_types(sent: &Map<String, Value>) -> Result<Vec<GrantType>, ProtocolErro
 /// What it asked for as far as it is allowed; without a word, all that is allowed.
 fn scope(sent: &Map<String, Value>, allowed: &Scope) -> Result<Scope, ProtocolError> {
     let Some(asked) = text(sent, "scope")? else { return Ok(allowed.clone()) };
-    let asked: Scope = asked.parse().map_err(|_| wrong("scope is malformed"))?;
+    let asked: Scope = asked.parse().map_err(|_| ProtocolError::METADATA_SCOPE_MALFORMED)?;
     let scope = asked.filter(|name| allowed.contains(name));
     if scope.is_empty() && !asked.is_empty() {
-        return Err(wrong("scope has none that clients may register for"));
+        return Err(ProtocolError::METADATA_SCOPE_NOT_ALLOWED);
     }
     Ok(if asked.is_empty() { allowed.clone() } else { scope })
 }
@@ -225,15 +214,15 @@ fn text<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
     match sent.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if is_readable(text) => Ok(Some(text)),
-        Some(Value::String(_)) => Err(wrong(UNREADABLE)),
-        Some(_) => Err(wrong("a member is not of its type")),
+        Some(Value::String(_)) => Err(ProtocolError::METADATA_ILLEGIBLE),
+        Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
     }
 }
 
 fn list<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, ProtocolError> {
     let entries = entries(sent, name)?;
     if entries.iter().flatten().any(|text| !is_readable(text)) {
-        return Err(wrong(UNREADABLE));
+        return Err(ProtocolError::METADATA_ILLEGIBLE);
     }
     Ok(entries)
 }
@@ -243,14 +232,12 @@ fn entries<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'
     let values = match sent.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(values)) if values.len() <= MOST => values,
-        Some(Value::Array(_)) => return Err(wrong("a list is too long")),
-        Some(_) => return Err(wrong("a member is not of its type")),
+        Some(Value::Array(_)) => return Err(ProtocolError::METADATA_LIST_TOO_LONG),
+        Some(_) => return Err(ProtocolError::METADATA_OF_WRONG_TYPE),
     };
     let texts: Option<Vec<_>> = values.iter().map(Value::as_str).collect();
-    texts.map(Some).ok_or(wrong("a member is not of its type"))
+    texts.map(Some).ok_or(ProtocolError::METADATA_OF_WRONG_TYPE)
 }
-
-const UNREADABLE: &str = "a text is too long or has control characters";
 
 fn is_readable(text: &str) -> bool {
     text.len() <= 2048 && text.chars().all(is_plain)

@@ -301,7 +301,7 @@ impl Flow {
         ResBody::Error: Into<BoxError>,
     {
         let query = redirect.split_once('?').map_or("", |(_, query)| query);
-        let params = Params::parse(query.as_bytes()).map_err(|why| FlowError::other(why.description()))?;
+        let params = Params::parse(query.as_bytes()).map_err(|_| FlowError::other("the query cannot be read"))?;
         if params.get("state") != Some(&self.state) {
             return Err(FlowError::other("the state is another than was sent"));
         }

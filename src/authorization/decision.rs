@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::request::ValidRequest;
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::grant::{Claims, Grant};
 use crate::handle::GrantKey;
 use crate::types::{Issuer, Scope, Subject, UnixTime};
@@ -109,15 +109,15 @@ pub struct Denial {
 
 impl Denial {
     pub(crate) fn access_denied(request: Arc<ValidRequest>) -> Self {
-        Self { request, error: ProtocolError::new(ErrorCode::AccessDenied, "the user said no") }
+        Self { request, error: ProtocolError::DENIED }
     }
 
     pub(crate) fn login_required(request: Arc<ValidRequest>) -> Self {
-        Self { request, error: ProtocolError::new(ErrorCode::LoginRequired, "the user has to log in") }
+        Self { request, error: ProtocolError::LOGIN_REQUIRED }
     }
 
     pub(crate) fn consent_required(request: Arc<ValidRequest>) -> Self {
-        Self { request, error: ProtocolError::new(ErrorCode::ConsentRequired, "the user has to agree") }
+        Self { request, error: ProtocolError::CONSENT_REQUIRED }
     }
 
     /// The error that the client gets.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::client::{Client, GrantType};
 use crate::config::Config;
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope};
 
 /// A request of which only the client's name is read.
@@ -53,11 +53,11 @@ impl Draft {
 
     pub(crate) fn read(params: Params) -> Result<Self, ProtocolError> {
         if params.is_repeated("client_id") {
-            return Err(ProtocolError::invalid_request("client_id is repeated"));
+            return Err(ProtocolError::CLIENT_ID_REPEATED);
         }
         match params.get("client_id").map(ClientId::from) {
             Some(client_id) => Ok(Self { params, client_id }),
-            None => Err(ProtocolError::invalid_request("client_id is missing")),
+            None => Err(ProtocolError::CLIENT_ID_MISSING),
         }
     }
 
@@ -67,8 +67,7 @@ impl Draft {
 
     /// Checks the request of a client that was found, or not.
     pub(crate) fn validate(self, client: Option<Client>, config: &Config) -> Result<ValidRequest, Rejection> {
-        let client =
-            client.ok_or(Rejection::Here(ProtocolError::invalid_request("the client is not registered here")))?;
+        let client = client.ok_or(Rejection::Here(ProtocolError::CLIENT_NOT_REGISTERED))?;
         let redirect_uri = self.redirect_uri(&client).map_err(Rejection::Here)?;
         let redirect_uri_sent = self.params.get("redirect_uri").is_some();
         let state = (!self.params.is_repeated("state")).then(|| self.params.get("state")).flatten().map(str::to_owned);
@@ -96,47 +95,41 @@ impl Draft {
     /// RFC 6749 §3.1.2.3: what was sent must be registered; it may be left out where one is.
     fn redirect_uri(&self, client: &Client) -> Result<Arc<str>, ProtocolError> {
         if self.params.is_repeated("redirect_uri") {
-            return Err(ProtocolError::invalid_request("redirect_uri is repeated"));
+            return Err(ProtocolError::REDIRECT_URI_REPEATED);
         }
         let Some(presented) = self.params.get("redirect_uri") else {
-            return client
-                .only_redirect_uri()
-                .map(|uri| uri.shared())
-                .ok_or(ProtocolError::invalid_request("redirect_uri is missing"));
+            return client.only_redirect_uri().map(|uri| uri.shared()).ok_or(ProtocolError::REDIRECT_URI_MISSING);
         };
         match client.match_redirect_uri(presented) {
             Some(uri) if uri.as_str() == presented => Ok(uri.shared()),
             Some(_) => Ok(presented.into()),
-            None => Err(ProtocolError::invalid_request("redirect_uri is not registered for this client")),
+            None => Err(ProtocolError::REDIRECT_URI_NOT_REGISTERED),
         }
     }
 
     fn response_type(&self, client: &Client) -> Result<(), ProtocolError> {
         if self.params.any_repeated() {
-            return Err(ProtocolError::invalid_request("a parameter is repeated"));
+            return Err(ProtocolError::PARAMETER_REPEATED);
         }
         // OpenID Connect Core §3.1.2.6: said rather than ignored, since their content would have counted.
         if self.params.get("request").is_some() {
-            return Err(ProtocolError::new(ErrorCode::RequestNotSupported, "request objects are not taken"));
+            return Err(ProtocolError::REQUEST_OBJECT);
         }
         if self.params.get("request_uri").is_some() {
-            return Err(ProtocolError::new(ErrorCode::RequestUriNotSupported, "request URIs are not taken"));
+            return Err(ProtocolError::REQUEST_URI);
         }
         if self.params.get("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(ProtocolError::invalid_request("the only response_mode is query"));
+            return Err(ProtocolError::RESPONSE_MODE_UNKNOWN);
         }
         match self.params.get("response_type") {
-            None => return Err(ProtocolError::invalid_request("response_type is missing")),
+            None => return Err(ProtocolError::RESPONSE_TYPE_MISSING),
             Some("code") => {}
             Some(_) => {
-                return Err(ProtocolError::new(ErrorCode::UnsupportedResponseType, "the only response_type is code"));
+                return Err(ProtocolError::RESPONSE_TYPE_UNKNOWN);
             }
         }
         if !client.may_use(GrantType::AuthorizationCode) {
-            return Err(ProtocolError::new(
-                ErrorCode::UnauthorizedClient,
-                "this client is not registered for authorization_code",
-            ));
+            return Err(ProtocolError::RESPONSE_TYPE_NOT_REGISTERED);
         }
         Ok(())
     }
@@ -145,17 +138,13 @@ impl Draft {
     fn challenge(&self, client: &Client) -> Result<Option<CodeChallenge>, ProtocolError> {
         let method = self.params.get("code_challenge_method");
         match (self.params.get("code_challenge"), method) {
-            (None, None) if client.needs_pkce() => {
-                Err(ProtocolError::invalid_request("code_challenge is missing: this client needs PKCE with S256"))
-            }
+            (None, None) if client.needs_pkce() => Err(ProtocolError::CHALLENGE_MISSING),
             (None, None) => Ok(None),
-            (None, Some(_)) => Err(ProtocolError::invalid_request("code_challenge is missing beside its method")),
-            (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge)
-                .map(Some)
-                .ok_or(ProtocolError::invalid_request("code_challenge is not 43 characters of base64url")),
-            (Some(_), _) => {
-                Err(ProtocolError::invalid_request("the only code_challenge_method is S256, and it has to be named"))
+            (None, Some(_)) => Err(ProtocolError::CHALLENGE_MISSING_BESIDE_METHOD),
+            (Some(challenge), Some("S256")) => {
+                CodeChallenge::parse(challenge).map(Some).ok_or(ProtocolError::CHALLENGE_MALFORMED)
             }
+            (Some(_), _) => Err(ProtocolError::CHALLENGE_METHOD_UNKNOWN),
         }
     }
 
@@ -164,7 +153,7 @@ impl Draft {
         let mut prompts = self.params.get("prompt").into_iter().flat_map(|prompt| prompt.split(' '));
         let none = prompts.clone().any(|prompt| prompt == "none");
         if none && prompts.any(|prompt| prompt != "none") {
-            return Err(ProtocolError::invalid_request("prompt has none beside another value"));
+            return Err(ProtocolError::PROMPT_CONTRADICTS);
         }
         Ok(())
     }

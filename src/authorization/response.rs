@@ -45,7 +45,7 @@ mod tests {
     use crate::types::Params;
     use proptest::prelude::*;
 
-    const ERROR: ProtocolError = ProtocolError::invalid_request("a parameter is repeated");
+    const ERROR: ProtocolError = ProtocolError::PARAMETER_REPEATED;
 
     fn issuer() -> Issuer {
         "https://shift.example".into()

@@ -2,9 +2,12 @@
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::authorized::Authorized;
 use super::layer::Rules;
 use super::verify::{Own, Refusal};
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ProtocolError, StoreError};
+use crate::event::Event;
+use crate::grant::Grant;
 use crate::types::Resource;
 
 /// What a challenge tells a client, so that it can get a token that is good here.
@@ -18,64 +21,47 @@ pub(super) struct Hint {
 
 /// Why a request does not reach the service.
 pub(super) enum Rejected {
-    /// It has no token: a challenge without an error (§3.1).
-    NoToken,
-    /// It cannot be read: 400.
-    Malformed(&'static str),
-    /// Its token is not good: 401.
-    InvalidToken(&'static str),
-    /// Its token is the provider's own, and not good: 401.
+    /// It has no token that is good here.
+    Refused(ProtocolError),
+    /// Its token is good, and may not do this.
+    Forbidden(ProtocolError, Box<Authorized>),
+    /// Its token is the provider's own, and not good.
     Own(Own),
-    /// Its token may not do this: 403.
-    Insufficient(&'static str),
-    /// Its token is a client's own, where a user is asked for: 403, and no scope would help.
-    NoUser,
     /// Nobody can tell now: 503.
-    Unavailable,
+    Unavailable(StoreError),
 }
 
-const NO_USER: &str = "this needs the token of a user";
+impl From<ProtocolError> for Rejected {
+    fn from(error: ProtocolError) -> Self {
+        Self::Refused(error)
+    }
+}
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::InvalidToken(why) => Self::InvalidToken(why),
-            Refusal::Unavailable(_) => Self::Unavailable,
+            Refusal::InvalidToken(why) => Self::Refused(ProtocolError::TOKEN_REFUSED.saying(why)),
+            Refusal::Unavailable(error) => Self::Unavailable(error),
         }
     }
 }
 
 impl Rejected {
-    fn status(&self) -> StatusCode {
+    const fn error(&self) -> ProtocolError {
         match self {
-            Self::NoToken | Self::InvalidToken(_) | Self::Own(_) => StatusCode::UNAUTHORIZED,
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Insufficient(_) | Self::NoUser => StatusCode::FORBIDDEN,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(error) | Self::Forbidden(error, _) => *error,
+            Self::Own(own) => own.error(),
+            Self::Unavailable(_) => ProtocolError::TOKEN_NOT_CHECKED,
         }
     }
 
-    /// The status codes of gRPC: UNAUTHENTICATED, INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
-    fn grpc(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::NoToken => ("16", "a bearer token is needed"),
-            Self::InvalidToken(why) => ("16", why),
-            Self::Own(own) => ("16", own.why()),
-            Self::Malformed(why) => ("3", why),
-            Self::Insufficient(why) => ("7", why),
-            Self::NoUser => ("7", NO_USER),
-            Self::Unavailable => ("14", "the token cannot be checked now, try again"),
-        }
-    }
-
-    fn error(&self) -> Option<(ErrorCode, &'static str)> {
-        match self {
-            Self::NoToken | Self::Unavailable => None,
-            Self::Malformed(why) => Some((ErrorCode::InvalidRequest, why)),
-            Self::InvalidToken(why) => Some((ErrorCode::InvalidToken, why)),
-            Self::Own(own) => Some((ErrorCode::InvalidToken, own.why())),
-            Self::Insufficient(why) => Some((ErrorCode::InsufficientScope, why)),
-            Self::NoUser => Some((ErrorCode::InsufficientScope, NO_USER)),
+    /// The status, and the code of gRPC: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED.
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self.error().code() {
+            ErrorCode::InvalidRequest => (StatusCode::BAD_REQUEST, "3"),
+            ErrorCode::InsufficientScope => (StatusCode::FORBIDDEN, "7"),
+            ErrorCode::TemporarilyUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "14"),
+            _ => (StatusCode::UNAUTHORIZED, "16"),
         }
     }
 
@@ -85,11 +71,14 @@ impl Rejected {
         // A realm is what shares its credentials (RFC 9110 §11.5): here, what one token is for.
         let realm = rules.resource.as_ref().map_or("api", Resource::as_str);
         let mut text = format!("Bearer realm=\"{}\"", quotable(realm));
-        if let Some((code, why)) = self.error() {
-            text += &format!(", error=\"{code}\", error_description=\"{}\"", quotable(why));
+        let error = self.error();
+        // §3.1: a request that says nothing of a token hears of no error.
+        if error != ProtocolError::TOKEN_MISSING {
+            text += &format!(", error=\"{}\", error_description=\"{}\"", error.code(), quotable(error.description()));
         }
-        if !matches!(self, Self::Malformed(_)) {
-            if !rules.hint.scope.is_empty() && !matches!(self, Self::NoUser) {
+        if error.code() != ErrorCode::InvalidRequest {
+            // No scope would make a user of a client.
+            if !rules.hint.scope.is_empty() && error != ProtocolError::USER_NEEDED {
                 text += &format!(", scope=\"{}\"", quotable(&rules.hint.scope));
             }
             if let Some(url) = &rules.hint.metadata {
@@ -107,23 +96,39 @@ impl Rejected {
         Some(ready[own as usize].clone())
     }
 
+    /// Lets the operator know.
+    fn report(&self, rules: &Rules) {
+        match self {
+            Self::Unavailable(error) => rules.events.tell(&Event::unavailable(error)),
+            Self::Forbidden(error, token) => rules.events.tell(&Event {
+                client: Some(token.client_id()),
+                subject: token.user_subject(),
+                grant: token.grant().map(Grant::key),
+                ..Event::refused(*error)
+            }),
+            _ => rules.events.tell(&Event::refused(self.error())),
+        }
+    }
+
     /// The whole answer.
     pub(super) fn response<ReqBody, B: Default>(&self, request: &Request<ReqBody>, rules: &Rules) -> Response<B> {
+        self.report(rules);
         let mut response = Response::new(B::default());
         let headers = response.headers_mut();
+        let (status, code) = self.status();
         let status = if is_grpc(request) {
-            let (code, message) = self.grpc();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             headers.insert("grpc-status", HeaderValue::from_static(code));
             headers.insert(
                 "grpc-message",
-                HeaderValue::try_from(percent_encoded(message)).unwrap_or(HeaderValue::from_static("")),
+                HeaderValue::try_from(percent_encoded(self.error().description()))
+                    .unwrap_or(HeaderValue::from_static("")),
             );
             StatusCode::OK
         } else {
-            self.status()
+            status
         };
-        if matches!(self, Self::Unavailable) {
+        if matches!(self, Self::Unavailable(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         } else {
             headers.insert(header::WWW_AUTHENTICATE, self.ready(rules).unwrap_or_else(|| self.challenge(rules)));

@@ -13,6 +13,7 @@ use super::layer::Rules;
 use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
+use crate::error::ProtocolError;
 
 pin_project! {
     /// Response future of [`Bearer`](super::Bearer).
@@ -113,8 +114,8 @@ where
                     let (token, pending) = (token.take().expect(AGAIN), pending.take().expect(AGAIN));
                     match user {
                         Ok(Some(user)) => pending.go(token, Some(user)),
-                        Ok(None) => pending.reject(&Rejected::InvalidToken("the user of the token is gone")),
-                        Err(_) => pending.reject(&Rejected::Unavailable),
+                        Ok(None) => pending.reject(&Rejected::Forbidden(ProtocolError::USER_GONE, Box::new(token))),
+                        Err(error) => pending.reject(&Rejected::Unavailable(error)),
                     }
                 }
             };

@@ -10,6 +10,7 @@ use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
+use crate::event::Events;
 use crate::provider::Provider;
 use crate::types::Resource;
 
@@ -37,6 +38,7 @@ pub(super) struct Rules {
     pub(super) resource: Option<Resource>,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
+    pub(super) events: Events,
 }
 
 impl Rules {
@@ -54,6 +56,7 @@ impl Provider {
         let mut layer = BearerLayer::new(self.clone());
         let rules = layer.rules();
         rules.provider = Some(self.clone());
+        rules.events = self.0.events.clone();
         rules.guard(self.0.config.resources.first().cloned());
         layer
     }
@@ -71,6 +74,7 @@ impl BearerLayer {
             challenges: OnceLock::new(),
             resource: None,
             provider: None,
+            events: Events::default(),
         };
         Self { rules: Arc::new(rules), resolve: NoUser }
     }

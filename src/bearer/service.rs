@@ -12,6 +12,8 @@ use super::future::{Pending, ResponseFuture};
 use super::layer::Rules;
 use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
+use crate::error::ProtocolError;
+use crate::span;
 use crate::types::form_decode;
 
 /// Middleware that lets requests with a good token pass. See the [module docs](crate::bearer) for an example.
@@ -64,7 +66,7 @@ where
                 }
                 ResponseFuture::calling(self.inner.call(request))
             }
-            Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected),
+            Err(refused) => ResponseFuture::rejected(&self.rules, &request, &refused.into()),
             Ok(Some(Answer::Ready(answer))) => {
                 let answer = answer.expect("a verification is answered once");
                 match self.rules.judge(answer, &self.resolve, request.headers()) {
@@ -94,14 +96,15 @@ impl<S: Clone, R: Clone> Bearer<S, R> {
 
 impl Rules {
     /// What the verifier answers to the request's token; `None` where the request may pass without one.
-    fn read<B>(&self, request: &Request<B>) -> Result<Option<Answer>, Rejected> {
+    fn read<B>(&self, request: &Request<B>) -> Result<Option<Answer>, ProtocolError> {
+        let _span = span::validate();
         let headers = request.headers();
         if token_in_query(request.uri()) {
-            return Err(Rejected::Malformed("a token in the query is not taken"));
+            return Err(ProtocolError::TOKEN_IN_QUERY);
         }
         let Some(token) = token(headers)? else {
             let passes = self.optional || self.preflights && is_preflight(request.method(), headers);
-            return if passes { Ok(None) } else { Err(Rejected::NoToken) };
+            return if passes { Ok(None) } else { Err(ProtocolError::TOKEN_MISSING) };
         };
         let credentials = Credentials { token, method: request.method(), uri: request.uri(), headers };
         Ok(Some(self.verify.verify(credentials).0))
@@ -118,19 +121,19 @@ impl Rules {
             Ok(token) => token,
             // Looked at only now: a token that is good is well-formed, and this path may cost more.
             Err(Refusal::InvalidToken(_)) if !is_well_formed(headers) => {
-                return Err(Rejected::Malformed("the token has a character that no token has"));
+                return Err(ProtocolError::TOKEN_ILLEGIBLE.into());
             }
             Err(refusal) => return Err(refusal.into()),
         };
         if self.resource.as_ref().is_some_and(|here| !token.is_for(here)) {
-            return Err(Rejected::InvalidToken("the token is for another resource"));
+            return Err(Rejected::Forbidden(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE, Box::new(token)));
         }
         if !token.satisfies(&self.require) {
-            return Err(Rejected::Insufficient("the token lacks a scope"));
+            return Err(Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token)));
         }
         match resolve.resolve(&token) {
             Ok(user) => Ok((token, user)),
-            Err(NoSubject) => Err(Rejected::NoUser),
+            Err(NoSubject) => Err(Rejected::Forbidden(ProtocolError::USER_NEEDED, Box::new(token))),
         }
     }
 }
@@ -140,11 +143,11 @@ const LONGEST: usize = 8 * 1024;
 
 /// RFC 6750 §2.1, RFC 9110 §11.1: one header, the scheme in any case, one space or more, the token. Another scheme
 /// counts as no token.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
+fn token(headers: &HeaderMap) -> Result<Option<&str>, ProtocolError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Rejected::Malformed("there is more than one Authorization header"));
+        return Err(ProtocolError::AUTHORIZATION_REPEATED);
     }
     let value = value.as_bytes();
     let Some((scheme, rest)) = value.split_at_checked(6) else { return Ok(None) };
@@ -156,16 +159,16 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejected> {
         // A longer name of a scheme.
         Some(byte) if byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte) => return Ok(None),
         // Not as if there were no token: below an optional layer that would let it pass.
-        Some(_) => return Err(Rejected::Malformed("there is no space behind Bearer")),
+        Some(_) => return Err(ProtocolError::TOKEN_WITHOUT_SPACE),
     }
     if value.len() > LONGEST {
-        return Err(Rejected::Malformed("the Authorization header is longer than 8 KiB"));
+        return Err(ProtocolError::TOKEN_TOO_LONG);
     }
     let spaces = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
     match str::from_utf8(&rest[spaces..]) {
-        Ok("") => Err(Rejected::Malformed("there is no token behind Bearer")),
+        Ok("") => Err(ProtocolError::TOKEN_EMPTY),
         Ok(token) => Ok(Some(token)),
-        Err(_) => Err(Rejected::Malformed("the token has a character that no token has")),
+        Err(_) => Err(ProtocolError::TOKEN_ILLEGIBLE),
     }
 }
 

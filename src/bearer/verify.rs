@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use http::{HeaderMap, Method, Uri};
 
 use super::authorized::Authorized;
-use crate::error::StoreError;
+use crate::error::{ProtocolError, StoreError};
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, HandleError};
 use crate::provider::Provider;
+use crate::span;
 use crate::types::UnixTime;
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
@@ -151,7 +152,8 @@ impl Verify for Provider {
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
             Err(HandleError::Malformed) => return Verification::ready(Err(Own::Unknown.into())),
-            Err(HandleError::UnknownKey | HandleError::Forged) => return Verification(Answer::Refused(Own::Unknown)),
+            Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::Unknown)),
+            Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
         let now = self.now();
         if now >= handle.expires_at {
@@ -165,13 +167,13 @@ impl Verify for Provider {
             };
         }
         let provider = self.clone();
-        Verification::later(async move {
+        Verification::later(span::carried(async move {
             match provider.grant(key).await {
                 Ok(Some(grant)) => Ok(admit(&handle, grant, now)?),
                 Ok(None) => Err(Own::Unknown.into()),
                 Err(error) => Err(Refusal::Unavailable(error)),
             }
-        })
+        }))
     }
 }
 
@@ -180,25 +182,27 @@ impl Verify for Provider {
 #[derive(Clone, Copy)]
 pub(super) enum Own {
     Unknown,
+    Forged,
     Expired,
     Revoked,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 3] = [Self::Unknown, Self::Expired, Self::Revoked];
+    pub(super) const ALL: [Self; 4] = [Self::Unknown, Self::Forged, Self::Expired, Self::Revoked];
 
-    pub(super) const fn why(self) -> &'static str {
+    pub(super) const fn error(self) -> ProtocolError {
         match self {
-            Self::Unknown => "the token is not known here",
-            Self::Expired => "the token has expired",
-            Self::Revoked => "the token was revoked",
+            Self::Unknown => ProtocolError::TOKEN_UNKNOWN,
+            Self::Forged => ProtocolError::TOKEN_FORGED,
+            Self::Expired => ProtocolError::TOKEN_EXPIRED,
+            Self::Revoked => ProtocolError::TOKEN_REVOKED,
         }
     }
 }
 
 impl From<Own> for Refusal {
     fn from(own: Own) -> Self {
-        Self::InvalidToken(own.why())
+        Self::InvalidToken(own.error().description())
     }
 }
 

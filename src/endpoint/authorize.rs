@@ -10,14 +10,15 @@ use tower::{Layer, Service};
 
 use super::ResponseFuture;
 use crate::authorization::{Approval, Denial, Draft, Rejection, ValidRequest, code_redirect, error_redirect};
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::handle::GrantId;
 use crate::http::{
     Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, method_not_allowed, read_form, redirect,
 };
 use crate::page::{AuthorizationRequest, Decision};
 use crate::provider::Provider;
-use crate::types::{InvalidParams, Params, form_encode};
+use crate::span::{self, Spanned};
+use crate::types::{Params, form_encode};
 
 /// Layer that applies [`Authorize`]. See the [module docs](crate::endpoint) for an example.
 #[must_use]
@@ -95,9 +96,20 @@ impl Gate {
 
     pub(super) async fn answer<P, B, RB>(
         self,
-        mut page: P,
+        page: P,
         request: Request<B>,
     ) -> Result<Response<ResponseBody<RB>>, P::Error>
+    where
+        P: Service<Request<B>, Response = Response<RB>>,
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (method, route) = (request.method().clone(), &self.provider.0.config.paths.authorization);
+        let status = |answer: &Result<Response<_>, _>| answer.as_ref().ok().map(Response::status);
+        span::request(Spanned::Authorize, method, route, status, self.asked(page, request)).await
+    }
+
+    async fn asked<P, B, RB>(&self, mut page: P, request: Request<B>) -> Result<Response<ResponseBody<RB>>, P::Error>
     where
         P: Service<Request<B>, Response = Response<RB>>,
         B: Body,
@@ -124,10 +136,10 @@ impl Gate {
                 self.approved(approval.clone()).await
             }
             Some(Decision::Denied(denial)) if Arc::ptr_eq(denial.request(), &valid) => self.denied(denial),
-            Some(_) => self.misused("the decision is on another request than this one"),
+            Some(_) => self.refused(ProtocolError::DECISION_MISPLACED),
             // Whoever asked sees nothing of a page, so that an error of it is told to the client as well.
             None if valid.has_prompt("none") && response.status().is_server_error() => {
-                self.sent_back(&valid, &PAGE_FAILED)
+                self.sent_back(&valid, ProtocolError::PAGE_FAILED)
             }
             None if valid.has_prompt("none") => self.denied(&Denial::login_required(valid)),
             None => return Ok(secured(response.map(ResponseBody::inner))),
@@ -142,19 +154,19 @@ impl Gate {
     /// Everything that is checked before the page is called, or the answer.
     async fn admit(&self, head: &Parts) -> Result<Admitted, Reply> {
         if !matches!(head.method, Method::GET | Method::HEAD | Method::POST) {
-            return Err(method_not_allowed("GET, HEAD, POST"));
+            return Err(method_not_allowed(&self.provider, "GET, HEAD, POST"));
         }
         if head.extensions.get::<AuthorizationRequest>().is_some() {
-            return Err(self.misused("two providers claim this path: give each its own `Endpoints`"));
+            return Err(self.refused(ProtocolError::PATH_CLAIMED_TWICE));
         }
         let query = head.uri.query().unwrap_or_default();
         if query.len() > Draft::MAX {
-            return Err(self.refused(StatusCode::URI_TOO_LONG, &TOO_LONG));
+            return Err(self.refused(ProtocolError::REQUEST_TOO_LONG));
         }
-        let params = Params::parse(query.as_bytes()).map_err(|why| self.unreadable(why))?;
+        let params = Params::parse(query.as_bytes()).map_err(|why| self.refused(why))?;
         // A page may send the browser through a login and back, with the query written anew and perhaps longer.
         if encoded(&params).len() > Draft::MAX {
-            return Err(self.refused(StatusCode::URI_TOO_LONG, &TOO_LONG));
+            return Err(self.refused(ProtocolError::REQUEST_TOO_LONG));
         }
         if head.method == Method::POST {
             if !Draft::is_in(&params) {
@@ -162,19 +174,27 @@ impl Gate {
             }
             // A decision belongs to the browser that saw the page.
             if !self.same_origin.allows(&head.headers).await {
-                return Err(self.refused(StatusCode::FORBIDDEN, &CROSS_SITE));
+                return Err(self.refused(ProtocolError::CROSS_SITE));
             }
         }
         self.validate(params).await.map(Admitted::Shown)
     }
 
     async fn validate(&self, params: Params) -> Result<Arc<ValidRequest>, Reply> {
-        let draft = Draft::read(params).map_err(|error| self.refused(StatusCode::BAD_REQUEST, &error))?;
-        let client = self.provider.client(draft.client_id()).await.map_err(|_| self.unavailable())?;
+        let draft = Draft::read(params).map_err(|error| self.refused(error))?;
+        let client = self.provider.client(draft.client_id()).await.map_err(|error| self.refused(error))?;
+        let known = client.as_ref().map(|client| client.id().clone());
+        if let Some(client) = &known {
+            span::record("oauth.client_id", client.as_str());
+        }
+        let of_client = |error: ProtocolError| match &known {
+            Some(client) => Failure::from(error).of(client),
+            None => error.into(),
+        };
         draft.validate(client, &self.provider.0.config).map(Arc::new).map_err(|rejection| match rejection {
-            Rejection::Here(error) => self.refused(StatusCode::BAD_REQUEST, &error),
+            Rejection::Here(error) => self.refused(of_client(error)),
             Rejection::Client { redirect_uri, state, error } => {
-                redirect(&error_redirect(&redirect_uri, &error, state.as_deref(), &self.provider.0.config.issuer))
+                self.told(&redirect_uri, state.as_deref(), &of_client(error))
             }
         })
     }
@@ -188,12 +208,11 @@ impl Gate {
     {
         let params = match read_form(headers, body).await {
             Ok(params) => params,
-            Err(Failure::Refused { status, error }) => return self.refused(status, &error),
-            Err(Failure::Unavailable) => return self.unavailable(),
+            Err(failure) => return self.refused(failure),
         };
         let query = encoded(&params);
         if query.len() > Draft::MAX {
-            return self.refused(StatusCode::PAYLOAD_TOO_LARGE, &TOO_LONG);
+            return self.refused(ProtocolError::REQUEST_BODY_TOO_LONG);
         }
         let config = &self.provider.0.config;
         match self.validate(params).await {
@@ -208,7 +227,7 @@ impl Gate {
         let (id, now) = (GrantId::generate(), self.provider.now());
         let key = self.provider.0.handles.key_of(id);
         let Some(grant) = approval.grant(key, config.issuer.clone(), now, now.plus(config.lifetimes.code)) else {
-            return self.misused("the approval grants more than was asked for, or nothing, or names no user");
+            return self.refused(Failure::from(ProtocolError::APPROVAL_TOO_WIDE).of(approval.request().client.id()));
         };
         let provider = self.provider.clone();
         let created = detached(async move { provider.create_approved(grant).await }).await;
@@ -219,36 +238,30 @@ impl Gate {
                 let code = self.provider.0.handles.mint_code(id);
                 redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
             }
-            Err(_) => self.sent_back(request, &ProtocolError::UNAVAILABLE),
+            Err(error) => self.sent_back(request, error),
         }
     }
 
     fn denied(&self, denial: &Denial) -> Reply {
-        self.sent_back(denial.request(), denial.error())
+        self.sent_back(denial.request(), *denial.error())
     }
 
-    /// Tells the client an error.
-    fn sent_back(&self, request: &ValidRequest, error: &ProtocolError) -> Reply {
-        let issuer = &self.provider.0.config.issuer;
-        redirect(&error_redirect(&request.redirect_uri, error, request.state.as_deref(), issuer))
+    /// Tells the client an error, at the redirect URI of its request.
+    fn sent_back(&self, request: &ValidRequest, failure: impl Into<Failure>) -> Reply {
+        self.told(&request.redirect_uri, request.state.as_deref(), &failure.into().of(request.client.id()))
     }
 
-    fn unreadable(&self, why: InvalidParams) -> Reply {
-        self.refused(StatusCode::BAD_REQUEST, &ProtocolError::invalid_request(why.description()))
+    fn told(&self, redirect_uri: &str, state: Option<&str>, failure: &Failure) -> Reply {
+        failure.report(&self.provider);
+        redirect(&error_redirect(redirect_uri, failure.error(), state, &self.provider.0.config.issuer))
     }
 
-    /// The app uses the crate wrongly: nothing is granted.
-    fn misused(&self, description: &'static str) -> Reply {
-        let error = ProtocolError::new(ErrorCode::ServerError, description);
-        self.refused(StatusCode::INTERNAL_SERVER_ERROR, &error)
-    }
-
-    fn unavailable(&self) -> Reply {
-        self.refused(StatusCode::SERVICE_UNAVAILABLE, &ProtocolError::UNAVAILABLE)
-    }
-
-    fn refused(&self, status: StatusCode, error: &ProtocolError) -> Reply {
-        error_page(status, error, self.provider.0.hooks.error_page.as_ref().map(|page| page(error)))
+    /// Tells the user an error, here.
+    fn refused(&self, failure: impl Into<Failure>) -> Reply {
+        let failure = failure.into();
+        failure.report(&self.provider);
+        let page = self.provider.0.hooks.error_page.as_ref();
+        error_page(&failure, page.map(|page| page(failure.error())))
     }
 }
 
@@ -264,10 +277,6 @@ enum Admitted {
     /// It stands in the body.
     Posted,
 }
-
-const TOO_LONG: ProtocolError = ProtocolError::invalid_request("the request is longer than 16 KiB");
-const PAGE_FAILED: ProtocolError = ProtocolError::new(ErrorCode::ServerError, "the login page failed");
-const CROSS_SITE: ProtocolError = ProtocolError::invalid_request("the form was sent from another site");
 
 /// What every page gets: no cache keeps it and no other site frames it; its forms still name their origin.
 fn secured<B>(mut response: Response<B>) -> Response<B> {

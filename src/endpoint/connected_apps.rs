@@ -17,13 +17,14 @@ use tower::Service;
 
 use super::ResponseFuture;
 use crate::bearer::UserAnswer;
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::http::{
     Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, failure, json, method_not_allowed, read_form,
     redirect,
 };
 use crate::page::escape;
 use crate::provider::{ConnectedApp, Provider};
+use crate::span::{self, Spanned};
 use crate::types::{ClientId, Subject, UnixTime};
 
 /// The page on which a user sees the apps with access to their account, and disconnects them (feature `pages`).
@@ -108,20 +109,20 @@ where
     {
         let (head, body) = request.into_parts();
         if !matches!(head.method, Method::GET | Method::HEAD | Method::POST) {
-            return method_not_allowed("GET, HEAD, POST");
+            return method_not_allowed(&self.provider, "GET, HEAD, POST");
         }
         let as_json = accepts_json(&head.headers);
         let user = match (self.who)(head.clone()).await.answer() {
             Ok(Some(user)) => user,
             Ok(None) => return self.nobody(as_json),
-            Err(_) => return refused(as_json, &Failure::Unavailable),
+            Err(error) => return self.refused(as_json, error),
         };
         let answered = if head.method == Method::POST {
             self.disconnect(&head.headers, body, user, as_json).await
         } else {
             self.show(&user, as_json).await
         };
-        let mut reply = answered.unwrap_or_else(|failure| refused(as_json, &failure));
+        let mut reply = answered.unwrap_or_else(|failure| self.refused(as_json, failure));
         if head.method == Method::HEAD {
             *reply.body_mut() = ResponseBody::default();
         }
@@ -152,12 +153,11 @@ where
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         if !self.same_origin.allows(headers).await {
-            let error = ProtocolError::invalid_request("the form was sent from another site");
-            return Err(Failure::new(StatusCode::FORBIDDEN, error));
+            return Err(ProtocolError::CROSS_SITE.into());
         }
         let params = read_form(headers, body).await?;
         let client = params.get("client_id").map(ClientId::from);
-        let client = client.ok_or(ProtocolError::invalid_request("client_id is missing"))?;
+        let client = client.ok_or(ProtocolError::CLIENT_ID_MISSING)?;
         let provider = self.provider.clone();
         let ended = detached(async move { provider.disconnect(&user, &client).await }).await?;
         // A reference without a path: the page itself, wherever it is mounted.
@@ -167,11 +167,14 @@ where
     fn nobody(&self, as_json: bool) -> Reply {
         match &self.look.login {
             Some(login) if !as_json => redirect(login),
-            _ => {
-                let error = ProtocolError::new(ErrorCode::LoginRequired, "nobody is logged in");
-                refused(as_json, &Failure::new(StatusCode::UNAUTHORIZED, error))
-            }
+            _ => self.refused(as_json, ProtocolError::LOGIN_REQUIRED.saying("nobody is logged in")),
         }
+    }
+
+    fn refused(&self, as_json: bool, refused: impl Into<Failure>) -> Reply {
+        let refused = refused.into();
+        refused.report(&self.provider);
+        if as_json { failure(&refused) } else { error_page(&refused, None) }
     }
 
     fn describe(&self, app: &ConnectedApp) -> Value {
@@ -187,14 +190,6 @@ where
 
 fn name_of(app: &ConnectedApp) -> &str {
     app.client.as_ref().map_or(app.client_id.as_str(), |client| client.client_name())
-}
-
-fn refused(as_json: bool, refused: &Failure) -> Reply {
-    match refused {
-        refused if as_json => failure(refused),
-        Failure::Refused { status, error } => error_page(*status, error, None),
-        Failure::Unavailable => error_page(StatusCode::SERVICE_UNAVAILABLE, &ProtocolError::UNAVAILABLE, None),
-    }
 }
 
 /// A browser accepts `text/html` and is never meant here.
@@ -307,8 +302,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let answer = self.clone().answer(request);
-        ResponseFuture::new(async move { Ok(answer.await) })
+        let page = self.clone();
+        ResponseFuture::new(async move {
+            let (method, route) = (request.method().clone(), request.uri().path().to_owned());
+            let status = |reply: &Reply| Some(reply.status());
+            Ok(span::request(Spanned::Apps, method, &route, status, page.answer(request)).await)
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::leaf::leaf_service;
 use crate::client::Client;
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, RefreshHandle};
-use crate::http::{Failure, Reply, authenticate, json};
+use crate::http::{Failure, Reply, json};
 use crate::provider::Provider;
 use crate::types::{Params, Resource, UnixTime};
 
@@ -22,13 +22,11 @@ leaf_service! {
     Introspection, introspection, "introspection endpoint"
 }
 
-pub(super) async fn introspect(provider: Provider, headers: HeaderMap, params: Params) -> Result<Reply, Failure> {
-    let client = authenticate(&provider, &headers, &params).await?;
+pub(super) async fn introspect(provider: Provider, client: Client, params: Params) -> Result<Reply, Failure> {
     if !client.is_confidential() {
-        let error = ProtocolError::new(ErrorCode::InvalidClient, "introspection is for confidential clients");
-        return Err(Failure::new(StatusCode::UNAUTHORIZED, error));
+        return Err(ProtocolError::CLIENT_NOT_CONFIDENTIAL.into());
     }
-    let token = params.get("token").ok_or(ProtocolError::invalid_request("token is missing"))?;
+    let token = params.get("token").ok_or(ProtocolError::TOKEN_PARAMETER_MISSING)?;
     let answer = active(&provider, &client, token).await?;
     Ok(json(StatusCode::OK, &answer.map_or_else(|| json!({"active": false}), Value::Object)))
 }

@@ -10,8 +10,11 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
-use crate::http::{Failure, Reply, detached, failure, method_not_allowed, read_form};
+use crate::client::Client;
+use crate::error::ProtocolError;
+use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
+use crate::span::{self, Spanned};
 use crate::types::Params;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -74,13 +77,25 @@ impl Leaves {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let mut endpoint = Endpoint { leaf, provider: self.provider };
-        let Ok(reply) = match leaf {
-            // For servers; no page of another origin has a reason to ask.
-            Leaf::Introspection => endpoint.call(request).await,
-            _ => self.cors.layer(endpoint).call(request).await,
+        let provider = self.provider;
+        let (method, paths) = (request.method().clone(), &provider.0.config.paths);
+        let mut endpoint = Endpoint { leaf, provider: provider.clone() };
+        let answer = async {
+            let Ok(reply) = match leaf {
+                // For servers; no page of another origin has a reason to ask.
+                Leaf::Introspection => endpoint.call(request).await,
+                _ => self.cors.layer(endpoint).call(request).await,
+            };
+            reply
         };
-        reply
+        let (spanned, route) = match leaf {
+            Leaf::Token => (Spanned::Token, &*paths.token),
+            Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
+            Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
+            Leaf::Registration => (Spanned::Register, &*paths.registration),
+            Leaf::WellKnown => return answer.await,
+        };
+        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 
@@ -123,7 +138,7 @@ where
 async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
-    answer: impl FnOnce(Provider, HeaderMap, Params) -> Fut,
+    answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,
 ) -> Reply
 where
     B: Body,
@@ -131,30 +146,47 @@ where
     Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
 {
     if request.method() != Method::POST {
-        return method_not_allowed("POST");
+        return method_not_allowed(&provider, "POST");
     }
     let (head, body) = request.into_parts();
     let read = match refuse_query(&head.uri) {
         Ok(()) => read_form(&head.headers, body).await,
-        Err(refused) => Err(refused),
+        Err(refused) => Err(refused.into()),
     };
     let answered = match read {
-        Ok(params) if params.any_repeated() => Err(Failure::invalid_request("a parameter is repeated")),
+        Ok(params) if params.any_repeated() => Err(ProtocolError::PARAMETER_REPEATED.into()),
         // A client that hangs up now must not stop an exchange halfway.
-        Ok(params) => detached(answer(provider, head.headers, params)).await,
+        Ok(params) => detached(proven(provider.clone(), head.headers, params, answer)).await,
         Err(refused) => Err(refused),
     };
-    answered.unwrap_or_else(|refused| failure(&refused))
+    answered.unwrap_or_else(|refused| failed(&provider, &refused))
+}
+
+async fn proven<Fut: Future<Output = Result<Reply, Failure>>>(
+    provider: Provider,
+    headers: HeaderMap,
+    params: Params,
+    answer: impl FnOnce(Provider, Client, Params) -> Fut,
+) -> Result<Reply, Failure> {
+    let client = authenticate(&provider, &headers, &params).await?;
+    let id = client.id().clone();
+    answer(provider, client, params).await.map_err(|refused| refused.of(&id))
+}
+
+/// Tells the caller, and the operator more.
+pub(super) fn failed(provider: &Provider, refused: &Failure) -> Reply {
+    refused.report(provider);
+    failure(refused)
 }
 
 /// RFC 6749 §2.3.1: what belongs into the body must not stand in the URI, where logs keep it.
-fn refuse_query(uri: &Uri) -> Result<(), Failure> {
+fn refuse_query(uri: &Uri) -> Result<(), ProtocolError> {
     const SECRETS: [&str; 7] =
         ["client_id", "client_secret", "code", "code_verifier", "refresh_token", "client_assertion", "token"];
     let Some(query) = uri.query() else { return Ok(()) };
     match Params::parse(query.as_bytes()) {
         Ok(params) if !SECRETS.iter().any(|name| params.has(name)) => Ok(()),
-        _ => Err(Failure::invalid_request("the parameters belong into the body, not into the query")),
+        _ => Err(ProtocolError::PARAMETERS_IN_QUERY),
     }
 }
 

@@ -2,9 +2,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
 use serde_json::Value;
 
-use super::leaf::leaf_service;
-use crate::error::{ErrorCode, ProtocolError};
-use crate::http::{Failure, Reply, bare, detached, failure, json, method_not_allowed, read_json};
+use super::leaf::{failed, leaf_service};
+use crate::error::ProtocolError;
+use crate::http::{Failure, Reply, bare, detached, json, method_not_allowed, read_json};
 use crate::provider::Provider;
 use crate::registration::{Registered, register};
 
@@ -23,23 +23,23 @@ where
 {
     let Some(policy) = &provider.0.config.registration else { return bare(StatusCode::NOT_FOUND) };
     if request.method() != Method::POST {
-        return method_not_allowed("POST");
+        return method_not_allowed(&provider, "POST");
     }
     let (head, body) = request.into_parts();
     let token = bearer_token(&head.headers);
     if !policy.admits(token) {
-        return unauthorized(token);
+        return unauthorized(&provider, token);
     }
     let registered = match read_json(&head.headers, body).await {
         Ok(Value::Object(sent)) => register(&sent, &provider.0.config.registrable_scope()).map_err(Failure::from),
-        Ok(_) => Err(Failure::from(ProtocolError::new(ErrorCode::InvalidClientMetadata, "the body is no JSON object"))),
+        Ok(_) => Err(ProtocolError::BODY_IS_NO_OBJECT.into()),
         Err(refused) => Err(refused),
     };
     let kept = match registered {
         Ok(registered) => detached(keep(provider.clone(), registered)).await,
         Err(refused) => Err(refused),
     };
-    kept.unwrap_or_else(|refused| failure(&refused))
+    kept.unwrap_or_else(|refused| failed(&provider, &refused))
 }
 
 async fn keep(provider: Provider, registered: Registered) -> Result<Reply, Failure> {
@@ -47,7 +47,7 @@ async fn keep(provider: Provider, registered: Registered) -> Result<Reply, Failu
     let now = provider.now();
     if !provider.register(client).await? {
         // There are as many as there can be; some of them expire.
-        return Err(Failure::Unavailable);
+        return Err(ProtocolError::REGISTRATIONS_FULL.into());
     }
     answer.insert("client_id_issued_at".to_owned(), now.as_secs().into());
     Ok(json(StatusCode::CREATED, &Value::Object(answer)))
@@ -62,9 +62,8 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 
 /// RFC 7591 §3: the initial access token is a bearer token, so its refusal is RFC 6750's; without a token the challenge
 /// names no error (§3.1).
-fn unauthorized(token: Option<&str>) -> Reply {
-    let error = ProtocolError::new(ErrorCode::InvalidToken, "registration needs the initial access token");
-    let mut reply = failure(&Failure::new(StatusCode::UNAUTHORIZED, error));
+fn unauthorized(provider: &Provider, token: Option<&str>) -> Reply {
+    let mut reply = failed(provider, &ProtocolError::INITIAL_TOKEN_REFUSED.into());
     let challenge = match token {
         None => "Bearer realm=\"registration\"",
         Some(_) => "Bearer realm=\"registration\", error=\"invalid_token\"",

@@ -1,9 +1,10 @@
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::leaf::leaf_service;
+use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::grant::{Outcome, Refused, RevocationReason};
-use crate::http::{Failure, Reply, authenticate, bare};
+use crate::http::{Failure, Reply, bare};
 use crate::provider::Provider;
 use crate::types::Params;
 
@@ -16,9 +17,8 @@ leaf_service! {
     Revocation, revocation, "revocation endpoint"
 }
 
-pub(super) async fn revoke(provider: Provider, headers: HeaderMap, params: Params) -> Result<Reply, Failure> {
-    let client = authenticate(&provider, &headers, &params).await?;
-    let token = params.get("token").ok_or(ProtocolError::invalid_request("token is missing"))?;
+pub(super) async fn revoke(provider: Provider, client: Client, params: Params) -> Result<Reply, Failure> {
+    let token = params.get("token").ok_or(ProtocolError::TOKEN_PARAMETER_MISSING)?;
     // The hint is not needed: a handle says what it is (RFC 7009 §2.1).
     let handles = &provider.0.handles;
     let mut step = provider.revoke_step(RevocationReason::Client);
@@ -32,10 +32,9 @@ pub(super) async fn revoke(provider: Provider, headers: HeaderMap, params: Param
     } else {
         return Ok(bare(StatusCode::OK));
     };
-    match provider.revoke(handles.key_of(grant), step).await? {
-        Outcome::Refused(Refused::Mismatch) => {
-            Err(ProtocolError::invalid_grant("the token is not one of this client's").into())
-        }
+    let key = handles.key_of(grant);
+    match provider.revoke(key, step).await? {
+        Outcome::Refused(Refused::Mismatch) => Err(Failure::from(ProtocolError::TOKEN_OF_ANOTHER_CLIENT).on(key)),
         _ => Ok(bare(StatusCode::OK)),
     }
 }

@@ -1,9 +1,10 @@
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 
 use super::leaf::leaf_service;
+use crate::client::Client;
 use crate::grant_type;
-use crate::http::{Failure, Reply, authenticate, json};
+use crate::http::{Failure, Reply, json};
 use crate::provider::Provider;
 use crate::types::Params;
 
@@ -13,8 +14,7 @@ leaf_service! {
     Token, token, "token endpoint"
 }
 
-pub(super) async fn exchange(provider: Provider, headers: HeaderMap, params: Params) -> Result<Reply, Failure> {
-    let client = authenticate(&provider, &headers, &params).await?;
+pub(super) async fn exchange(provider: Provider, client: Client, params: Params) -> Result<Reply, Failure> {
     let response = grant_type::exchange(&provider, &client, &params).await?;
     Ok(json(StatusCode::OK, &Value::Object(response)))
 }

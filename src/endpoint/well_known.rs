@@ -44,7 +44,7 @@ pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
     let config = &provider.0.config;
     let Some(document) = document(config, request.uri().path()) else { return bare(StatusCode::NOT_FOUND) };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return method_not_allowed("GET, HEAD");
+        return method_not_allowed(provider, "GET, HEAD");
     }
     let document = match document {
         Document::Server => server_metadata(config),

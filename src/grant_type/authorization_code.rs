@@ -8,19 +8,21 @@ use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
 use crate::config::OFFLINE_ACCESS;
 use crate::error::ProtocolError;
-use crate::handle::{RefreshHandle, Salt};
+use crate::event::EventKind;
+use crate::grant::{Outcome, Refused};
+use crate::handle::{HandleError, RefreshHandle, Salt};
 use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::{CodeVerifier, Params, UnixTime};
 
-const REFUSED: ProtocolError = ProtocolError::invalid_grant("the code is not good for this request");
-
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
-    let code = params.get("code").ok_or(ProtocolError::invalid_request("code is missing"))?;
-    let id = provider.0.handles.open_code(code).map_err(|_| REFUSED)?;
+    let code = params.get("code").ok_or(ProtocolError::CODE_MISSING)?;
+    let id = provider.0.handles.open_code(code).map_err(unreadable)?;
     let key = provider.0.handles.key_of(id);
     let challenge = match params.get("code_verifier") {
-        Some(verifier) => Some(*CodeVerifier::parse(verifier).ok_or(REFUSED)?.challenge().as_bytes()),
+        Some(verifier) => {
+            Some(*CodeVerifier::parse(verifier).ok_or(ProtocolError::CODE_VERIFIER_MALFORMED)?.challenge().as_bytes())
+        }
         None => None,
     };
     let mut draft = Draft::new(provider);
@@ -28,7 +30,10 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
     if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline {
-        let grant = provider.grant(key).await?.filter(|grant| grant.client_id() == client.id()).ok_or(REFUSED)?;
+        let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
+        if grant.client_id() != client.id() {
+            return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
+        }
         draft.narrow_resources(&grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
@@ -38,13 +43,35 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let end = if refreshable { grant_end(provider) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
     let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
-    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
+    let refused = || Failure::from(refusal(verdict.outcome)).on(key);
+    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     draft.leaves_something(provider, client, &grant)?;
     let refresh_token = refreshable.then(|| {
         let handle = RefreshHandle { grant: id, generation: grant.generation(), salt };
         provider.0.handles.mint_refresh(&handle)
     });
-    Ok(draft.issue(provider, client, id, &grant, refresh_token))
+    Ok(draft.issue(provider, EventKind::Issued, client, id, &grant, refresh_token))
+}
+
+/// Why a text is no code of ours.
+const fn unreadable(error: HandleError) -> ProtocolError {
+    match error {
+        HandleError::Malformed => ProtocolError::CODE_MALFORMED,
+        HandleError::UnknownKey => ProtocolError::CODE_OF_UNKNOWN_KEY,
+        HandleError::Forged => ProtocolError::CODE_FORGED,
+    }
+}
+
+/// Why a code was not redeemed.
+const fn refusal(outcome: Outcome) -> ProtocolError {
+    match outcome {
+        Outcome::Repeated => ProtocolError::CODE_REPEATED,
+        Outcome::Replayed => ProtocolError::CODE_REPLAYED,
+        Outcome::Refused(Refused::Unknown) => ProtocolError::CODE_UNKNOWN,
+        Outcome::Refused(Refused::Revoked) => ProtocolError::CODE_REVOKED,
+        Outcome::Refused(Refused::Expired) => ProtocolError::CODE_EXPIRED,
+        _ => ProtocolError::CODE_MISMATCH,
+    }
 }
 
 /// When a grant ends that its client can refresh.

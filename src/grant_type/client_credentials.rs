@@ -4,15 +4,15 @@
 
 use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
+use crate::event::EventKind;
 use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::Params;
 
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
     if !client.is_confidential() {
-        let error = ProtocolError::new(ErrorCode::UnauthorizedClient, "a public client cannot act for itself");
-        return Err(error.into());
+        return Err(ProtocolError::CLIENT_IS_PUBLIC.into());
     }
     let config = &provider.0.config;
     let scope = match params.get("scope") {
@@ -20,7 +20,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         None => config.all_of(client),
     };
     if scope.is_empty() && config.has_scopes() {
-        return Err(ProtocolError::new(ErrorCode::InvalidScope, "there is no scope that this client may have").into());
+        return Err(ProtocolError::SCOPE_OF_NOTHING.into());
     }
     let resources = config.requested_resources(params.all("resource"))?;
     let (id, grant) = provider.machine_grant(client, resources).await?;
@@ -28,5 +28,5 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     draft.scope = Some(scope);
     draft.leaves_something(provider, client, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;
-    Ok(draft.issue(provider, client, id, &grant, None))
+    Ok(draft.issue(provider, EventKind::Issued, client, id, &grant, None))
 }

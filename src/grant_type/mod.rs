@@ -10,11 +10,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::client::{Client, GrantType};
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
+use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::handle::GrantId;
 use crate::http::Failure;
 use crate::provider::{Issuance, Provider};
+use crate::span;
 use crate::types::{Params, Resource, Scope};
 
 /// The members of a token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
@@ -29,16 +31,12 @@ pub(crate) const ALL: [GrantType; 3] =
 
 /// Answers a token request of an authenticated client.
 pub(crate) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
-    let name = params.get("grant_type").ok_or(ProtocolError::invalid_request("grant_type is missing"))?;
-    let grant_type = ALL
-        .into_iter()
-        .find(|known| known.as_str() == name)
-        .ok_or(ProtocolError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not known here"))?;
+    let name = params.get("grant_type").ok_or(ProtocolError::GRANT_TYPE_MISSING)?;
+    let grant_type = ALL.into_iter().find(|known| known.as_str() == name).ok_or(ProtocolError::GRANT_TYPE_UNKNOWN)?;
     if !client.may_use(grant_type) {
-        let error =
-            ProtocolError::new(ErrorCode::UnauthorizedClient, "this client is not registered for this grant_type");
-        return Err(error.into());
+        return Err(ProtocolError::GRANT_TYPE_NOT_REGISTERED.into());
     }
+    span::record("oauth.grant_type", grant_type.as_str());
     match grant_type {
         GrantType::AuthorizationCode => authorization_code::exchange(provider, client, params).await,
         GrantType::RefreshToken => refresh_token::exchange(provider, client, params).await,
@@ -69,7 +67,7 @@ impl Draft {
     /// RFC 8707 §2.2: each resource that is named is one of the grant's.
     fn narrow_resources(&mut self, grant: &Grant, params: &Params) -> Result<(), ProtocolError> {
         let named: Result<Vec<Resource>, _> = params.all("resource").map(str::parse).collect();
-        let error = ProtocolError::new(ErrorCode::InvalidTarget, "the resource is not one that was granted");
+        let error = ProtocolError::RESOURCE_NOT_GRANTED;
         let named = named.map_err(|_| error)?;
         if !named.iter().all(|resource| grant.resources().contains(resource)) {
             return Err(error);
@@ -90,7 +88,7 @@ impl Draft {
         if grant.scope().is_empty() || self.scope_mask(provider, client, grant) != 0 {
             return Ok(());
         }
-        Err(ProtocolError::new(ErrorCode::InvalidScope, "nothing of what was granted is left to this client"))
+        Err(ProtocolError::SCOPE_GONE)
     }
 
     fn resource_mask(&self, grant: &Grant) -> u16 {
@@ -130,6 +128,7 @@ impl Draft {
     fn issue(
         self,
         provider: &Provider,
+        kind: EventKind,
         client: &Client,
         id: GrantId,
         grant: &Grant,
@@ -137,6 +136,7 @@ impl Draft {
     ) -> TokenResponse {
         let scope = self.scope_mask(provider, client, grant);
         let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
+        provider.tell(&Event::of(kind, grant));
         let mut response = self.members;
         response.retain(|name, _| !MEMBERS.contains(&&**name));
         let mut put = |name: &str, value: Value| response.insert(name.to_owned(), value);

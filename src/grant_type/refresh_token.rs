@@ -8,35 +8,62 @@ use std::sync::Arc;
 
 use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
-use crate::error::{ErrorCode, ProtocolError};
-use crate::grant::{Grant, RevocationReason};
-use crate::handle::RefreshHandle;
+use crate::error::ProtocolError;
+use crate::event::EventKind;
+use crate::grant::{Grant, Outcome, Refused, RevocationReason};
+use crate::handle::{HandleError, RefreshHandle};
 use crate::http::Failure;
 use crate::provider::{Continue, Provider};
 use crate::types::{Params, Scope};
 
-const REFUSED: ProtocolError = ProtocolError::invalid_grant("the refresh token is not good for this client");
-
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
-    let token = params.get("refresh_token").ok_or(ProtocolError::invalid_request("refresh_token is missing"))?;
-    let handle = provider.0.handles.open_refresh(token).map_err(|_| REFUSED)?;
+    let token = params.get("refresh_token").ok_or(ProtocolError::REFRESH_TOKEN_MISSING)?;
+    let handle = provider.0.handles.open_refresh(token).map_err(unreadable)?;
+    let key = provider.0.handles.key_of(handle.grant);
     let mut draft = Draft::new(provider);
     // What was granted never changes, so it can be looked at before the rotation without a race. A token that is not
     // good goes on to be refused, and its grant ended, by the rule itself.
-    let grant = provider.grant(provider.0.handles.key_of(handle.grant)).await?;
+    let grant = provider.grant(key).await?;
     let good = grant.filter(|grant| provider.would_rotate(grant, client, &handle));
     if let Some(grant) = &good {
         check(provider, client, params, grant, &mut draft).await?;
     }
     let verdict = provider.rotate(client, &handle).await?;
-    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
+    let refused = || Failure::from(refusal(verdict.outcome)).on(key);
+    let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     if good.is_none() {
         // The record that was read was older than the one that decided. No token leaves unchecked.
         check(provider, client, params, &grant, &mut draft).await?;
     }
     let successor = RefreshHandle { generation: grant.generation(), ..handle };
     let refresh_token = provider.0.handles.mint_refresh(&successor);
-    Ok(draft.issue(provider, client, handle.grant, &grant, Some(refresh_token)))
+    let kind = match verdict.outcome {
+        Outcome::Ahead => EventKind::Ahead,
+        Outcome::Retried => EventKind::Retried,
+        _ => EventKind::Refreshed,
+    };
+    Ok(draft.issue(provider, kind, client, handle.grant, &grant, Some(refresh_token)))
+}
+
+/// Why a text is no refresh token of ours.
+const fn unreadable(error: HandleError) -> ProtocolError {
+    match error {
+        HandleError::Malformed => ProtocolError::REFRESH_MALFORMED,
+        HandleError::UnknownKey => ProtocolError::REFRESH_OF_UNKNOWN_KEY,
+        HandleError::Forged => ProtocolError::REFRESH_FORGED,
+    }
+}
+
+/// Why a refresh token was not used.
+const fn refusal(outcome: Outcome) -> ProtocolError {
+    match outcome {
+        Outcome::Replayed => ProtocolError::REFRESH_REPLAYED,
+        Outcome::Refused(Refused::Unknown) => ProtocolError::REFRESH_UNKNOWN,
+        Outcome::Refused(Refused::Revoked) => ProtocolError::REFRESH_REVOKED,
+        Outcome::Refused(Refused::Expired) => ProtocolError::REFRESH_EXPIRED,
+        Outcome::Refused(Refused::TooFar) => ProtocolError::REFRESH_TOO_FAR_AHEAD,
+        _ => ProtocolError::REFRESH_MISMATCH,
+    }
 }
 
 /// Everything that can refuse a good token, before it is consumed.
@@ -56,7 +83,7 @@ async fn check(
             Continue::Yes => {}
             Continue::No => {
                 provider.revoke(grant.key(), provider.revoke_step(RevocationReason::Provider)).await?;
-                return Err(REFUSED.into());
+                return Err(Failure::from(ProtocolError::REFRESH_STOPPED_BY_APP).on(grant.key()));
             }
             Continue::Narrowed(most) => {
                 let asked = draft.scope.as_ref().unwrap_or(grant.scope());
@@ -70,10 +97,9 @@ async fn check(
 
 /// RFC 6749 §6: no more than was granted; the refresh token keeps all of it.
 fn asked_scope(asked: &str, grant: &Grant) -> Result<Scope, ProtocolError> {
-    let asked: Scope =
-        asked.parse().map_err(|_| ProtocolError::new(ErrorCode::InvalidScope, "the scope is malformed"))?;
+    let asked: Scope = asked.parse().map_err(|_| ProtocolError::SCOPE_MALFORMED)?;
     if asked.is_empty() || !asked.is_subset(grant.scope()) {
-        return Err(ProtocolError::new(ErrorCode::InvalidScope, "the scope is not part of what was granted"));
+        return Err(ProtocolError::SCOPE_NOT_GRANTED);
     }
     Ok(asked)
 }

@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
-use super::reply::Failure;
+use super::failure::Failure;
 use crate::client::{AuthMethod, Client, ClientSecret};
-use crate::error::{ErrorCode, ProtocolError};
+use crate::error::ProtocolError;
 use crate::provider::Provider;
+use crate::span;
 use crate::types::{ClientId, Params, form_decode};
 
 /// What a request says about its client.
@@ -22,14 +23,8 @@ struct Presented {
     method: AuthMethod,
 }
 
-const REFUSED: ProtocolError = ProtocolError::new(ErrorCode::InvalidClient, "client authentication failed");
-
 /// Stands in for a client that is unknown, so that its secret is hashed and compared all the same.
 static NOBODY: LazyLock<Client> = LazyLock::new(|| Client::confidential("", ClientSecret::generate()));
-
-fn refused() -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, REFUSED)
-}
 
 /// The client of a request, if it proves that it is.
 pub(crate) async fn authenticate(provider: &Provider, headers: &HeaderMap, params: &Params) -> Result<Client, Failure> {
@@ -39,28 +34,37 @@ pub(crate) async fn authenticate(provider: &Provider, headers: &HeaderMap, param
         Some(secret) => client.as_ref().unwrap_or(&NOBODY).has_secret(secret, provider.now()),
         None => true,
     };
-    client.filter(|client| proven && client.auth_method() == presented.method).ok_or_else(refused)
+    // The name of a client that is none is whatever somebody sent, so it is not passed on.
+    let Some(client) = client else { return Err(ProtocolError::CLIENT_UNKNOWN.into()) };
+    if client.auth_method() != presented.method {
+        return Err(Failure::from(ProtocolError::CLIENT_METHOD_WRONG).of(client.id()));
+    }
+    if !proven {
+        return Err(Failure::from(ProtocolError::CLIENT_SECRET_WRONG).of(client.id()));
+    }
+    span::record("oauth.client_id", client.id().as_str());
+    Ok(client)
 }
 
-fn presented(headers: &HeaderMap, params: &Params) -> Result<Presented, Failure> {
+fn presented(headers: &HeaderMap, params: &Params) -> Result<Presented, ProtocolError> {
     let body_id = params.get("client_id");
     let body_secret = params.get("client_secret");
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     let Some(authorization) = authorizations.next() else {
-        let id = body_id.map(ClientId::from).ok_or_else(refused)?;
+        let id = body_id.map(ClientId::from).ok_or(ProtocolError::CLIENT_MISSING)?;
         let method = if body_secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
         return Ok(Presented { id, secret: body_secret.map(str::to_owned), method });
     };
     if authorizations.next().is_some() {
-        return Err(Failure::invalid_request("there is more than one Authorization header"));
+        return Err(ProtocolError::AUTHORIZATION_REPEATED);
     }
-    let (id, secret) = basic(authorization.as_bytes()).ok_or_else(refused)?;
+    let (id, secret) = basic(authorization.as_bytes()).ok_or(ProtocolError::CLIENT_HEADER_MALFORMED)?;
     // RFC 6749 §2.3: one method in a request; RFC 7521 §4.2: the name may stand in the body again.
     if body_secret.is_some() {
-        return Err(Failure::invalid_request("the client authenticates in two ways"));
+        return Err(ProtocolError::CLIENT_AUTHENTICATED_TWICE);
     }
     if body_id.is_some_and(|body_id| *body_id != id) {
-        return Err(Failure::invalid_request("the body names another client than the Authorization header"));
+        return Err(ProtocolError::CLIENT_ID_DIFFERS);
     }
     Ok(Presented { id: id.into(), secret: Some(secret), method: AuthMethod::ClientSecretBasic })
 }

@@ -1,14 +1,14 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::BoxError;
-use super::reply::Failure;
-use crate::error::{ErrorCode, ProtocolError};
+use super::failure::Failure;
+use crate::error::ProtocolError;
 use crate::types::Params;
 
 /// The longest form that is read, in bytes.
@@ -20,8 +20,8 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    check_type(headers, "application/x-www-form-urlencoded", &NO_FORM)?;
-    Params::parse(&read(body).await?).map_err(|why| Failure::invalid_request(why.description()))
+    check_type(headers, "application/x-www-form-urlencoded", ProtocolError::BODY_IS_NO_FORM)?;
+    Ok(Params::parse(&read(body).await?)?)
 }
 
 /// Reads the JSON in a request's body.
@@ -30,13 +30,9 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    check_type(headers, "application/json", &NO_JSON)?;
-    serde_json::from_slice(&read(body).await?).map_err(|_| Failure::from(NO_JSON))
+    check_type(headers, "application/json", ProtocolError::BODY_IS_NO_JSON)?;
+    serde_json::from_slice(&read(body).await?).map_err(|_| ProtocolError::BODY_IS_NO_OBJECT.into())
 }
-
-const NO_FORM: ProtocolError = ProtocolError::invalid_request("the body has to be application/x-www-form-urlencoded");
-const NO_JSON: ProtocolError =
-    ProtocolError::new(ErrorCode::InvalidClientMetadata, "the body has to be application/json");
 
 async fn read<B>(body: B) -> Result<Bytes, Failure>
 where
@@ -44,14 +40,7 @@ where
     B::Error: Into<BoxError>,
 {
     let collected = Limited::new(body, MAX).collect().await.map_err(|error| {
-        if is_too_long(&*error) {
-            Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                ProtocolError::invalid_request("the body is too long: 64 KiB at most"),
-            )
-        } else {
-            Failure::invalid_request("the body could not be read")
-        }
+        if is_too_long(&*error) { ProtocolError::BODY_TOO_LONG } else { ProtocolError::BODY_UNREADABLE }
     })?;
     Ok(collected.to_bytes())
 }
@@ -62,15 +51,15 @@ fn is_too_long(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Exactly this type; parameters such as a charset say nothing and are let be.
-fn check_type(headers: &HeaderMap, wanted: &str, otherwise: &ProtocolError) -> Result<(), Failure> {
+fn check_type(headers: &HeaderMap, wanted: &str, otherwise: ProtocolError) -> Result<(), ProtocolError> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let first = values.next().map(|value| value.as_bytes());
     if values.next().is_some() || first.is_some_and(|value| value.contains(&b',')) {
-        return Err(Failure::invalid_request("there is more than one Content-Type"));
+        return Err(ProtocolError::CONTENT_TYPE_REPEATED);
     }
     let essence = first.and_then(|value| value.split(|byte| *byte == b';').next()).unwrap_or_default();
     if essence.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()) {
         return Ok(());
     }
-    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, *otherwise))
+    Err(otherwise)
 }

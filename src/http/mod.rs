@@ -2,23 +2,27 @@
 
 mod body;
 mod client_authentication;
+mod failure;
 mod form;
 mod reply;
 mod same_origin;
 
 pub use body::{NoBody, ResponseBody};
 pub(crate) use client_authentication::authenticate;
+pub(crate) use failure::Failure;
 pub(crate) use form::{read_form, read_json};
-pub(crate) use reply::{Failure, Reply, bare, error_page, failure, json, method_not_allowed, redirect};
+pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowed, redirect};
 
 pub(crate) use same_origin::SameOrigin;
+
+use crate::span;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs to its end what was begun, even if whoever asked hangs up.
 pub(crate) async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work.await };
-    match runtime.spawn(work).await {
+    match runtime.spawn(span::carried(work)).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is shutting down; nobody will hear the answer.

@@ -8,48 +8,16 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::body::ResponseBody;
-use crate::error::{ErrorCode, ProtocolError, StoreError};
+use super::failure::Failure;
+use crate::error::{ErrorCode, ProtocolError};
+use crate::provider::Provider;
 
 /// An answer of an endpoint of ours.
 pub(crate) type Reply = Response<ResponseBody>;
 
-/// Why an endpoint does not give what it was asked for.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The request was refused.
-    Refused { status: StatusCode, error: ProtocolError },
-    /// Something we depend on is down.
-    Unavailable,
-}
-
-impl Failure {
-    pub(crate) const fn new(status: StatusCode, error: ProtocolError) -> Self {
-        Self::Refused { status, error }
-    }
-
-    pub(crate) const fn invalid_request(description: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, ProtocolError::invalid_request(description))
-    }
-}
-
-impl From<ProtocolError> for Failure {
-    fn from(error: ProtocolError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(_: StoreError) -> Self {
-        Self::Unavailable
-    }
-}
-
 /// An error in JSON ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 pub(crate) fn failure(failure: &Failure) -> Reply {
-    let (status, error) = match failure {
-        Failure::Refused { status, error } => (*status, error),
-        Failure::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, &ProtocolError::UNAVAILABLE),
-    };
+    let (status, error) = (failure.status(), failure.error());
     let mut reply = json(status, &json!({"error": error.code().as_str(), "error_description": error.description()}));
     if status == StatusCode::UNAUTHORIZED {
         // RFC 9110 §15.5.2 asks for a challenge with every 401, and RFC 6749 §5.2 for this one.
@@ -79,9 +47,10 @@ pub(crate) fn bare(status: StatusCode) -> Reply {
 }
 
 /// [RFC 9110 §15.5.6](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6)
-pub(crate) fn method_not_allowed(allow: &'static str) -> Reply {
-    let error = ProtocolError::invalid_request("this endpoint does not take this method");
-    let mut reply = failure(&Failure::new(StatusCode::METHOD_NOT_ALLOWED, error));
+pub(crate) fn method_not_allowed(provider: &Provider, allow: &'static str) -> Reply {
+    let refused = Failure::from(ProtocolError::METHOD_NOT_TAKEN);
+    refused.report(provider);
+    let mut reply = failure(&refused);
     set(&mut reply, header::ALLOW, allow);
     reply
 }
@@ -103,7 +72,8 @@ pub(crate) fn redirect(location: &str) -> Reply {
 
 /// An error that is shown to the user, since there is no client that could be trusted with it. It repeats nothing of
 /// the request.
-pub(crate) fn error_page(status: StatusCode, error: &ProtocolError, own: Option<String>) -> Reply {
+pub(crate) fn error_page(failure: &Failure, own: Option<String>) -> Reply {
+    let (status, error) = (failure.status(), failure.error());
     let mut reply = bare(status);
     let policy = if own.is_some() { "frame-ancestors 'none'" } else { &*POLICY };
     let policy = HeaderValue::from_str(policy).expect("a policy is ASCII");

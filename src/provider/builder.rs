@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
 use crate::error::ProtocolError;
+use crate::event::{Event, Events};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
@@ -41,6 +42,7 @@ pub struct ProviderBuilder {
     registration: Option<RegistrationPolicy>,
     token_prefix: String,
     hooks: Hooks,
+    events: Events,
 }
 
 impl ProviderBuilder {
@@ -66,6 +68,7 @@ impl ProviderBuilder {
             registration: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
+            events: Events::default(),
         }
     }
 
@@ -264,6 +267,15 @@ impl ProviderBuilder {
         self
     }
 
+    /// Hears of everything that an operator may want to know: exchanges, refusals with their reasons, what looks like an
+    /// attack, a store that is down. See [`event`](crate::event).
+    ///
+    /// It is called in the middle of a request, so it must not wait: to write somewhere, send it to a task of its own.
+    pub fn on_event(mut self, hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(hear);
+        self
+    }
+
     /// An HTML page of the app's own for errors that cannot go back to a client, in place of the plain one: bad requests,
     /// forms from another site (`invalid_request`), a store that is down (`temporarily_unavailable`), a page that
     /// misuses its request (`server_error`). The error repeats nothing of the request.
@@ -332,6 +344,7 @@ impl ProviderBuilder {
             config,
             handles,
             hooks: self.hooks,
+            events: self.events,
             clients: fixed,
             client_store,
             grants,

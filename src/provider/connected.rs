@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use super::Provider;
 use crate::client::Client;
 use crate::error::StoreError;
+use crate::event::{Event, EventKind};
 use crate::grant::{Grant, RevocationReason};
 use crate::store::Holder;
 use crate::types::{ClientId, Scope, Subject, UnixTime};
@@ -65,7 +66,8 @@ impl Provider {
     pub(crate) async fn create_approved(&self, grant: Grant) -> Result<(), StoreError> {
         let (config, key, now) = (&self.0.config, grant.key(), self.now());
         let holder = grant.subject().map(|subject| Holder::UserAtClient(subject.clone(), grant.client_id().clone()));
-        self.create(grant).await?;
+        self.create(grant.clone()).await?;
+        self.tell(&Event::of(EventKind::Approved, &grant));
         let Some(holder) = holder else { return Ok(()) };
         let mut others = self.0.grants.grants(&config.issuer, &holder).await?;
         others.retain(|grant| grant.key() != key && grant.is_alive(now));

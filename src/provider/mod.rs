@@ -38,6 +38,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::StoreError;
+use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
 use crate::secret::random;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) handles: Handles,
     pub(crate) hooks: Hooks,
+    pub(crate) events: Events,
     clients: HashMap<ClientId, Client>,
     client_store: Arc<dyn DynClients>,
     grants: Arc<dyn DynGrants>,
@@ -126,7 +128,8 @@ impl Provider {
         let resources = Arc::clone(&self.0.config.default_resources);
         let grant = self.direct_grant(id, client.into(), Some(subject.into()), scope, resources, lifetime);
         let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
-        self.0.grants.create(grant).await?;
+        self.0.grants.create(grant.clone()).await?;
+        self.tell(&Event::of(EventKind::Issued, &grant));
         Ok(AccessToken(self.0.handles.mint_access(&handle)))
     }
 
@@ -175,9 +178,15 @@ impl Provider {
         Sweeper(tokio::spawn(async move {
             loop {
                 turns.tick().await;
-                let _ = provider.sweep().await;
+                if let Err(error) = provider.sweep().await {
+                    provider.tell(&Event::unavailable(&error));
+                }
             }
         }))
+    }
+
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.0.events.tell(event);
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -199,7 +208,12 @@ impl Provider {
     pub(crate) async fn register(&self, client: Client) -> Result<bool, StoreError> {
         let Some(policy) = &self.0.config.registration else { return Ok(false) };
         let terms = RegistrationTerms { limit: policy.limit, keep_until: self.now().plus(policy.keep_unused) };
-        self.0.client_store.register(&self.0.config.issuer, client, terms).await
+        let id = client.id().clone();
+        let kept = self.0.client_store.register(&self.0.config.issuer, client, terms).await?;
+        if kept {
+            self.tell(&Event::new(EventKind::Registered).client(Some(&id)));
+        }
+        Ok(kept)
     }
 
     pub(crate) fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
@@ -249,12 +263,20 @@ impl Provider {
             double_submit: self.0.config.lifetimes.double_submit,
             now: self.now(),
         };
-        self.0.grants.redeem(key, step).await
+        self.0.grants.redeem(key, step).await.inspect(|verdict| self.notice(verdict))
     }
 
     /// Uses a refresh token for a client.
     pub(crate) async fn rotate(&self, client: &Client, handle: &RefreshHandle) -> Result<Verdict, StoreError> {
-        self.0.grants.rotate(self.0.handles.key_of(handle.grant), self.rotation(client, handle)).await
+        let key = self.0.handles.key_of(handle.grant);
+        self.0.grants.rotate(key, self.rotation(client, handle)).await.inspect(|verdict| self.notice(verdict))
+    }
+
+    /// A handle that was used twice: whatever else the answer is, the grant has ended.
+    fn notice(&self, verdict: &Verdict) {
+        if let (Outcome::Replayed, Some(grant)) = (verdict.outcome, &verdict.grant) {
+            self.tell(&Event::of(EventKind::Replayed, grant));
+        }
     }
 
     /// Whether a refresh token would be taken, by a record that may be a little old.
@@ -277,7 +299,12 @@ impl Provider {
 
     /// Ends every grant of a holder.
     async fn end_all(&self, holder: &Holder, reason: RevocationReason) -> Result<usize, StoreError> {
-        self.0.grants.revoke_all(&self.0.config.issuer, holder, reason, self.now()).await
+        let ended = self.0.grants.revoke_all(&self.0.config.issuer, holder, reason, self.now()).await?;
+        if ended > 0 {
+            let event = Event::new(EventKind::Revoked(reason));
+            self.tell(&Event { subject: holder.subject(), client: holder.client(), ..event });
+        }
+        Ok(ended)
     }
 
     /// A whole grant, whosever it is; to be narrowed.
@@ -287,7 +314,12 @@ impl Provider {
     }
 
     pub(crate) async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Outcome, StoreError> {
-        self.0.grants.revoke(key, step).await.map(|verdict| verdict.outcome)
+        let reason = step.reason;
+        let verdict = self.0.grants.revoke(key, step).await?;
+        if let (Outcome::Revoked, Some(grant)) = (verdict.outcome, &verdict.grant) {
+            self.tell(&Event::of(EventKind::Revoked(reason), grant));
+        }
+        Ok(verdict.outcome)
     }
 
     /// A grant that comes from no approval, so it has no code and no refresh token.

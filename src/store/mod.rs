@@ -200,6 +200,20 @@ impl Holder {
             Self::Client(client) => grant.client_id() == client,
         }
     }
+
+    pub(crate) const fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::User(subject) | Self::UserAtClient(subject, _) => Some(subject),
+            Self::Client(_) => None,
+        }
+    }
+
+    pub(crate) const fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::Client(client) | Self::UserAtClient(_, client) => Some(client),
+            Self::User(_) => None,
+        }
+    }
 }
 
 /// Something that may happen once: a digest over its issuer, its purpose and its value.
