@@ -11,6 +11,9 @@
 //! # Features
 //! - `memory` (default): [`MemoryStore`].
 //! - `axum` (default): [extractors](crate::extract) for axum, with axum-core alone.
+//! - `pages`: the page on which a user sees and disconnects apps.
+//! - `tracing`: spans, and a log line for each [event].
+//! - `metrics`: counters of events.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.

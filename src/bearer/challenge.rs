@@ -41,6 +41,7 @@ impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::InvalidToken(why) => Self::Refused(ProtocolError::TOKEN_REFUSED.saying(why)),
+            Refusal::Refused(error) => Self::Refused(error),
             Refusal::Unavailable(error) => Self::Unavailable(error),
         }
     }

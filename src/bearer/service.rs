@@ -120,7 +120,7 @@ impl Rules {
         let token = match answer {
             Ok(token) => token,
             // Looked at only now: a token that is good is well-formed, and this path may cost more.
-            Err(Refusal::InvalidToken(_)) if !is_well_formed(headers) => {
+            Err(Refusal::InvalidToken(_) | Refusal::Refused(_)) if !is_well_formed(headers) => {
                 return Err(ProtocolError::TOKEN_ILLEGIBLE.into());
             }
             Err(refusal) => return Err(refusal.into()),

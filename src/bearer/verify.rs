@@ -99,6 +99,8 @@ impl fmt::Debug for Credentials<'_> {
 pub enum Refusal {
     /// It is not good: 401 `invalid_token` with this description, which must not repeat the token.
     InvalidToken(&'static str),
+    /// The same, by a provider of its own tokens, with the reason for its operator.
+    Refused(ProtocolError),
     /// Nobody can tell now: 503 with `Retry-After`, never a 401.
     Unavailable(StoreError),
 }
@@ -202,7 +204,7 @@ impl Own {
 
 impl From<Own> for Refusal {
     fn from(own: Own) -> Self {
-        Self::InvalidToken(own.error().description())
+        Self::Refused(own.error())
     }
 }
 
