@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,6 +12,7 @@ use super::layer::Rules;
 use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
 use crate::error::ProtocolError;
+use crate::http::take_ready;
 use crate::span;
 use crate::types::form_decode;
 
@@ -85,11 +85,9 @@ where
 }
 
 impl<S: Clone, R: Clone> Bearer<S, R> {
-    /// Keeps what is needed to go on later. The service that is ready goes along, and its clone stays:
-    /// <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>
+    /// Keeps what is needed to go on later.
     fn pending<ReqBody>(&mut self, request: Request<ReqBody>) -> Pending<S, R, ReqBody> {
-        let clone = self.inner.clone();
-        let inner = mem::replace(&mut self.inner, clone);
+        let inner = take_ready(&mut self.inner);
         Pending { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone(), request }
     }
 }

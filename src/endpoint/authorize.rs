@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,6 +13,7 @@ use crate::error::ProtocolError;
 use crate::handle::GrantId;
 use crate::http::{
     Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, method_not_allowed, read_form, redirect,
+    take_ready,
 };
 use crate::page::{AuthorizationRequest, Decision};
 use crate::provider::Provider;
@@ -76,8 +76,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let clone = self.page.clone();
-        let page = mem::replace(&mut self.page, clone);
+        let page = take_ready(&mut self.page);
         ResponseFuture::new(self.gate.clone().answer(page, request))
     }
 }

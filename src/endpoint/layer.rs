@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,7 +10,7 @@ use tower::{Layer, Service};
 use super::ResponseFuture;
 use super::authorize::Gate;
 use super::leaf::Leaves;
-use crate::http::ResponseBody;
+use crate::http::{ResponseBody, take_ready};
 use crate::provider::Provider;
 
 /// Layer that makes the service inside an authorization server: all the endpoints, in one. It goes on last, outside
@@ -72,8 +71,7 @@ where
             let answer = self.leaves.clone().answer(leaf, request);
             ProviderFuture::ours(async move { Ok(answer.await.map(ResponseBody::widen)) })
         } else if path == self.leaves.provider.0.config.paths.authorization {
-            let clone = self.inner.clone();
-            let page = mem::replace(&mut self.inner, clone);
+            let page = take_ready(&mut self.inner);
             ProviderFuture::ours(self.gate.clone().answer(page, request))
         } else {
             ProviderFuture { kind: Kind::Inner { call: self.inner.call(request) } }

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
@@ -9,7 +8,7 @@ use tower::Service;
 use super::ResponseFuture;
 use super::authorize::Gate;
 use super::leaf::Leaves;
-use crate::http::{ResponseBody, bare};
+use crate::http::{ResponseBody, bare, take_ready};
 use crate::provider::Provider;
 
 /// The endpoints under one prefix, for
@@ -64,8 +63,7 @@ where
             let answer = self.leaves.clone().answer(leaf, request);
             ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
         } else if path == paths.authorization {
-            let clone = self.page.clone();
-            let page = mem::replace(&mut self.page, clone);
+            let page = take_ready(&mut self.page);
             ResponseFuture::new(self.gate.clone().answer(page, request))
         } else {
             ResponseFuture::new(async { Ok(bare(StatusCode::NOT_FOUND).map(ResponseBody::widen)) })

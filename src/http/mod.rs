@@ -7,6 +7,8 @@ mod form;
 mod reply;
 mod same_origin;
 
+use std::mem;
+
 pub use body::{NoBody, ResponseBody};
 pub(crate) use client_authentication::authenticate;
 pub(crate) use failure::Failure;
@@ -18,6 +20,13 @@ pub(crate) use same_origin::SameOrigin;
 use crate::span;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Takes the service that is ready and leaves its clone, which need not be
+/// (<https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>).
+pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    mem::replace(service, clone)
+}
 
 /// Runs to its end what was begun, even if whoever asked hangs up.
 pub(crate) async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
