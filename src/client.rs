@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::secret::random;
-use crate::types::{ClientId, RedirectUri, Resource, Scope, UnixTime};
+use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, UnixTime};
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,6 +141,9 @@ struct Registration {
     pkce: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
+    /// `None`: the provider's.
+    access_token_lifetime: Option<Duration>,
+    refresh_token_max_age: Option<Duration>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -185,6 +188,8 @@ impl Client {
             native: None,
             pkce: true,
             resource: None,
+            access_token_lifetime: None,
+            refresh_token_max_age: None,
             problems: Vec::new(),
         }))
     }
@@ -279,6 +284,27 @@ impl Client {
         })
     }
 
+    /// How long this client's access tokens are good, from 1 second to 24 hours, in place of what the
+    /// [provider](crate::ProviderBuilder::access_token_lifetime) is configured with.
+    #[must_use]
+    pub fn access_token_lifetime(self, lifetime: Duration) -> Self {
+        let within = lifetime.clamp(*ACCESS_TOKEN_LIFE.start(), *ACCESS_TOKEN_LIFE.end());
+        self.set(|client| {
+            // Also the client of a store, which nobody has checked, keeps to it.
+            client.access_token_lifetime = Some(within);
+            if within != lifetime {
+                client.problems.push("an access token lives from 1 second to 24 hours".to_owned());
+            }
+        })
+    }
+
+    /// How long a grant to this client lives however often it is refreshed, from when its code is redeemed. It can be
+    /// less than what the [provider](crate::ProviderBuilder::refresh_token_max_age) is configured with, and never more.
+    #[must_use]
+    pub fn refresh_token_max_age(self, age: Duration) -> Self {
+        self.set(|client| client.refresh_token_max_age = Some(age))
+    }
+
     /// Takes codes without PKCE from this client, as OAuth 2.0 did; only for a confidential client, whose secret then
     /// is all that protects a stolen code ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)
     /// asks for PKCE). Where the client does send a challenge, it is checked.
@@ -327,6 +353,16 @@ impl Client {
     /// The API that it serves.
     pub(crate) fn resource(&self) -> Option<&Resource> {
         self.0.resource.as_ref()
+    }
+
+    /// What it registered for its access tokens.
+    pub(crate) fn own_access_token_lifetime(&self) -> Option<Duration> {
+        self.0.access_token_lifetime
+    }
+
+    /// What it registered for its grants.
+    pub(crate) fn own_max_age(&self) -> Option<Duration> {
+        self.0.refresh_token_max_age
     }
 
     pub(crate) fn auth_method(&self) -> AuthMethod {
@@ -401,6 +437,10 @@ impl Client {
         say(
             !self.is_native() && client.redirect_uris.iter().any(RedirectUri::is_native),
             "a web client's redirect URIs are `https`: if it runs on the user's device, say `.native()`",
+        );
+        say(
+            client.refresh_token_max_age.is_some_and(|age| age < *ACCESS_TOKEN_LIFE.start()),
+            "its grants end at once: a maximum age is 1 second at least",
         );
         problems
     }

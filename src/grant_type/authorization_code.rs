@@ -23,7 +23,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         Some(verifier) => Some(*CodeVerifier::parse(verifier).ok_or(REFUSED)?.challenge().as_bytes()),
         None => None,
     };
-    let mut draft = Draft::new(provider);
+    let mut draft = Draft::new(provider, client);
     let offline = provider.0.config.offline_access;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
@@ -35,7 +35,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         refreshable &= !offline || grant.scope().contains(OFFLINE_ACCESS);
     }
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
-    let end = if refreshable { grant_end(provider) } else { provider.now().plus(draft.lifetime) };
+    let end = if refreshable { grant_end(provider, client) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
     let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
@@ -47,10 +47,8 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     Ok(draft.issue(provider, client, id, &grant, refresh_token))
 }
 
-/// When a grant ends that its client can refresh.
-fn grant_end(provider: &Provider) -> UnixTime {
-    match provider.0.config.lifetimes.refresh_max_age {
-        Some(age) => provider.now().plus(age),
-        None => UnixTime::FAR_FUTURE,
-    }
+/// When a grant ends that its client can refresh: at the maximum age that comes first.
+fn grant_end(provider: &Provider, client: &Client) -> UnixTime {
+    let ages = [provider.0.config.lifetimes.refresh_max_age, client.own_max_age()];
+    ages.into_iter().flatten().min().map_or(UnixTime::FAR_FUTURE, |age| provider.now().plus(age))
 }
