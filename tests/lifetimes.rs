@@ -1,5 +1,7 @@
-//! How long things live, as the provider and the client say.
+//! How long things live: as the provider, the client and the approval say.
 
+#[path = "support/ask.rs"]
+mod ask;
 #[path = "support/shelf.rs"]
 mod shelf;
 #[path = "support/site.rs"]
@@ -9,10 +11,15 @@ mod support;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::{get, post};
+use http::StatusCode;
+use shelf::Op;
 use site::{Pair, Site, assert_invalid_grant, redemption, site_with, with};
 use support::{Answer, SECRET, WEB, basic, code_of, form, seconds, send};
+use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Client, Clock, GrantType, Issuance, UnixTime};
+use tower_oauth::{AuthorizationRequest, Client, Clock, GrantType, Issuance, ProviderBuilder, UnixTime};
 
 const HOUR: Duration = seconds(60 * 60);
 const DAY: Duration = seconds(24 * 60 * 60);
@@ -20,6 +27,18 @@ const DAY: Duration = seconds(24 * 60 * 60);
 /// A public client.
 fn app(id: &str) -> Client {
     Client::public(id).redirect_uri(WEB)
+}
+
+/// A site whose page approves alice's grants for `lifetime`.
+fn site_for(lifetime: Duration, change: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> Site {
+    let mut site = site_with(change);
+    let approve = move |request: AuthorizationRequest| async move { request.approve("alice").grant_lifetime(lifetime) };
+    let router = Router::new()
+        .route("/authorize", post(approve))
+        .route("/me", get(|| async {}).route_layer(site.provider.bearer()))
+        .layer(site.provider.layer());
+    site.app = BoxCloneSyncService::new(router.into_service());
+    site
 }
 
 /// A public client gets a code for alice, and redeems it.
@@ -146,4 +165,72 @@ fn a_client_whose_grants_would_end_at_once_cannot_be_registered() {
     assert!(client(seconds(1)).check().is_ok());
     let wrong = client(Duration::from_millis(999)).check().expect_err("too short").to_string();
     assert!(wrong.contains("a maximum age is 1 second at least"), "{wrong}");
+}
+
+// ---- of one grant ---------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_approval_ends_the_grant_this_long_after_it_however_often_it_is_refreshed() {
+    let site = site_for(HOUR, |builder| builder);
+    let code = site.code("profile").await;
+    assert_eq!(site.shelf.only().expires_at(), after(seconds(60)), "the code has its own end");
+    site.clock.advance(seconds(59));
+    let answer = site.token(&redemption(&code)).await;
+    assert_eq!(answer.json()["expires_in"], 600);
+    let mut pair = Pair::of(&answer);
+    assert_eq!(site.shelf.only().expires_at(), after(HOUR), "from the approval, not from the redemption");
+    for _ in 0..5 {
+        site.clock.advance(seconds(600));
+        pair = Pair::of(&site.refresh(&pair.refresh).await);
+    }
+    let last = site.refresh(&pair.refresh).await;
+    assert_eq!(last.json()["expires_in"], 541, "no access token outlives its grant");
+    site.clock.advance(seconds(541));
+    assert!(!site.is_good(&Pair::of(&last).access).await);
+    assert_invalid_grant(&site.refresh(&Pair::of(&last).refresh).await);
+}
+
+#[tokio::test]
+async fn an_approval_lengthens_no_life() {
+    let site = site_for(DAY, |builder| builder.refresh_token_max_age(HOUR));
+    let pair = site.connect("profile").await;
+    assert_eq!(site.shelf.only().expires_at(), after(HOUR));
+    site.clock.advance(HOUR);
+    assert_invalid_grant(&site.refresh(&pair.refresh).await);
+
+    // Without a refresh token the grant ends with its access token.
+    let once = app("once").grant_types([GrantType::AuthorizationCode]);
+    let site = site_for(DAY, |builder| builder.client(once));
+    connect(&site, "once").await;
+    assert_eq!(site.shelf.only().expires_at(), after(seconds(600)));
+}
+
+#[tokio::test]
+async fn a_grant_that_ends_before_its_code_takes_the_code_with_it() {
+    let site = site_for(seconds(20), |builder| builder);
+    let (used, late) = (site.code("profile").await, site.code("profile").await);
+    site.clock.advance(seconds(19));
+    assert_eq!(site.token(&redemption(&used)).await.json()["expires_in"], 1);
+    site.clock.advance(seconds(1));
+    assert_invalid_grant(&site.token(&redemption(&late)).await);
+}
+
+#[tokio::test]
+async fn an_approval_for_no_time_at_all_is_a_500_and_grants_nothing() {
+    for lifetime in [Duration::ZERO, Duration::from_millis(999)] {
+        let site = site_for(lifetime, |builder| builder);
+        let answer = send(&site.app, ask::ask().post()).await;
+        answer.assert_error_here(StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(site.shelf.records().is_empty());
+    }
+}
+
+/// The end of a grant is in its code, so that redeeming one is one step at the store, whether it has an end or not.
+#[tokio::test]
+async fn the_end_of_a_grant_costs_no_look_at_the_store() {
+    let site = site_for(HOUR, |builder| builder);
+    let code = site.code("profile").await;
+    site.shelf.steps();
+    Pair::of(&site.token(&redemption(&code)).await);
+    assert_eq!(site.shelf.steps(), [Op::Redeem]);
 }

@@ -8,7 +8,7 @@ use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
 use crate::config::OFFLINE_ACCESS;
 use crate::error::ProtocolError;
-use crate::handle::{RefreshHandle, Salt};
+use crate::handle::{CodeHandle, RefreshHandle, Salt};
 use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::{CodeVerifier, Params, UnixTime};
@@ -17,7 +17,7 @@ const REFUSED: ProtocolError = ProtocolError::invalid_grant("the code is not goo
 
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
     let code = params.get("code").ok_or(ProtocolError::invalid_request("code is missing"))?;
-    let id = provider.0.handles.open_code(code).map_err(|_| REFUSED)?;
+    let CodeHandle { grant: id, grant_expires_at } = provider.0.handles.open_code(code).map_err(|_| REFUSED)?;
     let key = provider.0.handles.key_of(id);
     let challenge = match params.get("code_verifier") {
         Some(verifier) => Some(*CodeVerifier::parse(verifier).ok_or(REFUSED)?.challenge().as_bytes()),
@@ -37,7 +37,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
     let end = if refreshable { grant_end(provider, client) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
-    let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
+    let verdict = provider.redeem(key, client, redirect_uri, challenge, end.min(grant_expires_at), salt).await?;
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or(REFUSED)?;
     draft.leaves_something(provider, client, &grant)?;
     let refresh_token = refreshable.then(|| {
