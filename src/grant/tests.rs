@@ -73,8 +73,8 @@ fn ended(grant: &Grant, now: i64, reason: RevocationReason) -> Grant {
     Grant { revoked: Some(revoked), ..grant.clone() }
 }
 
-fn revoked(grant: Grant) -> Grant {
-    ended(&grant, REDEEMED, RevocationReason::User)
+fn revoked(grant: &Grant) -> Grant {
+    ended(grant, REDEEMED, RevocationReason::User)
 }
 
 /// The right code request.
@@ -187,7 +187,7 @@ fn the_same_salt_again_is_the_stores_own_retry_whenever_it_comes() {
     let later = Redemption { grant_expires_at: at(END + 9), ..redemption(REDEEMED) };
     unchanged(&redeemed(), Grant::redeem, &later, Outcome::Redeemed);
     refused(&redeemed(), Grant::redeem, &redemption(END), Refused::Expired);
-    refused(&revoked(redeemed()), Grant::redeem, &redemption(REDEEMED), Refused::Revoked);
+    refused(&revoked(&redeemed()), Grant::redeem, &redemption(REDEEMED), Refused::Revoked);
 }
 
 /// OAuth 2.1 §4.1.3: apps in a browser submit twice.
@@ -254,7 +254,7 @@ fn redeemed_is_looked_at_before_the_codes_end_so_that_a_late_owner_still_exposes
 
 #[test]
 fn a_revoked_grant_redeems_nothing_and_keeps_its_reason() {
-    for grant in [revoked(pending()), revoked(redeemed())] {
+    for grant in [revoked(&pending()), revoked(&redeemed())] {
         for now in [REDEEMED, CODE, END] {
             refused(&grant, Grant::redeem, &redemption(now), Refused::Revoked);
             refused(&grant, Grant::redeem, &another_redemption(now), Refused::Revoked);
@@ -275,7 +275,7 @@ fn a_code_request_of_another_issuer_client_redirect_uri_or_verifier_changes_noth
         Redemption { challenge: None, ..right },
     ];
     // Whatever became of the grant: nothing else is told about it.
-    for grant in [pending(), redeemed(), revoked(pending()), revoked(redeemed())] {
+    for grant in [pending(), redeemed(), revoked(&pending()), revoked(&redeemed())] {
         for step in &wrong {
             for now in [at(REDEEMED), at(CODE), at(END)] {
                 for secret in [SECRET, OTHER_SECRET] {
@@ -430,7 +430,7 @@ fn a_refresh_token_ends_with_its_grant_at_its_second() {
 fn a_revoked_grant_rotates_nothing_and_keeps_its_reason() {
     for generation in 0..6 {
         for now in [100, 100 + IDLE, END] {
-            refused(&revoked(rotated(3, 100)), Grant::rotate, &rotation(generation, now), Refused::Revoked);
+            refused(&revoked(&rotated(3, 100)), Grant::rotate, &rotation(generation, now), Refused::Revoked);
         }
     }
 }
@@ -439,7 +439,7 @@ fn a_revoked_grant_rotates_nothing_and_keeps_its_reason() {
 #[test]
 fn a_refresh_token_of_another_issuer_client_or_salt_changes_nothing() {
     let unknown = rotated(3, 100);
-    for grant in [unknown.clone(), revoked(unknown)] {
+    for grant in [unknown.clone(), revoked(&unknown)] {
         for generation in 0..6 {
             for now in [100, 100 + GRACE + 1, 100 + IDLE, END] {
                 let right = rotation(generation, now);
@@ -457,7 +457,7 @@ fn a_refresh_token_of_another_issuer_client_or_salt_changes_nothing() {
 
 #[test]
 fn before_the_redemption_there_is_no_refresh_token() {
-    for grant in [pending(), revoked(pending())] {
+    for grant in [pending(), revoked(&pending())] {
         for secret in [SECRET, [0; 16]] {
             refused(&grant, Grant::rotate, &Rotation { secret, ..rotation(0, 1) }, Refused::Mismatch);
         }
@@ -503,7 +503,7 @@ fn a_revocation_by_another_issuer_client_or_salt_changes_nothing() {
             Revocation { secret: Some(OTHER_SECRET), ..right.clone() },
             Revocation { issuer: "https://b.example".into(), client: None, secret: None, ..right.clone() },
         ] {
-            for grant in [redeemed(), revoked(redeemed())] {
+            for grant in [redeemed(), revoked(&redeemed())] {
                 refused(&grant, Grant::revoke, &step, Refused::Mismatch);
             }
         }
@@ -532,8 +532,8 @@ fn an_access_token_is_good_while_its_grant_is_alive() {
         (redeemed(), REDEEMED, true),
         (redeemed(), END - 1, true),
         (redeemed(), END, false),
-        (revoked(redeemed()), REDEEMED, false),
-        (revoked(redeemed()), REDEEMED - 1, false),
+        (revoked(&redeemed()), REDEEMED, false),
+        (revoked(&redeemed()), REDEEMED - 1, false),
     ] {
         assert_eq!(admits(&grant, 1, REDEEMED, now), good, "{now}");
         assert_eq!(grant.is_alive(at(now)), good, "{now}");
@@ -649,8 +649,8 @@ fn a_grant_is_over_when_it_is_revoked_at_its_end_or_unused_for_long() {
         (rotated(3, 100), -10_000, false),
         (rotated(3, END - 10), END - 1, false),
         (rotated(3, END - 10), END, true),
-        (revoked(redeemed()), REDEEMED, true),
-        (revoked(pending()), 0, true),
+        (revoked(&redeemed()), REDEEMED, true),
+        (revoked(&pending()), 0, true),
     ] {
         assert_eq!(grant.is_over(at(now), span(IDLE)), over, "{grant:?} {now}");
     }
