@@ -91,6 +91,12 @@ impl ClientSecret {
     pub fn secret(&self) -> &str {
         &self.0
     }
+
+    /// SHA-256 of the secret: all that a table of clients has to keep, for [`Client::confidential_sha256`].
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        digest(&self.0)
+    }
 }
 
 impl From<&str> for ClientSecret {
@@ -160,6 +166,15 @@ impl Client {
     #[must_use]
     pub fn confidential(id: impl Into<ClientId>, secret: impl Into<ClientSecret>) -> Self {
         Self::new(id.into(), AuthMethod::ClientSecretBasic).and_secret(secret)
+    }
+
+    /// The same, where only [SHA-256](ClientSecret::sha256) of its live secrets is at hand, as in a
+    /// [store](crate::ClientStore) of the app's own. That none of them can be guessed is the app's to see to.
+    #[must_use]
+    pub fn confidential_sha256(id: impl Into<ClientId>, digests: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        let live = |digest| LiveSecret { digest, until: UnixTime::FAR_FUTURE };
+        Self::new(id.into(), AuthMethod::ClientSecretBasic)
+            .set(|client| client.secrets = digests.into_iter().map(live).collect())
     }
 
     /// The server of an API: it gets no tokens, and may [introspect](crate::Introspection) those for `resource`.
@@ -500,6 +515,17 @@ mod tests {
         }
         assert!(client.clone().and_secret(SECRET).has_secret(SECRET, now), "the same one twice is still one");
         assert_eq!(problems(&client), "it has no redirect URI: add one with `.redirect_uri(..)`");
+    }
+
+    #[test]
+    fn a_client_can_be_made_from_what_a_table_keeps_of_its_secrets() {
+        let (old, new) = (ClientSecret::generate(), ClientSecret::generate());
+        let client = Client::confidential_sha256("app", [old.sha256(), new.sha256()]).redirect_uri("https://a.example");
+        assert!(client.is_confidential() && client.check().is_ok());
+        for (secret, good) in [(&old, true), (&new, true), (&ClientSecret::generate(), false)] {
+            assert_eq!(client.has_secret(secret.secret(), UnixTime::from_secs(0)), good);
+        }
+        assert!(problems(&Client::confidential_sha256("app", [])).contains("it is confidential and has no secret"));
     }
 
     #[test]
