@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::secret::random;
-use crate::types::{ClientId, RedirectUri, Resource, Scope, UnixTime};
+use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, UnixTime};
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,6 +91,12 @@ impl ClientSecret {
     pub fn secret(&self) -> &str {
         &self.0
     }
+
+    /// SHA-256 of the secret: all that a table of clients has to keep, for [`Client::confidential_sha256`].
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        digest(&self.0)
+    }
 }
 
 impl From<&str> for ClientSecret {
@@ -141,6 +147,9 @@ struct Registration {
     pkce: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
+    /// `None`: the provider's.
+    access_token_lifetime: Option<Duration>,
+    refresh_token_max_age: Option<Duration>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -157,6 +166,15 @@ impl Client {
     #[must_use]
     pub fn confidential(id: impl Into<ClientId>, secret: impl Into<ClientSecret>) -> Self {
         Self::new(id.into(), AuthMethod::ClientSecretBasic).and_secret(secret)
+    }
+
+    /// The same, where only [SHA-256](ClientSecret::sha256) of its live secrets is at hand, as in a
+    /// [store](crate::ClientStore) of the app's own. That none of them can be guessed is the app's to see to.
+    #[must_use]
+    pub fn confidential_sha256(id: impl Into<ClientId>, digests: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        let live = |digest| LiveSecret { digest, until: UnixTime::FAR_FUTURE };
+        Self::new(id.into(), AuthMethod::ClientSecretBasic)
+            .set(|client| client.secrets = digests.into_iter().map(live).collect())
     }
 
     /// The server of an API: it gets no tokens, and may [introspect](crate::Introspection) those for `resource`.
@@ -185,6 +203,8 @@ impl Client {
             native: None,
             pkce: true,
             resource: None,
+            access_token_lifetime: None,
+            refresh_token_max_age: None,
             problems: Vec::new(),
         }))
     }
@@ -279,6 +299,27 @@ impl Client {
         })
     }
 
+    /// How long this client's access tokens are good, from 1 second to 24 hours, in place of what the
+    /// [provider](crate::ProviderBuilder::access_token_lifetime) is configured with.
+    #[must_use]
+    pub fn access_token_lifetime(self, lifetime: Duration) -> Self {
+        let within = lifetime.clamp(*ACCESS_TOKEN_LIFE.start(), *ACCESS_TOKEN_LIFE.end());
+        self.set(|client| {
+            // Also the client of a store, which nobody has checked, keeps to it.
+            client.access_token_lifetime = Some(within);
+            if within != lifetime {
+                client.problems.push("an access token lives from 1 second to 24 hours".to_owned());
+            }
+        })
+    }
+
+    /// How long a grant to this client lives however often it is refreshed, from when its code is redeemed. It can be
+    /// less than what the [provider](crate::ProviderBuilder::refresh_token_max_age) is configured with, and never more.
+    #[must_use]
+    pub fn refresh_token_max_age(self, age: Duration) -> Self {
+        self.set(|client| client.refresh_token_max_age = Some(age))
+    }
+
     /// Takes codes without PKCE from this client, as OAuth 2.0 did; only for a confidential client, whose secret then
     /// is all that protects a stolen code ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)
     /// asks for PKCE). Where the client does send a challenge, it is checked.
@@ -327,6 +368,16 @@ impl Client {
     /// The API that it serves.
     pub(crate) fn resource(&self) -> Option<&Resource> {
         self.0.resource.as_ref()
+    }
+
+    /// What it registered for its access tokens.
+    pub(crate) fn own_access_token_lifetime(&self) -> Option<Duration> {
+        self.0.access_token_lifetime
+    }
+
+    /// What it registered for its grants.
+    pub(crate) fn own_max_age(&self) -> Option<Duration> {
+        self.0.refresh_token_max_age
     }
 
     pub(crate) fn auth_method(&self) -> AuthMethod {
@@ -402,6 +453,10 @@ impl Client {
             !self.is_native() && client.redirect_uris.iter().any(RedirectUri::is_native),
             "a web client's redirect URIs are `https`: if it runs on the user's device, say `.native()`",
         );
+        say(
+            client.refresh_token_max_age.is_some_and(|age| age < *ACCESS_TOKEN_LIFE.start()),
+            "its grants end at once: a maximum age is 1 second at least",
+        );
         problems
     }
 }
@@ -460,6 +515,17 @@ mod tests {
         }
         assert!(client.clone().and_secret(SECRET).has_secret(SECRET, now), "the same one twice is still one");
         assert_eq!(problems(&client), "it has no redirect URI: add one with `.redirect_uri(..)`");
+    }
+
+    #[test]
+    fn a_client_can_be_made_from_what_a_table_keeps_of_its_secrets() {
+        let (old, new) = (ClientSecret::generate(), ClientSecret::generate());
+        let client = Client::confidential_sha256("app", [old.sha256(), new.sha256()]).redirect_uri("https://a.example");
+        assert!(client.is_confidential() && client.check().is_ok());
+        for (secret, good) in [(&old, true), (&new, true), (&ClientSecret::generate(), false)] {
+            assert_eq!(client.has_secret(secret.secret(), UnixTime::from_secs(0)), good);
+        }
+        assert!(problems(&Client::confidential_sha256("app", [])).contains("it is confidential and has no secret"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::registration::RegistrationPolicy;
-use crate::types::{ClientId, Issuer, Resource, Scope};
+use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
 
 /// Where the endpoints are, below the issuer.
 ///
@@ -169,15 +169,14 @@ impl Default for Lifetimes {
 
 impl Lifetimes {
     pub(crate) fn check(&self, wrong: &mut Vec<ConfigError>) {
-        const SECOND: Duration = Duration::from_secs(1);
         let mut need = |good: bool, what: &str| {
             if !good {
                 wrong.push(ConfigError::Lifetime(what.to_owned()));
             }
         };
-        let within = |span: Duration, most: u64| span >= SECOND && span <= Duration::from_secs(most);
-        need(within(self.code, 600), "a code lives from 1 second to 10 minutes");
-        need(within(self.access_token, 86_400), "an access token lives from 1 second to 24 hours");
+        let code = Duration::from_secs(1)..=Duration::from_secs(600);
+        need(code.contains(&self.code), "a code lives from 1 second to 10 minutes");
+        need(ACCESS_TOKEN_LIFE.contains(&self.access_token), "an access token lives from 1 second to 24 hours");
         need(self.refresh_grace <= Duration::from_secs(60), "the grace of a refresh is at most 60 seconds");
         need(
             self.refresh_idle >= self.access_token,

@@ -6,7 +6,7 @@
 //!
 //! | kind | fields | characters with the prefix `toa` |
 //! |---|---|---|
-//! | `ac`, code | none | 57 |
+//! | `ac`, code | the grant's end 5 | 63 |
 //! | `rt`, refresh token | generation 4, salt 16 | 83 |
 //! | `at`, access token | token id 8, issued at 5, expires at 5, scope mask 8, resource mask 2 | 94 |
 //!
@@ -117,6 +117,15 @@ impl Salt {
 /// Names one access token within its grant.
 pub(crate) type TokenId = [u8; 8];
 
+/// What a code says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CodeHandle {
+    pub(crate) grant: GrantId,
+    /// When the grant ends at the latest, as it was approved. The record has one end at a time, and until the code is
+    /// redeemed that is the code's.
+    pub(crate) grant_expires_at: UnixTime,
+}
+
 /// What an access token says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AccessHandle {
@@ -151,9 +160,10 @@ pub(crate) enum HandleError {
 
 const VERSION: u8 = 1;
 const TAG: usize = 16;
-const CODE: usize = 1 + 4 + 16 + TAG;
-const REFRESH: usize = CODE + 4 + 16;
-const ACCESS: usize = CODE + 8 + 5 + 5 + 8 + 2;
+const BARE: usize = 1 + 4 + 16 + TAG;
+const CODE: usize = BARE + 5;
+const REFRESH: usize = BARE + 4 + 16;
+const ACCESS: usize = BARE + 8 + 5 + 5 + 8 + 2;
 
 // What a tag is over goes into one block.
 const _: () = assert!(ACCESS - TAG <= LONGEST && REFRESH - TAG <= LONGEST && CODE - TAG <= LONGEST);
@@ -219,15 +229,19 @@ impl Handles {
         GrantKey(half(&sha256(&block)))
     }
 
-    pub(crate) fn mint_code(&self, grant: GrantId) -> String {
+    pub(crate) fn mint_code(&self, handle: &CodeHandle) -> String {
         let mut raw = [0; CODE];
-        Writer(&mut raw).put(&self.head()).put(&grant.0);
+        Writer(&mut raw)
+            .put(&self.head())
+            .put(&handle.grant.0)
+            .put(&handle.grant_expires_at.as_secs().to_be_bytes()[3..]);
         seal(&self.code_prefix, &self.keys[0].code, raw)
     }
 
-    pub(crate) fn open_code(&self, text: &str) -> Result<GrantId, HandleError> {
+    pub(crate) fn open_code(&self, text: &str) -> Result<CodeHandle, HandleError> {
         let raw = self.open::<CODE>(text, &self.code_prefix, |keys| &keys.code)?;
-        Ok(GrantId(Reader(&raw[5..]).take()))
+        let mut fields = Reader(&raw[5..]);
+        Ok(CodeHandle { grant: GrantId(fields.take()), grant_expires_at: fields.take_seconds() })
     }
 
     pub(crate) fn mint_refresh(&self, handle: &RefreshHandle) -> String {
@@ -420,6 +434,10 @@ mod tests {
         }
     }
 
+    fn code() -> CodeHandle {
+        CodeHandle { grant: GrantId([3; 16]), grant_expires_at: UnixTime::FAR_FUTURE }
+    }
+
     fn refresh(generation: u32) -> RefreshHandle {
         RefreshHandle { grant: GrantId([0x5a; 16]), generation, salt: Salt([9; 16]) }
     }
@@ -427,13 +445,15 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_and_has_the_promised_length() {
         let handles = handles(secret(1));
-        let code = handles.mint_code(GrantId([3; 16]));
-        assert!(handles.open_code(&code) == Ok(GrantId([3; 16])));
+        for handle in [code(), CodeHandle { grant_expires_at: NOW, ..code() }] {
+            assert!(handles.open_code(&handles.mint_code(&handle)) == Ok(handle));
+        }
+        let code = handles.mint_code(&code());
         let token = handles.mint_access(&access());
         assert!(handles.open_access(&token) == Ok(access()));
         let renewal = handles.mint_refresh(&refresh(7));
         assert!(handles.open_refresh(&renewal) == Ok(refresh(7)));
-        assert_eq!((code.len(), renewal.len(), token.len()), (57, 83, 94));
+        assert_eq!((code.len(), renewal.len(), token.len()), (63, 83, 94));
         assert!(code.starts_with("toa_ac_") && renewal.starts_with("toa_rt_") && token.starts_with("toa_at_"));
     }
 
@@ -460,7 +480,7 @@ mod tests {
     fn a_handle_of_one_kind_is_none_of_another_even_under_its_prefix() {
         let handles = handles(secret(1));
         let (code, token, renewal) =
-            (handles.mint_code(GrantId([3; 16])), handles.mint_access(&access()), handles.mint_refresh(&refresh(0)));
+            (handles.mint_code(&code()), handles.mint_access(&access()), handles.mint_refresh(&refresh(0)));
         for text in [&token, &renewal] {
             assert!(handles.open_code(text).is_err());
             assert!(
@@ -511,9 +531,9 @@ mod tests {
         let appended = handles([secret(1), secret(2)].into_iter().collect::<Secrets>());
         let moved = handles([secret(2), secret(1)].into_iter().collect::<Secrets>());
         let new = handles(secret(2));
-        let (before, after) = (old.mint_code(GrantId([3; 16])), moved.mint_code(GrantId([3; 16])));
-        assert_eq!(before, appended.mint_code(GrantId([3; 16])), "appended: it verifies only");
-        assert_eq!(after, new.mint_code(GrantId([3; 16])));
+        let (before, after) = (old.mint_code(&code()), moved.mint_code(&code()));
+        assert_eq!(before, appended.mint_code(&code()), "appended: it verifies only");
+        assert_eq!(after, new.mint_code(&code()));
         for handles in [&appended, &moved] {
             assert!(handles.open_code(&before).is_ok() && handles.open_code(&after).is_ok());
         }
@@ -526,7 +546,7 @@ mod tests {
     fn another_issuer_or_secret_has_other_handles_and_other_record_keys() {
         let ours = handles(secret(1));
         let theirs = Handles::new("toa", &secret(1).into(), &"https://b.example".into()).unwrap();
-        let code = ours.mint_code(GrantId([3; 16]));
+        let code = ours.mint_code(&code());
         assert!(theirs.open_code(&code) == Err(HandleError::UnknownKey));
         assert!(handles(secret(2)).open_code(&code) == Err(HandleError::UnknownKey));
         assert_ne!(ours.key_of(GrantId([3; 16])), theirs.key_of(GrantId([3; 16])));

@@ -7,6 +7,7 @@
 //! - The login and consent page is an ordinary route of the app: see [`page`].
 //! - [`Provider::bearer`] protects routes: see [`bearer`].
 //! - Clients and grants live in a [`store`].
+//! - [`guide`]: coming from pyoauth2, hook by hook.
 //!
 //! # Features
 //! - `memory` (default): [`MemoryStore`].
@@ -37,6 +38,7 @@ pub mod event;
 pub mod extract;
 pub mod grant;
 mod grant_type;
+pub mod guide;
 mod handle;
 mod http;
 mod mac;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -22,12 +22,14 @@ pub struct Approval {
     request: Arc<ValidRequest>,
     subject: Subject,
     scope: Option<Scope>,
+    /// How long the grant lives; `None`: as long as the provider and the client let it.
+    grant_lifetime: Option<Duration>,
     claims: Claims,
 }
 
 impl Approval {
     pub(crate) fn new(request: Arc<ValidRequest>, subject: Subject) -> Self {
-        Self { request, subject, scope: None, claims: Claims::default() }
+        Self { request, subject, scope: None, grant_lifetime: None, claims: Claims::default() }
     }
 
     /// Grants less than was asked for. More than that is refused when it is answered, with a 500.
@@ -39,6 +41,15 @@ impl Approval {
     /// When the user last proved who they are.
     pub fn auth_time(mut self, at: SystemTime) -> Self {
         self.claims.auth_time = Some(at.into());
+        self
+    }
+
+    /// Ends the grant, and every token of it, this long after the approval, however often it is refreshed: "for today
+    /// only". It ends earlier where the provider's or the client's
+    /// [maximum age](crate::ProviderBuilder::refresh_token_max_age) does. Less than a second grants nothing, and is
+    /// refused when it is answered, with a 500.
+    pub fn grant_lifetime(mut self, lifetime: Duration) -> Self {
+        self.grant_lifetime = Some(lifetime);
         self
     }
 
@@ -59,12 +70,18 @@ impl Approval {
         &self.request
     }
 
+    /// When the grant ends at the latest.
+    pub(crate) fn grant_expires_at(&self, now: UnixTime) -> UnixTime {
+        self.grant_lifetime.map_or(UnixTime::FAR_FUTURE, |lifetime| now.plus(lifetime))
+    }
+
     /// The grant that it makes; `None` if it grants more than was asked for, or nothing, or is of nobody.
     pub(crate) fn grant(&self, key: GrantKey, issuer: Issuer, now: UnixTime, code_ends: UnixTime) -> Option<Grant> {
         let asked = &self.request.scope;
         let scope = self.scope.as_ref().unwrap_or(asked);
         let nobody = self.subject.as_str().is_empty();
-        if nobody || !scope.is_subset(asked) || scope.is_empty() && !asked.is_empty() {
+        let end = self.grant_expires_at(now);
+        if nobody || end <= now || !scope.is_subset(asked) || scope.is_empty() && !asked.is_empty() {
             return None;
         }
         let claims = (self.claims != Claims::default()).then(|| Arc::new(self.claims.clone()));
@@ -80,7 +97,7 @@ impl Approval {
             redirect_uri_sent: self.request.redirect_uri_sent,
             challenge: self.request.challenge,
             created_at: now,
-            expires_at: code_ends,
+            expires_at: code_ends.min(end),
             redeemed: None,
             revoked: None,
         })

@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 use super::ResponseFuture;
 use crate::authorization::{Approval, Denial, Draft, Rejection, ValidRequest, code_redirect, error_redirect};
 use crate::error::ProtocolError;
-use crate::handle::GrantId;
+use crate::handle::{CodeHandle, GrantId};
 use crate::http::{
     Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, method_not_allowed, read_form, redirect,
     take_ready,
@@ -234,7 +234,8 @@ impl Gate {
         let state = request.state.as_deref();
         match created {
             Ok(()) => {
-                let code = self.provider.0.handles.mint_code(id);
+                let grant_expires_at = approval.grant_expires_at(now);
+                let code = self.provider.0.handles.mint_code(&CodeHandle { grant: id, grant_expires_at });
                 redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
             }
             Err(error) => self.sent_back(request, error),

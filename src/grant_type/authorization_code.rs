@@ -10,14 +10,14 @@ use crate::config::OFFLINE_ACCESS;
 use crate::error::ProtocolError;
 use crate::event::EventKind;
 use crate::grant::{Outcome, Refused};
-use crate::handle::{HandleError, RefreshHandle, Salt};
+use crate::handle::{CodeHandle, HandleError, RefreshHandle, Salt};
 use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::{CodeVerifier, Params, UnixTime};
 
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
     let code = params.get("code").ok_or(ProtocolError::CODE_MISSING)?;
-    let id = provider.0.handles.open_code(code).map_err(unreadable)?;
+    let CodeHandle { grant: id, grant_expires_at } = provider.0.handles.open_code(code).map_err(unreadable)?;
     let key = provider.0.handles.key_of(id);
     let challenge = match params.get("code_verifier") {
         Some(verifier) => {
@@ -25,7 +25,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         }
         None => None,
     };
-    let mut draft = Draft::new(provider);
+    let mut draft = Draft::new(provider, client);
     let offline = provider.0.config.offline_access;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
@@ -40,9 +40,9 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         refreshable &= !offline || grant.scope().contains(OFFLINE_ACCESS);
     }
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
-    let end = if refreshable { grant_end(provider) } else { provider.now().plus(draft.lifetime) };
+    let end = if refreshable { grant_end(provider, client) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
-    let verdict = provider.redeem(key, client, redirect_uri, challenge, end, salt).await?;
+    let verdict = provider.redeem(key, client, redirect_uri, challenge, end.min(grant_expires_at), salt).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     draft.leaves_something(provider, client, &grant)?;
@@ -74,10 +74,8 @@ const fn refusal(outcome: Outcome) -> ProtocolError {
     }
 }
 
-/// When a grant ends that its client can refresh.
-fn grant_end(provider: &Provider) -> UnixTime {
-    match provider.0.config.lifetimes.refresh_max_age {
-        Some(age) => provider.now().plus(age),
-        None => UnixTime::FAR_FUTURE,
-    }
+/// When a grant ends that its client can refresh: at the maximum age that comes first.
+fn grant_end(provider: &Provider, client: &Client) -> UnixTime {
+    let ages = [provider.0.config.lifetimes.refresh_max_age, client.own_max_age()];
+    ages.into_iter().flatten().min().map_or(UnixTime::FAR_FUTURE, |age| provider.now().plus(age))
 }

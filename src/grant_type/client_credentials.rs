@@ -24,7 +24,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     }
     let resources = config.requested_resources(params.all("resource"))?;
     let (id, grant) = provider.machine_grant(client, resources).await?;
-    let mut draft = Draft::new(provider);
+    let mut draft = Draft::new(provider, client);
     draft.scope = Some(scope);
     draft.leaves_something(provider, client, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;

@@ -55,11 +55,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(provider: &Provider) -> Self {
+    fn new(provider: &Provider, client: &Client) -> Self {
         Self {
             scope: None,
             resources: None,
-            lifetime: provider.0.config.lifetimes.access_token,
+            lifetime: provider.access_token_lifetime(client),
             members: TokenResponse::new(),
         }
     }

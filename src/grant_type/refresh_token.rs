@@ -20,7 +20,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let token = params.get("refresh_token").ok_or(ProtocolError::REFRESH_TOKEN_MISSING)?;
     let handle = provider.0.handles.open_refresh(token).map_err(unreadable)?;
     let key = provider.0.handles.key_of(handle.grant);
-    let mut draft = Draft::new(provider);
+    let mut draft = Draft::new(provider, client);
     // What was granted never changes, so it can be looked at before the rotation without a race. A token that is not
     // good goes on to be refused, and its grant ended, by the rule itself.
     let grant = provider.grant(key).await?;

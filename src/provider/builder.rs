@@ -180,7 +180,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// How long an access token is good. By default 10 minutes, at most 24 hours.
+    /// How long an access token is good. By default 10 minutes, at most 24 hours. A client can have
+    /// [its own](Client::access_token_lifetime).
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.access_token = lifetime;
         self
@@ -192,7 +193,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// How long a grant lives however often it is refreshed. By default there is no such end.
+    /// How long a grant lives however often it is refreshed. By default there is no such end. A
+    /// [client](Client::refresh_token_max_age) or an [approval](crate::Approval::grant_lifetime) can end one earlier.
     pub fn refresh_token_max_age(mut self, age: Duration) -> Self {
         self.lifetimes.refresh_max_age = Some(age);
         self

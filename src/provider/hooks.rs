@@ -8,7 +8,7 @@ use crate::client::{Client, GrantType};
 use crate::error::{ProtocolError, StoreError};
 use crate::grant::Grant;
 use crate::store::BoxFuture;
-use crate::types::Scope;
+use crate::types::{ACCESS_TOKEN_LIFE, Scope};
 
 /// What [`ProviderBuilder::may_continue`](super::ProviderBuilder::may_continue) answers. `true` is `Yes`, `false` is
 /// `No`.
@@ -41,9 +41,6 @@ pub struct Issuance {
 }
 
 impl Issuance {
-    /// The longest life that a hook can give to a token.
-    pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);
-
     /// How it is asked for.
     #[must_use]
     pub const fn grant_type(&self) -> GrantType {
@@ -68,10 +65,11 @@ impl Issuance {
         &self.scope
     }
 
-    /// How long the token lives, from 1 second to 24 hours; by default what the provider is configured with.
+    /// How long the token lives, from 1 second to 24 hours; by default what the
+    /// client is registered with, or else the provider is configured with.
     #[must_use]
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.access_token_lifetime = lifetime.clamp(Duration::from_secs(1), Self::LONGEST);
+        self.access_token_lifetime = lifetime.clamp(*ACCESS_TOKEN_LIFE.start(), *ACCESS_TOKEN_LIFE.end());
         self
     }
 

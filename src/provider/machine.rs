@@ -2,12 +2,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Issuance, Provider};
+use super::Provider;
 use crate::client::Client;
 use crate::error::StoreError;
 use crate::grant::Grant;
 use crate::handle::GrantId;
-use crate::types::{ClientId, Resource, Scope, UnixTime};
+use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Resource, Scope, UnixTime};
 
 /// How long one grant serves a client that acts for itself.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -45,7 +45,8 @@ impl Provider {
         }
         let id = GrantId::generate();
         // No access token outlives its grant, so the grant has room for the longest one that can be issued under it.
-        let longest = if self.0.hooks.on_issue.is_some() { Issuance::LONGEST } else { config.lifetimes.access_token };
+        let hooked = self.0.hooks.on_issue.is_some();
+        let longest = if hooked { *ACCESS_TOKEN_LIFE.end() } else { self.access_token_lifetime(client) };
         let lifetime = HOUR + longest;
         let (client, scope, resources) = place.clone();
         let grant = self.direct_grant(id, client, None, scope, resources, lifetime);

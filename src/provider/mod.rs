@@ -243,6 +243,11 @@ impl Provider {
         Ok(grants)
     }
 
+    /// How long an access token of a client lives, where no hook says otherwise.
+    pub(crate) fn access_token_lifetime(&self, client: &Client) -> Duration {
+        client.own_access_token_lifetime().unwrap_or(self.0.config.lifetimes.access_token)
+    }
+
     /// Redeems a code for a client. The salt is made here, and goes into the answer.
     pub(crate) async fn redeem(
         &self,

@@ -23,4 +23,5 @@ pub(crate) use pkce::{CodeChallenge, CodeVerifier};
 pub(crate) use redirect_uri::{RedirectUri, host_of, is_canonical_host, is_loopback_host};
 pub use resource::{InvalidResource, Resource};
 pub use scope::{InvalidScope, Scope};
+pub(crate) use time::ACCESS_TOKEN_LIFE;
 pub use time::UnixTime;

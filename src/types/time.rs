@@ -1,4 +1,8 @@
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
+
+/// How long an access token can live, wherever its lifetime is set.
+pub(crate) const ACCESS_TOKEN_LIFE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 
 /// A moment as stores keep it: whole seconds since 1970-01-01T00:00:00Z.
 ///
