@@ -16,7 +16,8 @@ use crate::provider::Provider;
 
 /// Layer that makes the service inside an authorization server: all the endpoints, in one. It goes on last, outside
 /// every route and every other layer of the app that could answer first. It compares whole paths, so it cannot be inside a
-/// router that is nested under a prefix: there, use [`Provider::nest`].
+/// router that is nested under a prefix: there, use [`Provider::nest`]; behind a proxy that strips one, say
+/// [`Endpoints::stripped`](crate::Endpoints::stripped).
 ///
 /// See the [module docs](crate::endpoint) for an example.
 #[must_use]
@@ -68,10 +69,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
+        let paths = &self.leaves.provider.0.config.paths;
         if let Some(leaf) = self.leaves.at(path) {
             let answer = self.leaves.clone().answer(leaf, request);
             ProviderFuture::ours(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if path == self.leaves.provider.0.config.paths.authorization {
+        } else if path == paths.seen(&paths.authorization) {
             let clone = self.inner.clone();
             let page = mem::replace(&mut self.inner, clone);
             ProviderFuture::ours(self.gate.clone().answer(page, request))
