@@ -30,6 +30,7 @@ use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     prefix: String,
+    stripped: String,
     authorization: String,
     token: String,
     revocation: String,
@@ -49,6 +50,7 @@ impl Endpoints {
     pub fn under(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
+            stripped: String::new(),
             authorization: "/authorize".to_owned(),
             token: "/token".to_owned(),
             revocation: "/revoke".to_owned(),
@@ -87,6 +89,29 @@ impl Endpoints {
         self
     }
 
+    /// What a proxy takes off the front of every path before the service sees it. By default nothing.
+    ///
+    /// Published URLs keep it, since they are what browsers see. So it is the front of the issuer's path, or of that
+    /// and the prefix; [`build`](crate::ProviderBuilder::build) refuses anything else.
+    ///
+    /// The well-known documents are at the root of the origin
+    /// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)): the proxy passes them on as they are.
+    ///
+    /// ```
+    /// use tower_oauth::{Endpoints, MemoryStore, Provider};
+    ///
+    /// let provider = Provider::builder("https://public.example/auth")
+    ///     .store(MemoryStore::new())
+    ///     .endpoints(Endpoints::default().stripped("/auth")) // browsers see /auth/token, the service /token
+    ///     .build()?;
+    /// assert_eq!(provider.metadata_path(), "/.well-known/oauth-authorization-server/auth"); // to both
+    /// # Ok::<_, tower_oauth::ConfigErrors>(())
+    /// ```
+    pub fn stripped(mut self, prefix: impl Into<String>) -> Self {
+        self.stripped = prefix.into();
+        self
+    }
+
     fn all(&self) -> [&str; 5] {
         [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
     }
@@ -96,7 +121,7 @@ impl Endpoints {
 #[derive(Debug)]
 pub(crate) struct Paths {
     /// What stands before every endpoint: the issuer's path and the configured prefix.
-    pub(crate) prefix: String,
+    prefix: String,
     pub(crate) authorization: String,
     pub(crate) token: String,
     pub(crate) revocation: String,
@@ -104,23 +129,46 @@ pub(crate) struct Paths {
     pub(crate) registration: String,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
+    /// How many bytes of the prefix are gone when the service sees a path.
+    stripped: usize,
 }
 
 impl Paths {
-    pub(crate) fn new(endpoints: &Endpoints, issuer_path: &str, wrong: &mut Vec<ConfigError>) -> Self {
-        if !endpoints.prefix.is_empty() && !is_path(&endpoints.prefix) {
-            wrong.push(ConfigError::Path(endpoints.prefix.clone()));
+    /// Without an issuer, which is an error of its own, nothing is said of what depends on its path.
+    pub(crate) fn new(endpoints: &Endpoints, issuer_path: Option<&str>, wrong: &mut Vec<ConfigError>) -> Self {
+        for prefix in [&endpoints.prefix, &endpoints.stripped] {
+            if !prefix.is_empty() && !is_path(prefix) {
+                wrong.push(ConfigError::Path(prefix.clone()));
+            }
         }
-        let prefix = format!("{issuer_path}{}", endpoints.prefix);
-        let server_metadata = format!("/.well-known/oauth-authorization-server{issuer_path}");
+        let path = issuer_path.unwrap_or_default();
+        let prefix = format!("{path}{}", endpoints.prefix);
+        let seen = prefix.strip_prefix(&endpoints.stripped).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        if seen.is_none() && issuer_path.is_some() && is_path(&endpoints.stripped) {
+            wrong.push(ConfigError::Stripped { stripped: endpoints.stripped.clone(), prefix: prefix.clone() });
+        }
+        let seen = seen.unwrap_or(&prefix);
+        let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let all = endpoints.all();
         for (at, path) in all.iter().enumerate() {
-            if !is_path(path) || all[..at].contains(path) || format!("{prefix}{path}") == server_metadata {
+            let taken = [&*prefix, seen].iter().any(|prefix| format!("{prefix}{path}") == server_metadata);
+            if !is_path(path) || all[..at].contains(path) || taken {
                 wrong.push(ConfigError::Path((*path).to_owned()));
             }
         }
+        let stripped = prefix.len() - seen.len();
         let [authorization, token, revocation, introspection, registration] = all.map(|path| format!("{prefix}{path}"));
-        Self { prefix, authorization, token, revocation, introspection, registration, server_metadata }
+        Self { prefix, authorization, token, revocation, introspection, registration, server_metadata, stripped }
+    }
+
+    /// What stands before every endpoint, as the service sees it.
+    pub(crate) fn seen_prefix(&self) -> &str {
+        self.seen(&self.prefix)
+    }
+
+    /// The path of an endpoint, as the service sees it.
+    pub(crate) fn seen<'a>(&self, endpoint: &'a str) -> &'a str {
+        &endpoint[self.stripped..]
     }
 }
 
@@ -425,6 +473,13 @@ pub enum ConfigError {
     },
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
+    /// What is stripped is not the front of what is published.
+    Stripped {
+        /// What was given.
+        stripped: String,
+        /// What every published path starts with.
+        prefix: String,
+    },
     /// An origin for CORS is not written as browsers write it.
     Origin(String),
     /// A time is too long or too short.
@@ -445,6 +500,11 @@ impl fmt::Display for ConfigError {
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
             }
+            Self::Stripped { stripped, prefix } => write!(
+                f,
+                "stripped {stripped:?}: every published path has to start with it, and they start with {prefix:?}: \
+                 write the issuer as browsers see it, `https://host{stripped}`"
+            ),
             Self::Origin(origin) => {
                 write!(f, "CORS origin {origin:?}: write `https://host`, without a slash at the end")
             }

@@ -342,6 +342,47 @@ fn a_path_is_written_as_it_is_compared_and_no_two_are_alike() {
     }
 }
 
+/// What a proxy strips is the front of what is published, or nothing that is published would reach an endpoint.
+#[test]
+fn what_is_stripped_is_the_front_of_what_is_published() {
+    let at = |issuer: &str, endpoints| Provider::builder(issuer).store(MemoryStore::new()).endpoints(endpoints);
+    for (issuer, prefix, stripped, seen) in [
+        ("https://shift.example", "/v1", "", "/v1"),
+        ("https://shift.example", "/v1", "/v1", ""),
+        ("https://shift.example/auth", "", "/auth", ""),
+        ("https://shift.example/auth", "/v1", "/auth", "/v1"),
+        ("https://shift.example/auth", "/v1", "/auth/v1", ""),
+        ("https://shift.example/a/b", "/c/d", "/a", "/b/c/d"),
+    ] {
+        let provider = at(issuer, Endpoints::under(prefix).stripped(stripped)).build().unwrap();
+        assert_eq!(provider.prefix(), seen, "{issuer} {prefix} {stripped}");
+    }
+    for (issuer, prefix, stripped, published) in [
+        ("https://shift.example", "", "/auth", ""),
+        ("https://shift.example", "/v1", "/auth", "/v1"),
+        ("https://shift.example/auth", "", "/au", "/auth"),
+        ("https://shift.example/auth", "", "/auth/v1", "/auth"),
+        ("https://shift.example/auth", "/v1", "/v1", "/auth/v1"),
+        ("https://shift.example", "", "/token", ""),
+    ] {
+        let said = format!(
+            "stripped {stripped:?}: every published path has to start with it, and they start with {published:?}: \
+             write the issuer as browsers see it, `https://host{stripped}`"
+        );
+        assert_eq!(only(at(issuer, Endpoints::under(prefix).stripped(stripped))), said);
+    }
+    for malformed in ["auth", "/", "/auth/", "//auth", "/%61uth"] {
+        let said = only(at("https://shift.example/auth", Endpoints::default().stripped(malformed)));
+        assert!(said.starts_with(&format!("path {malformed:?}: ")), "{said}");
+    }
+    // Of a bad issuer nothing more is said.
+    let said = only(at("https://Shift.example/auth", Endpoints::default().stripped("/auth")));
+    assert!(said.starts_with("issuer "), "{said}");
+    // What the service sees must not hide the metadata either.
+    let hiding = Endpoints::under("/v1").token("/.well-known/oauth-authorization-server").stripped("/v1");
+    assert!(only(at("https://shift.example", hiding)).starts_with("path "));
+}
+
 /// RFC 6749 §4.1.2: a code at most 10 minutes
 #[test]
 fn times_have_bounds() {

@@ -226,7 +226,8 @@ async fn endpoint_paths_match_exactly() {
         Ok::<_, Infallible>((StatusCode::IM_A_TEAPOT, request.uri().to_string()).into_response())
     });
     let service = provider.layer().layer(inner);
-    for path in ["/tenant/v1/auth", "/tenant/v1/token", provider.metadata_path()] {
+    let endpoints = ["/tenant/v1/auth", "/tenant/v1/token", "/tenant/v1/revoke", "/tenant/v1/introspect"];
+    for path in endpoints.into_iter().chain([provider.metadata_path()]) {
         assert_ne!(send(&service, request(Method::PUT, path)).await.status, StatusCode::IM_A_TEAPOT, "{path}");
         for other in lookalikes(path) {
             for asked in [request(Method::GET, &other), form(&format!("{other}?{}", ask().query()), &[])] {
@@ -241,7 +242,7 @@ async fn endpoint_paths_match_exactly() {
     }
 
     let nest = provider.nest(inner);
-    for path in ["/auth", "/token"] {
+    for path in ["/auth", "/token", "/revoke", "/introspect"] {
         assert_eq!(send(&nest, request(Method::PUT, path)).await.status, StatusCode::METHOD_NOT_ALLOWED);
         for other in lookalikes(path) {
             let answer = send(&nest, form(&other, &[])).await;

@@ -93,6 +93,22 @@ async fn a_token_of_two_generations_ago_ends_the_grant_even_within_the_grace() {
     assert_invalid_grant(&site.refresh(&third.refresh).await);
 }
 
+/// RFC 9700 §4.14.2: what was used is remembered by the record, and not by a process.
+#[tokio::test]
+async fn a_restart_forgets_no_reuse() {
+    let before = site();
+    let first = before.connect("profile").await;
+    let second = Pair::of(&before.refresh(&first.refresh).await);
+    let Site { shelf, clock, .. } = before;
+    let provider = builder(&clock).store(shelf.clone()).build().expect("a good configuration");
+    let after = Site { app: app(&provider), provider, clock, shelf };
+    after.clock.advance(seconds(11));
+    assert!(after.is_good(&second.access).await);
+    assert_invalid_grant(&after.refresh(&first.refresh).await);
+    assert!(!after.is_good(&second.access).await);
+    assert_invalid_grant(&after.refresh(&second.refresh).await);
+}
+
 /// The grace is configured down to nothing; what a store repeats in the same second is still the same step.
 #[tokio::test]
 async fn without_a_grace_the_next_second_is_too_late() {

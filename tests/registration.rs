@@ -2,15 +2,22 @@
 
 mod support;
 
+use std::cell::Cell;
+
+use axum::Router;
 use axum::body::Body;
+use axum::routing::get;
 use http::{Method, Request, StatusCode, header};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use support::{
     Answer, App, VERIFIER, WEB, app, authorization, basic, bearer, builder, challenge, form, request, seconds, send,
     with_query, *,
 };
+use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{ClientSecret, Provider, RegistrationPolicy};
+use tower_oauth::{AuthorizationRequest, ClientSecret, Provider, RegistrationPolicy};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -562,4 +569,165 @@ async fn a_policy_allows_only_what_can_be_granted() {
         let errors = builder(&ManualClock::default()).registration(policy).build().expect_err("it is wrong");
         assert!(errors.to_string().contains("RegistrationPolicy::scope"), "{errors}");
     }
+}
+
+/// What a page must not get: control characters, and those that turn a text around or hide in it.
+fn is_hostile(char: char) -> bool {
+    char.is_control()
+        || "\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{feff}".contains(char)
+        || ('\u{202a}'..='\u{202e}').contains(&char)
+        || ('\u{2066}'..='\u{2069}').contains(&char)
+}
+
+/// Texts that mean something, that nearly do, and that are meant to do harm.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => proptest::sample::select(TEXTS.to_vec()).prop_map(str::to_owned),
+        2 => "\\PC{0,12}",
+        1 => any::<String>(),
+        1 => "(https|http|javascript|data|com.example.app|HTTPS):/{0,3}[a-z0-9.\\[\\]:@%\\\\]{0,20}[/?#]?[ -~]{0,9}",
+        1 => "[a-zA-Z ]{0,4}[\u{0}-\u{1f}\u{61c}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}\u{feff}][a-z]{0,3}",
+    ]
+}
+
+const TEXTS: [&str; 24] = [
+    "https://web.example/cb",
+    "https://web.example/\u{202e}bc",
+    "https://user@web.example/cb",
+    "http://web.example/cb",
+    "http://127.0.0.1/cb",
+    "com.example.app:/cb",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "profile",
+    "profile notes:read",
+    "notes:read notes:write admin",
+    "admin",
+    "offline_access profile",
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "password",
+    "code",
+    "client_secret_basic",
+    "client_secret_post",
+    "none",
+    "native",
+    "<script>alert(1)</script>",
+    "",
+];
+
+/// One value of a member: usually a text or a list of them, at times anything.
+fn json_value() -> impl Strategy<Value = Value> {
+    let other = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<f64>().prop_map(Value::from)];
+    prop_oneof![
+        4 => text().prop_map(Value::from),
+        4 => proptest::collection::vec(text(), 0..4).prop_map(Value::from),
+        1 => other,
+        1 => proptest::collection::vec(any::<u8>(), 0..30).prop_map(Value::from),
+        1 => text().prop_map(|text| json!({"keys": [{"kty": text}], "a": {"b": [null]}})),
+    ]
+}
+
+fn metadata() -> impl Strategy<Value = Value> {
+    let member = proptest::sample::select(MEMBERS.to_vec()).prop_map(str::to_owned);
+    let members = proptest::collection::btree_map(prop_oneof![9 => member, 1 => any::<String>()], json_value(), 0..5);
+    (members, 0..4).prop_map(|(mut members, kept)| {
+        // Mostly a client that could be registered but for the rest.
+        if kept > 0 {
+            members.insert("redirect_uris".to_owned(), json!([WEB]));
+        }
+        Value::from_iter(members)
+    })
+}
+
+const MEMBERS: [&str; 22] = [
+    "redirect_uris",
+    "client_name",
+    "client_name#de",
+    "scope",
+    "scope",
+    "grant_types",
+    "response_types",
+    "token_endpoint_auth_method",
+    "application_type",
+    "client_uri",
+    "logo_uri",
+    "tos_uri",
+    "policy_uri",
+    "jwks_uri",
+    "jwks",
+    "contacts",
+    "software_id",
+    "software_version",
+    "software_statement",
+    "client_id",
+    "client_secret",
+    "client_secret_expires_at",
+];
+
+/// Everything that is said of a client but its keys, which no page shows.
+fn texts_of(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(texts_of).collect(),
+        Value::Object(members) => {
+            let shown = members.iter().filter(|(name, _)| *name != "jwks");
+            shown.flat_map(|(name, value)| [vec![&**name], texts_of(value)].concat()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// RFC 7591 §3.2.2, §5: whatever a stranger says of itself is a mistake of its own or a client within the policy, and
+/// nothing that a page shows of it can do harm.
+#[test]
+fn no_metadata_make_it_fail_or_go_beyond_the_policy() {
+    let provider = with(policy()).1;
+    let page = async |asked: AuthorizationRequest| {
+        let scopes: Vec<_> = asked.scopes().map(|(name, _)| name).collect();
+        format!("{}|{}|{}", asked.client().client_name(), asked.redirect_host(), scopes.join(" "))
+    };
+    let router = Router::new().route("/authorize", get(page)).layer(provider.layer());
+    let app: App = BoxCloneSyncService::new(router.into_service());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let registered = Cell::new(0);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_096) };
+    let run = TestRunner::new(config).run(&metadata(), |sent| {
+        let answer = runtime.block_on(register(&app, &sent));
+        if answer.status != StatusCode::CREATED {
+            prop_assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+            prop_assert!([METADATA, REDIRECT].contains(&&*answer.error()), "{:?}", answer);
+            return Ok(());
+        }
+        registered.set(registered.get() + 1);
+        let client = answer.json();
+        for text in texts_of(&client) {
+            prop_assert!(!text.contains(is_hostile), "{text:?}");
+        }
+        let scope = client["scope"].as_str().unwrap_or_default();
+        prop_assert!(scope.split(' ').all(|name| ["profile", "notes:read"].contains(&name)), "{scope}");
+        for (name, value) in client.as_object().expect("an object") {
+            let url = value.as_str().filter(|_| name.ends_with("_uri"));
+            prop_assert!(url.is_none_or(|url| url.starts_with("https://")), "{name}: {value}");
+        }
+        for uri in client["redirect_uris"].as_array().expect("a list") {
+            let uri = uri.as_str().expect("a text");
+            let good = ["https://", "http://127.0.0.1", "com.example.app:"].iter().any(|start| uri.starts_with(start));
+            prop_assert!(good, "{uri}");
+        }
+        let challenge = challenge(VERIFIER);
+        let uri = client["redirect_uris"][0].as_str().unwrap_or(WEB);
+        let asked = authorization(client["client_id"].as_str().expect("an id"), uri, &challenge);
+        let shown = runtime.block_on(send(&app, request(Method::GET, &with_query("/authorize", &asked))));
+        let by_code =
+            client["grant_types"].as_array().is_some_and(|types| types.contains(&json!("authorization_code")));
+        prop_assert_eq!(shown.status == StatusCode::OK, by_code, "{:?}", shown);
+        prop_assert!(!shown.body.contains(is_hostile), "{:?}", shown);
+        let scopes = shown.body.rsplit('|').next().unwrap_or_default();
+        prop_assert!(!by_code || scopes.split(' ').all(|name| scope.split(' ').any(|had| had == name)), "{shown:?}");
+        Ok(())
+    });
+    run.unwrap_or_else(|failed| panic!("{failed}"));
+    assert!(registered.get() > 400, "only {} were clients", registered.get());
 }

@@ -15,7 +15,8 @@ use crate::provider::Provider;
 
 /// Layer that makes the service inside an authorization server: all the endpoints, in one. It goes on last, outside
 /// every route and every other layer of the app that could answer first. It compares whole paths, so it cannot be inside a
-/// router that is nested under a prefix: there, use [`Provider::nest`].
+/// router that is nested under a prefix: there, use [`Provider::nest`]; behind a proxy that strips one, say
+/// [`Endpoints::stripped`](crate::Endpoints::stripped).
 ///
 /// See the [module docs](crate::endpoint) for an example.
 #[must_use]
@@ -67,10 +68,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
+        let paths = &self.leaves.provider.0.config.paths;
         if let Some(leaf) = self.leaves.at(path) {
             let answer = self.leaves.clone().answer(leaf, request);
             ProviderFuture::ours(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if path == self.leaves.provider.0.config.paths.authorization {
+        } else if path == paths.seen(&paths.authorization) {
             let page = take_ready(&mut self.inner);
             ProviderFuture::ours(self.gate.clone().answer(page, request))
         } else {

@@ -56,15 +56,15 @@ impl Leaves {
         Self { provider: provider.clone(), cors }
     }
 
-    /// Which endpoint is at a path of the origin. Paths match exactly.
+    /// Which endpoint is at a path, as the service sees it. Paths match exactly.
     pub(super) fn at(&self, path: &str) -> Option<Leaf> {
         let config = &self.provider.0.config;
         let paths = &config.paths;
         match path {
-            path if path == paths.token => Some(Leaf::Token),
-            path if path == paths.revocation => Some(Leaf::Revocation),
-            path if path == paths.introspection => Some(Leaf::Introspection),
-            path if path == paths.registration => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if path == paths.seen(&paths.token) => Some(Leaf::Token),
+            path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
+            path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
+            path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }

@@ -2,7 +2,8 @@
 //!
 //! [`ProviderLayer`] is the usual way: it answers the endpoints, wraps the authorization path and passes all else
 //! through. Where the service is mounted under a prefix, [`Provider::nest`] answers below it, and
-//! [`Provider::well_known`] at the root of the origin.
+//! [`Provider::well_known`] at the root of the origin. Behind a proxy that takes a prefix off, say so with
+//! [`Endpoints::stripped`](crate::Endpoints::stripped).
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -58,11 +58,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let paths = &self.leaves.provider.0.config.paths;
-        let path = format!("{}{}", paths.prefix, request.uri().path());
+        let path = format!("{}{}", paths.seen_prefix(), request.uri().path());
         if let Some(leaf) = self.leaves.at(&path) {
             let answer = self.leaves.clone().answer(leaf, request);
             ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if path == paths.authorization {
+        } else if path == paths.seen(&paths.authorization) {
             let page = take_ready(&mut self.page);
             ResponseFuture::new(self.gate.clone().answer(page, request))
         } else {

@@ -295,8 +295,7 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let path = url.as_ref().map_or("", |url| &url.path);
-        let paths = Paths::new(&self.endpoints, path, &mut wrong);
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));

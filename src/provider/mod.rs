@@ -94,10 +94,11 @@ impl Provider {
         self.0.config.issuer.as_str()
     }
 
-    /// What stands before every endpoint's path: for `nest_service(provider.prefix(), provider.nest(page))`.
+    /// What stands before every endpoint's path, as the service sees it: for
+    /// `nest_service(provider.prefix(), provider.nest(page))`.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        &self.0.config.paths.prefix
+        self.0.config.paths.seen_prefix()
     }
 
     /// The scopes, each with what it means to a user.

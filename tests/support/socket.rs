@@ -80,6 +80,10 @@ impl Stranger {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), origin: origin.to_owned() }
     }
 
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Sends a request for a path over the socket.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         *request.uri_mut() = format!("{}{}", self.origin, request.uri()).parse().expect("a URL");
