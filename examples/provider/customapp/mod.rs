@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tower_oauth::{Client, ClientSecret};
 
 use self::oauth::{Answer, OAuth, Pending, Problem, Profile};
-use crate::page::stylesheet;
+use crate::page::assets;
 use crate::sessions::Sessions;
 
 const CLIENT_ID: &str = "customapp";
@@ -77,7 +77,7 @@ impl CustomApp {
             .route("/", get(home))
             .route("/connect", get(connect))
             .route(REDIRECT_PATH, get(connected))
-            .route("/style.css", get(stylesheet))
+            .merge(assets("#0b6b4b"))
             .with_state(self)
     }
 }
