@@ -436,6 +436,19 @@ async fn the_examples_that_play_all_the_parts_run_to_their_end() {
 
 // ---- stopping ------------------------------------------------------------------------------------------------------
 
+#[cfg(unix)]
+fn send(signal: &str, example: &Example) {
+    let id = example.process.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().expect("there is `kill`").success());
+}
+
+#[cfg(unix)]
+fn wait_until_closed(address: &str) {
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
 /// A code is being redeemed when the signal comes, and half of the form is still to be sent.
 #[cfg(unix)]
 #[tokio::test]
@@ -466,11 +479,8 @@ async fn a_signal_lets_the_request_in_flight_finish_and_then_the_program_ends_we
         slow.write_all(first.as_bytes()).expect("it reads");
 
         let asked = Instant::now();
-        let id = example.process.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().expect("there is `kill`").success());
-        while TcpStream::connect(&address).is_ok() {
-            std::thread::yield_now();
-        }
+        send(signal, &example);
+        wait_until_closed(&address);
         slow.write_all(rest.as_bytes()).expect("it still reads");
         let mut answer = String::new();
         slow.read_to_string(&mut answer).expect("the answer is whole");
@@ -481,6 +491,37 @@ async fn a_signal_lets_the_request_in_flight_finish_and_then_the_program_ends_we
         // Less than it would wait for an answer that does not come.
         assert!(asked.elapsed() < Duration::from_secs(5), "{signal}");
     }
+}
+
+/// CustomApp is asking for the metadata when the signal comes, and here it is the test that answers.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_provider_answers_until_customapp_has_given_its_last_answer() {
+    let provider = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let issuer = format!("http://{}", address(&provider));
+    let secret = scratch("secret");
+    let mut example = Example::start_with(&["--listen", "127.0.0.1:0", "--issuer", &issuer, "--secret", path(&secret)]);
+    let customapp = example.customapp.trim_start_matches("http://").to_owned();
+    let mut visitor = TcpStream::connect(&customapp).expect("it listens");
+    visitor.write_all(format!("GET /connect HTTP/1.1\r\nhost: {customapp}\r\n\r\n").as_bytes()).expect("it reads");
+    let (mut question, _) = provider.accept().expect("CustomApp asks");
+
+    send("-TERM", &example);
+    wait_until_closed(&customapp);
+    assert_eq!(Browser::new().get(&example.url("/public")).await.status, StatusCode::OK);
+    let metadata = serde_json::json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/auth"),
+        "token_endpoint": format!("{issuer}/token"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+    })
+    .to_string();
+    let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{metadata}", metadata.len());
+    question.write_all(reply.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    visitor.read_to_string(&mut answer).expect("the answer is whole");
+    assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+    assert_eq!(example.process.wait().expect("it ran").code(), Some(0));
 }
 
 // ---- logging in ----------------------------------------------------------------------------------------------------
