@@ -3,12 +3,13 @@
 //! `examples/provider` listens on a free port of 127.0.0.1, and is stopped when the test ends.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -20,6 +21,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+#[cfg(unix)]
+use tokio::time::Instant;
 
 // ---- the program ---------------------------------------------------------------------------------------------------
 
@@ -275,19 +278,22 @@ impl CommandLine {
         example.url(&format!("/v1/oauth2/auth?{query}"))
     }
 
-    /// Asks as a user who allows it, and buys tokens with the code.
-    async fn tokens(&self, example: &Example, browser: &mut Browser, scope: &str) -> Value {
-        let page = browser.get(&self.url(example, &[("scope", scope)])).await;
-        let answer = browser.submit(&page, &[("decision", "allow")]).await;
-        let code = &answer.parameters()["code"];
-        let fields = [
+    fn redemption<'a>(&'a self, code: &'a str) -> [(&'a str, &'a str); 5] {
+        [
             ("grant_type", "authorization_code"),
             ("client_id", "cli"),
             ("redirect_uri", self.redirect_uri),
             ("code_verifier", &self.verifier),
             ("code", code),
-        ];
-        let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await;
+        ]
+    }
+
+    /// Asks as a user who allows it, and buys tokens with the code.
+    async fn tokens(&self, example: &Example, browser: &mut Browser, scope: &str) -> Value {
+        let page = browser.get(&self.url(example, &[("scope", scope)])).await;
+        let answer = browser.submit(&page, &[("decision", "allow")]).await;
+        let code = &answer.parameters()["code"];
+        let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &self.redemption(code)).await;
         assert_eq!(tokens.status, StatusCode::OK, "{}", tokens.text);
         tokens.json()
     }
@@ -428,6 +434,96 @@ async fn the_examples_that_play_all_the_parts_run_to_their_end() {
         let printed = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
         assert!(status.success(), "{example}: {printed}");
     }
+}
+
+// ---- stopping ------------------------------------------------------------------------------------------------------
+
+#[cfg(unix)]
+fn send(signal: &str, example: &Example) {
+    let id = example.process.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().expect("there is `kill`").success());
+}
+
+#[cfg(unix)]
+fn wait_until_closed(address: &str) {
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+/// A code is being redeemed when the signal comes, and half of the form is still to be sent.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_lets_the_request_in_flight_finish_and_then_the_program_ends_well() {
+    for signal in ["-TERM", "-INT"] {
+        let mut example = Example::start();
+        let mut browser = logged_in(&example).await;
+        let client = CommandLine::new();
+        let page = browser.get(&client.url(&example, &[])).await;
+        let code = browser.submit(&page, &[("decision", "allow")]).await.parameters()["code"].clone();
+        let form = serde_urlencoded::to_string(client.redemption(&code)).expect("text is encodable");
+        let (first, rest) = form.split_at(form.len() / 2);
+        let address = example.origin.trim_start_matches("http://").to_owned();
+        // Neither a silent connection nor the idle one of `browser` keeps it.
+        let _silent = TcpStream::connect(&address).expect("it listens");
+
+        let mut slow = TcpStream::connect(&address).expect("it listens");
+        let head = format!(
+            "POST /v1/oauth2/token HTTP/1.1\r\nhost: {address}\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\
+             content-type: application/x-www-form-urlencoded\r\n\r\n",
+            form.len()
+        );
+        slow.write_all(head.as_bytes()).expect("it reads");
+        // Now the endpoint waits for the form.
+        let mut go_on = [0; 25];
+        slow.read_exact(&mut go_on).expect("it answers");
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        slow.write_all(first.as_bytes()).expect("it reads");
+
+        let asked = Instant::now();
+        send(signal, &example);
+        wait_until_closed(&address);
+        slow.write_all(rest.as_bytes()).expect("it still reads");
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).expect("the answer is whole");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\"access_token\":"), "{answer}");
+        let status = example.process.wait().expect("it ran");
+        assert_eq!(status.code(), Some(0), "{signal}");
+        // Less than it would wait for an answer that does not come.
+        assert!(asked.elapsed() < Duration::from_secs(5), "{signal}");
+    }
+}
+
+/// CustomApp is asking for the metadata when the signal comes, and here it is the test that answers.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_provider_answers_until_customapp_has_given_its_last_answer() {
+    let provider = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let issuer = format!("http://{}", address(&provider));
+    let secret = scratch("secret");
+    let mut example = Example::start_with(&["--listen", "127.0.0.1:0", "--issuer", &issuer, "--secret", path(&secret)]);
+    let customapp = example.customapp.trim_start_matches("http://").to_owned();
+    let mut visitor = TcpStream::connect(&customapp).expect("it listens");
+    visitor.write_all(format!("GET /connect HTTP/1.1\r\nhost: {customapp}\r\n\r\n").as_bytes()).expect("it reads");
+    let (mut question, _) = provider.accept().expect("CustomApp asks");
+
+    send("-TERM", &example);
+    wait_until_closed(&customapp);
+    assert_eq!(Browser::new().get(&example.url("/public")).await.status, StatusCode::OK);
+    let metadata = serde_json::json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/auth"),
+        "token_endpoint": format!("{issuer}/token"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+    })
+    .to_string();
+    let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{metadata}", metadata.len());
+    question.write_all(reply.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    visitor.read_to_string(&mut answer).expect("the answer is whole");
+    assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+    assert_eq!(example.process.wait().expect("it ran").code(), Some(0));
 }
 
 // ---- logging in ----------------------------------------------------------------------------------------------------
@@ -584,6 +680,112 @@ async fn ending_the_access_of_an_app_makes_the_site_ask_again() {
     assert!(consent.text.contains(">Allow<"), "{}", consent.text);
 }
 
+/// Connects CustomApp to an account that is logged in.
+async fn connected(browser: &mut Browser, example: &Example) -> Answer {
+    let consent = connect(browser, example).await;
+    let answer = browser.submit(&consent, &[("decision", "allow")]).await;
+    let answer = browser.get(&answer.redirect()).await;
+    browser.get(&answer.redirect()).await
+}
+
+/// Presses a button of CustomApp's, and follows to its page.
+async fn press(browser: &mut Browser, example: &Example, path: &str) -> Answer {
+    let answer = browser.post(&format!("{}{path}", example.customapp), SAME_ORIGIN, &[]).await;
+    browser.get(&answer.redirect()).await
+}
+
+#[tokio::test]
+async fn customapp_stays_connected_as_often_as_the_user_likes_and_shows_no_token() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let mut pages = vec![connected(&mut browser, &example).await];
+    for _ in 0..3 {
+        let page = press(&mut browser, &example, "/stay").await;
+        for shown in ["Hello, Alice", "grant_type = refresh_token", "good for 10 minutes", "the old one is retired"] {
+            assert!(page.text.contains(shown), "{shown} in {}", page.text);
+        }
+        pages.push(page);
+    }
+    pages.push(press(&mut browser, &example, "/disconnect").await);
+    for page in pages {
+        for kind in ["toa_ac_", "toa_at_", "toa_rt_"] {
+            // What follows the kind is at most one character.
+            assert!(page.text.split(kind).skip(1).all(|rest| rest.chars().nth(1) == Some('…')), "{}", page.text);
+        }
+    }
+}
+
+/// A refresh that both a page and its double ask for must not look like a thief's.
+#[tokio::test]
+async fn a_button_pressed_twice_at_once_ends_nothing() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    connected(&mut browser, &example).await;
+    let (mut one, mut two) = (browser.clone(), browser.clone());
+    tokio::join!(press(&mut one, &example, "/stay"), press(&mut two, &example, "/stay"));
+    let page = press(&mut browser, &example, "/stay").await;
+    assert!(page.text.contains("Hello, Alice"), "{}", page.text);
+}
+
+/// RFC 7009 §2.1: the access token ends with the refresh token.
+#[tokio::test]
+async fn disconnecting_in_customapp_ends_its_access_at_the_site() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    connected(&mut browser, &example).await;
+    let page = press(&mut browser, &example, "/disconnect").await;
+    for shown in ["Goodbye, Alice", "token_type_hint = refresh_token", "401 Unauthorized"] {
+        assert!(page.text.contains(shown), "{shown} in {}", page.text);
+    }
+    let apps = browser.get(&example.url("/apps")).await;
+    assert!(apps.text.contains("No app has access"), "{}", apps.text);
+    // Once more changes nothing.
+    assert_eq!(press(&mut browser, &example, "/stay").await.text, page.text);
+}
+
+#[tokio::test]
+async fn customapp_notices_that_it_was_disconnected_at_the_site() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    connected(&mut browser, &example).await;
+    browser.post(&example.url("/apps"), SAME_ORIGIN, &[("client_id", "customapp")]).await;
+    let page = press(&mut browser, &example, "/stay").await;
+    for shown in ["Goodbye, Alice", "400 Bad Request invalid_grant", "401 Unauthorized"] {
+        assert!(page.text.contains(shown), "{shown} in {}", page.text);
+    }
+}
+
+/// The provider on another port of the same host shares the cookies: it is the nearest stranger.
+#[tokio::test]
+async fn customapp_takes_its_forms_from_its_own_pages_only() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    connected(&mut browser, &example).await;
+    let strangers =
+        [CROSS_SITE, [("sec-fetch-site", "same-site")], [("origin", "https://evil.example")], [("origin", "null")]];
+    for path in ["/stay", "/disconnect"] {
+        let url = format!("{}{path}", example.customapp);
+        for from in strangers {
+            assert_eq!(browser.post(&url, from, &[]).await.status, StatusCode::FORBIDDEN, "{path} {from:?}");
+        }
+        assert_eq!(browser.get(&url).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let page = browser.get(&example.customapp).await;
+    assert!(page.text.contains("How that went"), "nothing was done since: {}", page.text);
+}
+
+#[tokio::test]
+async fn the_page_of_apps_leads_home_and_its_json_is_left_alone() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    connected(&mut browser, &example).await;
+    let page = browser.get(&example.url("/apps")).await;
+    assert!(page.text.contains(r#"<header><a href="/">Shift</a></header>"#), "{}", page.text);
+    assert!(page.text.contains(r#"<a href="/">Back to your account</a>"#), "{}", page.text);
+    let json = browser.send(Method::GET, &page.url, &[("accept", "application/json")], String::new()).await.json();
+    assert_eq!(json["apps"][0]["client_id"], "customapp");
+}
+
 #[tokio::test]
 async fn a_user_who_denies_is_sent_back_with_access_denied_and_the_issuer() {
     let example = Example::start();
@@ -714,6 +916,39 @@ async fn every_page_has_a_charset_and_is_neither_stored_nor_framed() {
         assert!(policy.contains("frame-ancestors 'none'"), "{}: {policy}", page.url);
         assert!(page.text.starts_with("<!doctype html>"), "{}", page.url);
         assert!(!page.text.contains("<script"), "{}", page.url);
+    }
+}
+
+// ---- registration --------------------------------------------------------------------------------------------------
+
+/// Nothing slows a caller: whoever tests clients registers many of them in a row.
+#[tokio::test]
+async fn hundreds_of_clients_register_in_a_row_and_each_can_be_used() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let client = serde_json::json!({
+        "client_name": "<b>Many",
+        "redirect_uris": ["http://127.0.0.1/callback"],
+        "application_type": "native",
+        "token_endpoint_auth_method": "none",
+    });
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..500 {
+        let request = Request::post(example.url("/v1/oauth2/register"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(client.to_string().into())
+            .expect("a request");
+        let answer = browser.http.request(request).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let registered: Value = serde_json::from_slice(&body).expect("JSON");
+        ids.insert(registered["client_id"].as_str().expect("an id").to_owned());
+    }
+    assert_eq!(ids.len(), 500);
+    for id in [ids.first(), ids.last()] {
+        let url = CommandLine::new().url(&example, &[]).replace("client_id=cli", &format!("client_id={}", id.unwrap()));
+        let page = browser.get(&url).await;
+        assert!(page.text.contains("&lt;b&gt;Many asks for access"), "{}", page.text);
     }
 }
 

@@ -6,13 +6,14 @@
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
 //! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.
-//! - `page.rs` and `sessions.rs` are what any site has anyway; both parties happen to use them.
+//! - `page.rs`, `sessions.rs` and `stop.rs` are what any site has anyway; both parties happen to use them.
 
 mod args;
 mod customapp;
 mod page;
 mod sessions;
 mod site;
+mod stop;
 
 use std::error::Error;
 use std::io;
@@ -23,13 +24,14 @@ use std::time::Duration;
 use args::Args;
 use axum::Router;
 use customapp::CustomApp;
+use stop::Stop;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower_oauth::{Client, Secrets};
 
 /// Expired grants are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How long Ctrl-C waits for the answers under way.
+/// How long a stop waits for the answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -60,13 +62,28 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let home = customapp.as_ref().map(|(app, _)| app.home().to_owned());
     let site = site::router(&provider, home.clone());
 
-    let stop = ctrl_c();
-    if let Some((app, listener)) = customapp {
-        tokio::spawn(serve(listener, app.router(), stop.clone()));
-    }
+    let stop = Stop::listen()?;
+    let app = customapp.map(|(app, listener)| tokio::spawn(serve(listener, app.router(), stop.clone().asked())));
     introduce(&issuer, home.as_deref());
     println!("listening on http://{address}");
-    Ok(serve(listener, site, stop).await?)
+    let at_last = last(stop.clone(), app);
+    tokio::select! {
+        served = serve(listener, site, at_last) => Ok(served?),
+        () = async { stop.asked().await; tokio::time::sleep(LAST_ANSWERS).await } => Ok(()),
+    }
+}
+
+/// Answers until `stop`, then takes no more connections and ends with the last answer.
+async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+/// The provider stops after CustomApp, whose last answers may need it.
+async fn last(stop: Stop, app: Option<JoinHandle<io::Result<()>>>) {
+    stop.asked().await;
+    if let Some(app) = app {
+        let _ = app.await;
+    }
 }
 
 /// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.
@@ -96,29 +113,5 @@ fn introduce(issuer: &str, customapp: Option<&str>) {
     match customapp {
         Some(home) => println!("CustomApp: {home}\n\nopen {home} and connect an account\n"),
         None => println!("CustomApp: found no port to listen on and stays away\n\nopen {issuer}\n"),
-    }
-}
-
-/// Turns true once, when the process is asked to stop.
-fn ctrl_c() -> watch::Receiver<bool> {
-    let (asked, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        // Where there is no such signal, the process is stopped by other means.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        asked.send_replace(true);
-    });
-    stop
-}
-
-async fn serve(listener: TcpListener, app: Router, stop: watch::Receiver<bool>) -> io::Result<()> {
-    let asked = |mut stop: watch::Receiver<bool>| async move {
-        let _ = stop.wait_for(|asked| *asked).await;
-    };
-    let served = axum::serve(listener, app).with_graceful_shutdown(asked(stop.clone()));
-    tokio::select! {
-        result = served.into_future() => result,
-        () = async { asked(stop).await; tokio::time::sleep(LAST_ANSWERS).await } => Ok(()),
     }
 }

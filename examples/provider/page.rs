@@ -1,14 +1,20 @@
 //! An HTML page, and the headers that every page of a site with accounts should have.
 
+use std::future::ready;
+
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use tower_oauth::escape;
 
-/// Nothing is loaded but our own stylesheet, and nobody may put the page into a frame.
+/// Nothing is loaded but our own style sheet and icon, and nobody may put the page into a frame.
 ///
 /// There is no `form-action`: Chrome applies it to the redirects that follow a form, and the last of these leads to the
 /// client.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page of a brand. `main` is HTML: whoever makes it has escaped what others wrote.
 pub(crate) struct Page {
@@ -38,8 +44,7 @@ impl Page {
 <title>{title} · {brand}</title>
 <link rel="stylesheet" href="/style.css">
 </head>
-<body data-brand="{brand}">
-<header><a href="/">{brand}</a></header>
+{frame}
 <main>
 {main}
 </main>
@@ -48,9 +53,18 @@ impl Page {
 "#,
             title = escape(&self.title),
             brand = self.brand,
+            frame = frame(self.brand),
             main = self.main,
         )
     }
+}
+
+/// How every page of a brand begins: with the way home.
+pub(crate) fn frame(brand: &str) -> String {
+    format!(
+        r#"<body data-brand="{brand}">
+<header><a href="/">{brand}</a></header>"#
+    )
 }
 
 impl IntoResponse for Page {
@@ -71,8 +85,16 @@ impl IntoResponse for Page {
     }
 }
 
-/// Serves the one stylesheet, at `/style.css`.
-pub(crate) async fn stylesheet() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")];
-    (headers, include_str!("style.css"))
+/// What the pages load: the one style sheet, and an icon in the colour of the brand.
+pub(crate) fn assets<S: Clone + Send + Sync + 'static>(colour: &str) -> Router<S> {
+    let asset = |content_type: &'static str, body: Bytes| {
+        let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "max-age=300")];
+        get(move || ready((headers, body)))
+    };
+    let icon = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 3 3"><rect width="3" height="3" rx="1" fill="{colour}"/></svg>"#
+    );
+    Router::new()
+        .route("/style.css", asset("text/css; charset=utf-8", Bytes::from_static(include_bytes!("style.css"))))
+        .route("/favicon.ico", asset("image/svg+xml", icon.into()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,6 +15,9 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+
+use super::connection::Connection;
+use super::steps::{Step, short, shown};
 
 const SCOPE: &str = "profile";
 const ANSWER_AT_MOST: usize = 64 * 1024;
@@ -31,10 +35,11 @@ pub(super) struct OAuth {
 
 /// What of the server metadata (RFC 8414) this app needs.
 #[derive(Deserialize)]
-struct Metadata {
+pub(super) struct Metadata {
     issuer: String,
     authorization_endpoint: String,
-    token_endpoint: String,
+    pub(super) token_endpoint: String,
+    pub(super) revocation_endpoint: String,
 }
 
 /// What ties the provider's answer to the browser that asked. None of it passes through the provider but the state and
@@ -42,8 +47,7 @@ struct Metadata {
 pub(super) struct Pending {
     state: String,
     verifier: String,
-    issuer: String,
-    token_endpoint: String,
+    metadata: Arc<Metadata>,
     steps: Vec<Step>,
 }
 
@@ -56,11 +60,14 @@ pub(super) struct Answer {
     error: Option<String>,
 }
 
+/// This provider issues a refresh token with every answer, and each is good for one use.
 #[derive(Deserialize)]
-struct Tokens {
-    access_token: String,
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    pub(super) refresh_token: String,
     token_type: String,
-    expires_in: u64,
+    /// Seconds.
+    pub(super) expires_in: u64,
     scope: Option<String>,
 }
 
@@ -69,15 +76,13 @@ struct Tokens {
 pub(super) struct Profile {
     pub(super) id: String,
     pub(super) name: String,
-    #[serde(skip)]
-    pub(super) steps: Vec<Step>,
 }
 
-/// What happened, for the curious; an app of your own tells nobody.
-#[derive(Clone)]
-pub(super) struct Step {
-    pub(super) what: &'static str,
-    pub(super) detail: String,
+/// An answer of the provider, whatever it says.
+pub(super) struct Reply {
+    path: String,
+    pub(super) status: StatusCode,
+    body: Bytes,
 }
 
 impl Answer {
@@ -86,7 +91,7 @@ impl Answer {
         if self.state.as_ref() != Some(&pending.state) {
             return Err("the answer belongs to another browser: its state is not ours".into());
         }
-        if self.iss.as_ref() != Some(&pending.issuer) {
+        if self.iss.as_ref() != Some(&pending.metadata.issuer) {
             return Err("the answer comes from another provider".into());
         }
         match (&self.error, &self.code) {
@@ -146,29 +151,28 @@ impl OAuth {
             ],
             state,
             verifier,
-            issuer: metadata.issuer,
-            token_endpoint: metadata.token_endpoint,
+            metadata: Arc::new(metadata),
         };
         Ok((url, pending))
     }
 
     /// Buys tokens with the code, and asks the API with them who the user is.
-    pub(super) async fn finish(&self, pending: &Pending, code: &str) -> Result<Profile, Problem> {
+    pub(super) async fn finish(&self, pending: &Pending, code: &str) -> Result<Connection, Problem> {
         let (tokens, exchange) = self.exchange(pending, code).await?;
-        let (mut profile, call) = self.profile(&tokens).await?;
-        profile.steps = pending.steps.clone();
-        profile.steps.extend([
+        let (reply, call) = self.ask_api(&tokens.access_token).await?;
+        let mut steps = pending.steps.clone();
+        steps.extend([
             Step::new("You logged in at the provider, if you were not yet", ""),
             Step::new("You were asked, unless you had allowed all of it before", ""),
             Step::new(
                 "The provider sent you back with a code, and CustomApp checked state and issuer",
-                shown(&[("code", code), ("state", &pending.state), ("iss", &pending.issuer)]),
+                shown(&[("code", code), ("state", &pending.state), ("iss", &pending.metadata.issuer)]),
             ),
             exchange,
             Step::new("The provider checked them, and answered with tokens", tokens.shown()),
-            call,
+            Step::new("It called the API with the access token, and got your profile", call),
         ]);
-        Ok(profile)
+        Ok(Connection::new(reply.read()?, Arc::clone(&pending.metadata), tokens, steps))
     }
 
     /// The issuer's origin, where the API is, and its path.
@@ -184,7 +188,7 @@ impl OAuth {
         // RFC 8414 section 3.1: the name goes between host and path.
         let (origin, path) = self.parts();
         let url = format!("{origin}/.well-known/oauth-authorization-server{path}");
-        let metadata: Metadata = self.send(Request::get(url).body(Full::default())?).await?;
+        let metadata: Metadata = self.send(Request::get(url).body(Full::default())?).await?.read()?;
         if metadata.issuer != self.issuer {
             return Err("the metadata is that of another provider".into());
         }
@@ -198,30 +202,32 @@ impl OAuth {
             ("redirect_uri", &self.redirect_uri),
             ("code_verifier", &pending.verifier),
         ];
-        let request = Request::post(&pending.token_endpoint)
-            .header(header::AUTHORIZATION, self.basic())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(serde_urlencoded::to_string(form)?.into())?;
-        let tokens: Tokens = self.send(request).await?;
-        if !tokens.token_type.eq_ignore_ascii_case("bearer") {
-            return Err("the provider issued a token of an unknown type".into());
-        }
+        let endpoint = &pending.metadata.token_endpoint;
+        let tokens = self.post(endpoint, &form).await?.tokens()?;
         let step = Step::new(
             "Server to server, it sent the code with its client secret and the secret of step 2",
-            format!("POST {}\n{}", pending.token_endpoint, shown(&form)),
+            format!("POST {endpoint}\n{}", shown(&form)),
         );
         Ok((tokens, step))
     }
 
-    async fn profile(&self, tokens: &Tokens) -> Result<(Profile, Step), Problem> {
+    /// Asks who the user is; with the answer comes what was asked, for the curious.
+    pub(super) async fn ask_api(&self, access_token: &str) -> Result<(Reply, String), Problem> {
         let url = format!("{}/v1/users/me", self.parts().0);
-        let request = Request::get(&url)
-            .header(header::AUTHORIZATION, format!("Bearer {}", tokens.access_token))
-            .body(Full::default())?;
-        let profile = self.send(request).await?;
-        let token = short(&tokens.access_token);
-        let detail = format!("GET {url}\nauthorization: Bearer {token}");
-        Ok((profile, Step::new("It called the API with the access token, and got your profile", detail)))
+        let request =
+            Request::get(&url).header(header::AUTHORIZATION, format!("Bearer {access_token}")).body(Full::default())?;
+        let reply = self.send(request).await?;
+        let asked = format!("GET {url}\nauthorization: Bearer {}\n{}", short(access_token), reply.status);
+        Ok((reply, asked))
+    }
+
+    /// Sends a form to an endpoint, as this client.
+    pub(super) async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Result<Reply, Problem> {
+        let request = Request::post(endpoint)
+            .header(header::AUTHORIZATION, self.basic())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(serde_urlencoded::to_string(form)?.into())?;
+        self.send(request).await
     }
 
     /// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
@@ -231,32 +237,53 @@ impl OAuth {
         format!("Basic {}", BASE64_STANDARD.encode(pair))
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, Problem> {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, Problem> {
         tokio::time::timeout(PATIENCE, async {
             let path = request.uri().path().to_owned();
             let (head, body) = self.http.request(request).await?.into_parts();
             let body = Limited::new(body, ANSWER_AT_MOST).collect().await?.to_bytes();
-            if head.status != StatusCode::OK {
-                return Err(refusal(&path, head.status, &body));
-            }
-            Ok(serde_json::from_slice(&body)?)
+            Ok(Reply { path, status: head.status, body })
         })
         .await?
     }
 }
 
-/// An error of OAuth says what it is in its body.
-fn refusal(path: &str, status: StatusCode, body: &[u8]) -> Problem {
-    let error = serde_json::from_slice::<BTreeMap<String, String>>(body).unwrap_or_default();
-    let why = error.get("error_description").or(error.get("error"));
-    format!("{path} answered {status}: {}", why.map_or("", |why| why)).into()
+impl Reply {
+    /// What was asked for, or else why it was not given.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.status != StatusCode::OK {
+            let error = self.members();
+            let why = error.get("error_description").or(error.get("error"));
+            return Err(format!("{} answered {}: {}", self.path, self.status, why.map_or("", |why| why)).into());
+        }
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    pub(super) fn tokens(&self) -> Result<Tokens, Problem> {
+        let tokens: Tokens = self.read()?;
+        if !tokens.token_type.eq_ignore_ascii_case("bearer") {
+            return Err("the provider issued a token of an unknown type".into());
+        }
+        Ok(tokens)
+    }
+
+    /// Whether a grant is no longer good (RFC 6749 section 5.2), in contrast to what may be better in a moment.
+    pub(super) fn is_invalid_grant(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST && self.members().get("error").is_some_and(|it| it == "invalid_grant")
+    }
+
+    /// An error of OAuth says what it is in its body.
+    fn members(&self) -> BTreeMap<String, String> {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }
 
 impl Tokens {
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let expires_in = self.expires_in.to_string();
         shown(&[
             ("access_token", &self.access_token),
+            ("refresh_token", &self.refresh_token),
             ("token_type", &self.token_type),
             ("expires_in", &expires_in),
             ("scope", self.scope.as_deref().unwrap_or(SCOPE)),
@@ -264,28 +291,7 @@ impl Tokens {
     }
 }
 
-impl Step {
-    fn new(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, detail: detail.into() }
-    }
-}
-
 /// 256 random bits in the alphabet of a PKCE verifier.
 fn random() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
-}
-
-fn shown(parameters: &[(&str, &str)]) -> String {
-    let lines: Vec<_> = parameters.iter().map(|(name, value)| format!("{name} = {}", short(value))).collect();
-    lines.join("\n")
-}
-
-/// Enough of a secret to recognise it, and too little to use it.
-fn short(value: &str) -> String {
-    match value.char_indices().nth(16) {
-        Some((end, _)) if value.len() > 40 && !value.contains("://") => {
-            format!("{}…", &value[..end])
-        }
-        _ => value.to_owned(),
-    }
 }

@@ -4,10 +4,13 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::State;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::request::Parts;
+use http::{StatusCode, header};
 use tower_oauth::{ConnectedApps, Subject};
 
 use super::login::{self, LOG_OUT, Visitor};
@@ -17,7 +20,8 @@ use super::{Site, pages};
 const APPS: &str = "/apps";
 
 pub(super) fn routes(site: &Site) -> Router<Site> {
-    Router::new().route("/", get(show)).route_service(APPS, apps(site))
+    let apps = Router::new().route_service(APPS, apps(site)).layer(map_response(framed));
+    Router::new().route("/", get(show)).merge(apps)
 }
 
 async fn show(State(site): State<Site>, visitor: Visitor) -> Response {
@@ -38,4 +42,18 @@ fn apps(site: &Site) -> ConnectedApps<impl Fn(Parts) -> Ready<Option<Subject>> +
         .title("Apps with access to your account")
         .stylesheet("/style.css")
         .login(login::link(APPS, None))
+}
+
+/// Puts the library's page into this site's frame; its JSON and its errors stay as they are.
+async fn framed(response: Response) -> Response {
+    let is_html =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"text/html"));
+    if !is_html || response.status() != StatusCode::OK {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    match to_bytes(body, usize::MAX).await {
+        Ok(page) => Response::from_parts(head, pages::framed(&String::from_utf8_lossy(&page)).into()),
+        Err(_) => pages::unavailable().into_response(),
+    }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_oauth::{
     Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy, Secrets,
@@ -19,7 +18,7 @@ use tower_oauth::{
 
 use self::login::Logins;
 pub(crate) use self::users::all as users;
-use crate::page::stylesheet;
+use crate::page::assets;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -49,6 +48,7 @@ pub(crate) fn provider(
         .reserved_scope("admin", "Administer this site")
         .default_scope("profile")
         .resource_scope("profile notes:read notes:write")
+        // 10,000 clients at most, and one that nobody connects is kept for a day.
         .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
@@ -67,7 +67,7 @@ pub(crate) fn router(provider: &Provider, customapp: Option<String>) -> Router {
         .layer(same_site(provider.issuer()))
         .merge(consent::routes(provider))
         .merge(api::routes(provider))
-        .route("/style.css", get(stylesheet))
+        .merge(assets("#3151c9"))
         .with_state(site)
         .layer(provider.layer())
 }

@@ -10,12 +10,18 @@ use tower_oauth::{AuthorizationRequest, ErrorCode, ProtocolError, escape};
 
 use super::login::{self, Login};
 use super::users::User;
-use crate::page::Page;
+use crate::page::{Page, frame};
 
 const BRAND: &str = "Shift";
 
 fn page(title: &str, main: String) -> Page {
     Page::new(BRAND, title, main)
+}
+
+/// A page that was not made here, which begins as this site's pages do and leads back to them.
+pub(super) fn framed(html: &str) -> String {
+    let back = r#"<p><a href="/">Back to your account</a></p></main>"#;
+    html.replacen("<body>", &frame(BRAND), 1).replacen("</main>", back, 1)
 }
 
 /// The field that binds a form to the session it was shown in.
