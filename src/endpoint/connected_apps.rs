@@ -5,22 +5,19 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
 use humantime::format_rfc3339_seconds;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tower::Service;
 
 use super::ResponseFuture;
 use crate::bearer::UserAnswer;
 use crate::error::ProtocolError;
 use crate::http::{
-    Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, failure, json, method_not_allowed, read_form,
-    redirect,
+    Failure, Reply, ResponseBody, SameOrigin, detached, error_page, failure, html, json, method_not_allowed, read_form,
+    redirect, style_source,
 };
 use crate::page::escape;
 use crate::provider::{ConnectedApp, Provider};
@@ -123,6 +120,8 @@ where
             self.show(&user, as_json).await
         };
         let mut reply = answered.unwrap_or_else(|failure| self.refused(as_json, failure));
+        // Whichever it was, the same address has the other too.
+        reply.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
         if head.method == Method::HEAD {
             *reply.body_mut() = ResponseBody::default();
         }
@@ -135,16 +134,8 @@ where
             let apps: Vec<Value> = apps.iter().map(|app| self.describe(app)).collect();
             return Ok(json(StatusCode::OK, &json!({ "apps": apps })));
         }
-        let mut reply = bare(StatusCode::OK);
-        *reply.body_mut() =
-            ResponseBody::ours(Page { look: &self.look, apps: &apps, provider: &self.provider }.to_string());
-        let headers = reply.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(&POLICY));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
-        Ok(reply)
+        let page = Page { look: &self.look, apps: &apps, provider: &self.provider };
+        Ok(html(StatusCode::OK, page.to_string(), &POLICY))
     }
 
     async fn disconnect<B>(&self, headers: &HeaderMap, body: B, user: Subject, as_json: bool) -> Result<Reply, Failure>
@@ -214,9 +205,9 @@ button:focus-visible{outline:3px solid Highlight;outline-offset:2px}";
 
 /// The built-in style sheet or one of this site; forms of this site; nothing else.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let digest = STANDARD.encode(Sha256::digest(STYLE));
+    let style = style_source(STYLE);
     format!(
-        "default-src 'none'; style-src 'self' 'sha256-{digest}'; img-src 'self'; base-uri 'none'; form-action 'self'; \
+        "default-src 'none'; style-src 'self' {style}; img-src 'self'; base-uri 'none'; form-action 'self'; \
          frame-ancestors 'none'"
     )
 });

@@ -14,6 +14,8 @@ pub(crate) use client_authentication::authenticate;
 pub(crate) use failure::Failure;
 pub(crate) use form::{read_form, read_json};
 pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowed, redirect};
+#[cfg(feature = "pages")]
+pub(crate) use reply::{html, style_source};
 
 pub(crate) use same_origin::SameOrigin;
 

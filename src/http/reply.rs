@@ -74,20 +74,32 @@ pub(crate) fn redirect(location: &str) -> Reply {
 /// the request.
 pub(crate) fn error_page(failure: &Failure, own: Option<String>) -> Reply {
     let (status, error) = (failure.status(), failure.error());
+    let mut reply = match own {
+        Some(page) => html(status, page, "frame-ancestors 'none'"),
+        None => html(status, Page { status, error }.to_string(), &POLICY),
+    };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        set(&mut reply, header::RETRY_AFTER, "1");
+    }
+    reply
+}
+
+/// A page under a content security policy; no cache keeps it, no site frames it, and its forms name their origin.
+pub(crate) fn html(status: StatusCode, page: String, policy: &str) -> Reply {
     let mut reply = bare(status);
-    let policy = if own.is_some() { "frame-ancestors 'none'" } else { &*POLICY };
+    *reply.body_mut() = ResponseBody::ours(page);
     let policy = HeaderValue::from_str(policy).expect("a policy is ASCII");
-    let html = own.unwrap_or_else(|| Page { status, error }.to_string());
-    *reply.body_mut() = ResponseBody::ours(html);
     reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     set(&mut reply, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(&mut reply, header::REFERRER_POLICY, "same-origin");
     set(&mut reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(&mut reply, header::X_FRAME_OPTIONS, "DENY");
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        set(&mut reply, header::RETRY_AFTER, "1");
-    }
     reply
+}
+
+/// How a content security policy names a style sheet that stands in the page.
+pub(crate) fn style_source(style: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(style)))
 }
 
 fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
@@ -104,10 +116,8 @@ code{overflow-wrap:anywhere}";
 
 /// Lets the one style sheet of the page pass and nothing else.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let digest = STANDARD.encode(Sha256::digest(STYLE));
-    format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    let style = style_source(STYLE);
+    format!("default-src 'none'; style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 });
 
 struct Page<'a> {
