@@ -262,6 +262,22 @@ async fn a_secret_is_compared_whole() {
     assert_unknown(&send(&app, basic(with(&[]), "Confidential", SECRET)).await);
 }
 
+/// RFC 6749 §10.10: a secret that can be guessed is said at start.
+#[test]
+fn a_secret_of_32_characters_is_taken_and_one_shorter_is_none() {
+    for (secret, good) in [("x".repeat(32), true), ("x".repeat(31), false)] {
+        let clients = [
+            Client::confidential("first", &*secret),
+            Client::confidential("second", SECRET).and_secret(&*secret),
+            Client::confidential("until", SECRET).and_secret_until(&*secret, ManualClock::default().now() + seconds(1)),
+        ];
+        for client in clients {
+            let built = builder(&ManualClock::default()).client(client.redirect_uri(WEB)).build();
+            assert_eq!(built.is_ok(), good, "{built:?}");
+        }
+    }
+}
+
 /// A secret is replaced without an hour in which the app fails: both are good, until the end of the old one.
 #[tokio::test]
 async fn every_live_secret_is_good_and_an_ended_one_is_not() {

@@ -1,5 +1,5 @@
-//! What belongs to one client is nothing in the hands of another, and a handle of one kind is nothing in the place of
-//! another: every such request is refused, and nothing is changed by it.
+//! What belongs to one client is nothing in the hands of another, and a handle of one kind, or of one issuer, is nothing
+//! in the place of another: every such request is refused, and nothing is changed by it.
 
 #[path = "support/shelf.rs"]
 mod shelf;
@@ -11,8 +11,10 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 use site::{Pair, Site, assert_refused, site_with, with, without};
-use support::{Answer, authorization, basic, bearer, challenge, form, request, send, with_query};
-use tower_oauth::{AuthMethod, Client, ClientSecret, GrantType, RegistrationPolicy, Subject};
+use support::{Answer, App, app, authorization, basic, bearer, challenge, form, request, send, with_query};
+use tower_oauth::{
+    AuthMethod, Client, ClientSecret, GrantType, Provider, ProviderBuilder, RegistrationPolicy, Secret, Subject,
+};
 
 /// A client with everything of its own.
 #[derive(Debug, PartialEq)]
@@ -67,19 +69,21 @@ const INITIAL: &str = "an-initial-access-token-of-32-or-more";
 
 /// A site with these clients, where whoever has the initial access token registers more.
 fn site() -> Site {
-    site_with(|mut builder| {
-        for party in &PARTIES {
-            let client = match party.method {
-                AuthMethod::None => Client::public(party.id),
-                method => Client::confidential(party.id, party.secret).token_endpoint_auth_method(method),
-            };
-            let client = client
-                .redirect_uri(party.redirect_uri)
-                .grant_types([GrantType::AuthorizationCode, GrantType::RefreshToken]);
-            builder = builder.client(if party.verifier.is_empty() { client.danger_without_pkce() } else { client });
-        }
-        builder.registration(RegistrationPolicy::initial_access_token(ClientSecret::from(INITIAL)))
-    })
+    site_with(with_parties)
+}
+
+fn with_parties(mut builder: ProviderBuilder) -> ProviderBuilder {
+    for party in &PARTIES {
+        let client = match party.method {
+            AuthMethod::None => Client::public(party.id),
+            method => Client::confidential(party.id, party.secret).token_endpoint_auth_method(method),
+        };
+        let client = client
+            .redirect_uri(party.redirect_uri)
+            .grant_types([GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        builder = builder.client(if party.verifier.is_empty() { client.danger_without_pkce() } else { client });
+    }
+    builder.registration(RegistrationPolicy::initial_access_token(ClientSecret::from(INITIAL)))
 }
 
 type Pairs<'a> = Vec<(&'a str, &'a str)>;
@@ -178,12 +182,17 @@ enum Held {
 /// Every one of these is refused as it should be; no record changes; and after each the owner goes on as if nothing had
 /// been.
 async fn all_are_refused(site: &Site, owner: &Party, held: &Held, attempts: Vec<Attempt>) {
+    all_are_refused_by(&site.app, site, owner, held, attempts).await;
+}
+
+/// The same, where they are sent to this app.
+async fn all_are_refused_by(app: &App, site: &Site, owner: &Party, held: &Held, attempts: Vec<Attempt>) {
     let alice = Subject::from("alice");
     let before = site.shelf.records();
     for (what, request, wanted) in attempts {
         println!("of {}: {what}", owner.id);
         let grants = site.provider.grants_of(&alice).await.expect("they are there");
-        wanted.assert(&send(&site.app, request).await);
+        wanted.assert(&send(app, request).await);
         assert_eq!(site.shelf.records(), before);
         assert_eq!(site.provider.grants_of(&alice).await.expect("they are there"), grants);
         match held {
@@ -406,5 +415,40 @@ async fn a_handle_is_nothing_in_the_place_of_another_kind() {
         let attempts = || misplaced(owner, &code, &pair);
         all_are_refused(&site, owner, &Held::Code(code.clone()), attempts()).await;
         all_are_refused(&site, owner, &Held::Tokens(pair.clone()), attempts()).await;
+    }
+}
+
+/// What its own client holds, sent to another issuer.
+fn at_another_issuer(owner: &Party, code: &str, pair: &Pair) -> Vec<Attempt> {
+    let mut attempts: Vec<Attempt> = vec![
+        ("the code".to_owned(), owner.sends("/token", &owner.redemption(code)), INVALID_GRANT),
+        ("the refresh token".to_owned(), owner.sends("/token", &refreshing(&pair.refresh)), INVALID_GRANT),
+        ("the access token".to_owned(), bearer("/me", &pair.access), Wanted::Challenge),
+    ];
+    for (kind, token) in [("access", &pair.access), ("refresh", &pair.refresh)] {
+        let params = [("token", &**token)];
+        attempts.push((format!("the {kind} token given back"), owner.sends("/revoke", &params), Wanted::NoToken));
+        let wanted = if owner.is_confidential() { Wanted::Inactive } else { INVALID_CLIENT };
+        attempts.push((format!("the {kind} token looked into"), owner.sends("/introspect", &params), wanted));
+    }
+    attempts
+}
+
+/// RFC 9207 §1: one issuer must not be taken for another, here not even where both have one store, one secret and the
+/// same clients.
+#[tokio::test]
+async fn a_handle_is_nothing_at_another_issuer() {
+    for owner in &PARTIES {
+        let secret = Secret::generate();
+        let site = site_with(|builder| with_parties(builder).secrets(secret.clone()));
+        let other = Provider::builder("https://other.example").store(site.shelf.clone()).clock(site.clock.clone());
+        let other = other.secrets(secret).scope("profile", "see your profile").scope("notes:read", "read your notes");
+        let other = with_parties(other).default_scope("profile").build().expect("a good configuration");
+        let pair = owner.redeem(&site, &owner.code(&site).await).await;
+        let code = owner.code(&site).await;
+        let attempts = || at_another_issuer(owner, &code, &pair);
+        all_are_refused_by(&app(&other), &site, owner, &Held::Code(code.clone()), attempts()).await;
+        all_are_refused_by(&app(&other), &site, owner, &Held::Tokens(pair.clone()), attempts()).await;
+        assert!(!other.check_form_token("session", "login", &site.provider.form_token("session", "login")));
     }
 }
