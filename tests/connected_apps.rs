@@ -374,7 +374,9 @@ async fn without_a_login_there_is_nothing() {
     let page = site.provider.connected_apps_page(who);
     for asked in [show(), disconnect("public"), accepting("application/json", show())] {
         let answer = send(&page, nobody(asked)).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        // RFC 9110 §15.5.2: a 401 would need a challenge, and no header is a login.
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(!answer.headers.contains_key(header::WWW_AUTHENTICATE));
         assert!(!answer.body.contains("Public App"));
     }
     let page = page.login("/login?return_to=%2Fapps");
@@ -383,7 +385,7 @@ async fn without_a_login_there_is_nothing() {
         assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/login?return_to=%2Fapps"));
     }
     let json = send(&page, nobody(accepting("application/json", show()))).await;
-    assert_eq!((json.status, &*json.error()), (StatusCode::UNAUTHORIZED, "login_required"));
+    assert_eq!((json.status, &*json.error()), (StatusCode::FORBIDDEN, "login_required"));
     assert!(site.is_good(&pair.access).await);
 }
 

@@ -85,7 +85,7 @@ impl<W> ConnectedApps<W> {
         self
     }
 
-    /// Where a browser goes that nobody is logged in with. Without it the answer is 401.
+    /// Where a browser goes that nobody is logged in with. Without it the answer is 403.
     #[must_use]
     pub fn login(mut self, url: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.look).login = Some(url.into());

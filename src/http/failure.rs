@@ -38,15 +38,15 @@ impl Failure {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self.error {
+            ProtocolError::CROSS_SITE => StatusCode::FORBIDDEN,
             ProtocolError::METHOD_NOT_TAKEN => StatusCode::METHOD_NOT_ALLOWED,
             ProtocolError::BODY_TOO_LONG | ProtocolError::REQUEST_BODY_TOO_LONG => StatusCode::PAYLOAD_TOO_LARGE,
             ProtocolError::REQUEST_TOO_LONG => StatusCode::URI_TOO_LONG,
             ProtocolError::BODY_IS_NO_FORM | ProtocolError::BODY_IS_NO_JSON => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ProtocolError::CROSS_SITE => StatusCode::FORBIDDEN,
             error => match error.code() {
-                ErrorCode::InvalidClient | ErrorCode::InvalidToken | ErrorCode::LoginRequired => {
-                    StatusCode::UNAUTHORIZED
-                }
+                ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+                // Not 401: there is no challenge that a browser could answer.
+                ErrorCode::LoginRequired => StatusCode::FORBIDDEN,
                 ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,

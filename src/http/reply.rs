@@ -76,7 +76,7 @@ pub(crate) fn error_page(failure: &Failure, own: Option<String>) -> Reply {
     let (status, error) = (failure.status(), failure.error());
     let mut reply = match own {
         Some(page) => html(status, page, "frame-ancestors 'none'"),
-        None => html(status, Page { status, error }.to_string(), &POLICY),
+        None => html(status, Page { error }.to_string(), &POLICY),
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
         set(&mut reply, header::RETRY_AFTER, "1");
@@ -121,20 +121,20 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 });
 
 struct Page<'a> {
-    status: StatusCode,
     error: &'a ProtocolError,
 }
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let advice = match (self.status, self.error.code()) {
-            (StatusCode::SERVICE_UNAVAILABLE, _) => {
-                "Something here is not working right now. Wait a moment and load this page again."
-            }
-            (StatusCode::FORBIDDEN, _) => {
+        let advice = match self.error.code() {
+            _ if *self.error == ProtocolError::CROSS_SITE => {
                 "This form was sent from another site, so nothing was changed. Go back to the app and start again."
             }
-            (_, ErrorCode::ServerError) => "Something here is not set up right. Nothing was changed.",
+            ErrorCode::TemporarilyUnavailable => {
+                "Something here is not working right now. Wait a moment and load this page again."
+            }
+            ErrorCode::LoginRequired => "Log in first, then load this page again.",
+            ErrorCode::ServerError => "Something here is not set up right. Nothing was changed.",
             _ => {
                 "The app that sent you here asked in a way that cannot be answered. Go back to it and try again, or tell its developer."
             }
