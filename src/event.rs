@@ -20,7 +20,7 @@
 //!     .store(MemoryStore::new())
 //!     .on_event(move |event: &Event<'_>| match event.kind {
 //!         // Somebody has a copy of a code or of a refresh token.
-//!         EventKind::Replayed => drop(seen.fetch_add(1, Ordering::Relaxed)),
+//!         EventKind::Replayed(_) => drop(seen.fetch_add(1, Ordering::Relaxed)),
 //!         _ => {}
 //!     })
 //!     .build()?;
@@ -29,8 +29,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+#[cfg(feature = "tracing")]
+use crate::error::Fault;
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::grant::{Grant, RevocationReason};
 use crate::handle::GrantKey;
@@ -58,9 +61,9 @@ pub struct Event<'a> {
 pub enum EventKind {
     /// A user approved a request, and there is a new grant.
     Approved,
-    /// A user said no, or could not be asked.
+    /// A user said no, or could not be asked (`prompt=none`).
     Denied(ProtocolError),
-    /// A client got tokens for a code, or for itself.
+    /// A client got tokens for a code or for itself, or the app [issued](crate::Provider::issue) one.
     Issued,
     /// A client got new tokens for its refresh token.
     Refreshed,
@@ -69,16 +72,18 @@ pub enum EventKind {
     /// A refresh token was one generation ahead of its record, so the store has lost a write.
     Ahead,
     /// A code or a retired refresh token was used again, so somebody holds a copy; the grant is revoked.
-    Replayed,
-    /// A grant, one of its tokens, or all the grants of a user or client ended.
+    Replayed(RevocationReason),
+    /// A grant, or all the grants of a user or client, ended. Not told where it was [`Replayed`](Self::Replayed).
     Revoked(RevocationReason),
+    /// A client gave one access token back, now or once more; its grant lives.
+    TokenRevoked,
     /// A client registered itself.
     Registered,
     /// A client could not prove who it is.
     ClientRefused(ProtocolError),
     /// A request was refused.
     Refused(ProtocolError),
-    /// A store or a hook could not answer: the caller got a 503.
+    /// A store or a hook could not answer. Whoever asked, if anybody did, was told to try again.
     Unavailable,
 }
 
@@ -93,8 +98,9 @@ impl EventKind {
             Self::Refreshed => "refreshed",
             Self::Retried => "retried",
             Self::Ahead => "ahead",
-            Self::Replayed => "replayed",
+            Self::Replayed(_) => "replayed",
             Self::Revoked(_) => "revoked",
+            Self::TokenRevoked => "token_revoked",
             Self::Registered => "registered",
             Self::ClientRefused(_) => "client_refused",
             Self::Refused(_) => "refused",
@@ -108,7 +114,7 @@ impl EventKind {
     pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::Denied(error) | Self::ClientRefused(error) | Self::Refused(error) => Some(error.reason()),
-            Self::Revoked(reason) => Some(reason.as_str()),
+            Self::Replayed(reason) | Self::Revoked(reason) => Some(reason.as_str()),
             _ => None,
         }
     }
@@ -173,7 +179,8 @@ impl Events {
         )
         .increment(1);
         if let Some(hook) = &self.0 {
-            hook(event);
+            // Whoever listens must not stop what is under way: an exchange, a sweep.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
         }
     }
 }
@@ -199,8 +206,10 @@ fn log(event: &Event<'_>) {
     }
     match event.kind {
         EventKind::Unavailable => line!(ERROR),
-        EventKind::Replayed | EventKind::Ahead => line!(WARN),
+        EventKind::Replayed(_) | EventKind::Ahead => line!(WARN),
+        EventKind::Denied(error) | EventKind::Refused(error) if error.code().fault() == Fault::Server => line!(WARN),
         // Anybody can cause as many of these as they like.
+        EventKind::Denied(ProtocolError::LOGIN_REQUIRED) => line!(DEBUG),
         EventKind::Refused(_) | EventKind::ClientRefused(_) => line!(DEBUG),
         _ => line!(INFO),
     }

@@ -144,7 +144,8 @@ impl AuthorizationRequest {
     }
 
     /// All that this user has granted this client for the resources that it asks for now, in grants that live and that
-    /// the client has got tokens of.
+    /// the client has got tokens of. A grant that was given
+    /// [for a time](crate::Approval::grant_lifetime) is none of them: whoever allowed a day is asked again.
     ///
     /// # Errors
     /// If the store cannot answer.
@@ -154,7 +155,10 @@ impl AuthorizationRequest {
         // What the app issued by itself is no consent, and a scope at one API is none at another.
         grants.retain(|grant| {
             let granted = |asked| grant.resources().iter().any(|resource| resource.covers(asked));
-            grant.redeemed_at().is_some() && self.request.resources.iter().all(granted)
+            let Some(redeemed_at) = grant.redeemed_at() else { return false };
+            let for_a_time = self.provider.is_refreshable(self.client(), grant.scope())
+                && grant.expires_at() < self.provider.grant_end(self.client(), redeemed_at);
+            !for_a_time && self.request.resources.iter().all(granted)
         });
         Ok(Scope::union(grants.iter().map(|grant| grant.scope())))
     }

@@ -18,8 +18,9 @@ pub(crate) enum Spanned {
 
 #[cfg(feature = "tracing")]
 mod with_tracing {
+    pub(crate) use tracing::Span;
     use tracing::field::Empty;
-    use tracing::{Instrument, Span, info_span};
+    use tracing::{Instrument, info_span};
 
     use super::{Method, Spanned, StatusCode};
 
@@ -27,7 +28,7 @@ mod with_tracing {
     pub(crate) async fn request<T>(
         spanned: Spanned,
         method: Method,
-        route: &str,
+        route: Option<&str>,
         status: impl FnOnce(&T) -> Option<StatusCode>,
         answer: impl Future<Output = T>,
     ) -> T {
@@ -71,9 +72,9 @@ mod with_tracing {
         work.in_current_span()
     }
 
-    /// The span of a check of a token, until the answer is dropped.
-    pub(crate) fn validate() -> tracing::span::EnteredSpan {
-        tracing::debug_span!("oauth.validate").entered()
+    /// The span of a check of a token; what is done within it is [in its scope](Span::in_scope).
+    pub(crate) fn validate() -> Span {
+        tracing::debug_span!("oauth.validate", oauth.client_id = Empty, oauth.error = Empty)
     }
 }
 #[cfg(feature = "tracing")]
@@ -86,7 +87,7 @@ mod without {
     pub(crate) async fn request<T>(
         _: Spanned,
         _: Method,
-        _: &str,
+        _: Option<&str>,
         _: impl FnOnce(&T) -> Option<StatusCode>,
         answer: impl Future<Output = T>,
     ) -> T {
@@ -100,10 +101,16 @@ mod without {
     }
 
     /// No span.
-    pub(crate) struct Entered;
+    pub(crate) struct Span;
 
-    pub(crate) const fn validate() -> Entered {
-        Entered
+    impl Span {
+        pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+            work()
+        }
+    }
+
+    pub(crate) const fn validate() -> Span {
+        Span
     }
 }
 #[cfg(not(feature = "tracing"))]

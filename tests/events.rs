@@ -76,9 +76,11 @@ async fn every_exchange_is_told() {
     watched.assert_heard(&[&at_the_public_client("retried")]);
     assert!(site.is_good(&second.access).await);
     watched.assert_heard(&[]);
-    let revocation = [("token", &*second.refresh), ("client_id", "public")];
-    assert_eq!(send(&site.app, form("/revoke", &revocation)).await.status, StatusCode::OK);
-    watched.assert_heard(&[&at_the_public_client("revoked reason=client")]);
+    for (token, event) in [(&second.access, "token_revoked"), (&second.refresh, "revoked reason=client")] {
+        let revocation = [("token", &**token), ("client_id", "public")];
+        assert_eq!(send(&site.app, form("/revoke", &revocation)).await.status, StatusCode::OK);
+        watched.assert_heard(&[&at_the_public_client(event)]);
+    }
     let answer = site.token_as("confidential", &[("grant_type", "client_credentials")]).await;
     assert_eq!(answer.status, StatusCode::OK);
     watched.assert_heard(&["issued client=confidential grant"]);
@@ -99,7 +101,7 @@ async fn what_looks_like_an_attack_or_a_loss_is_told() {
     site.clock.advance(seconds(11));
     site.refresh(&first.refresh).await;
     watched.assert_heard(&[
-        "replayed client=public subject=alice grant",
+        "replayed reason=refresh_reuse client=public subject=alice grant",
         "refused reason=refresh_replayed client=public grant",
     ]);
     let code = site.code("profile").await;
@@ -108,7 +110,7 @@ async fn what_looks_like_an_attack_or_a_loss_is_told() {
     watched.heard();
     site.token(&redemption(&code)).await;
     watched.assert_heard(&[
-        "replayed client=public subject=alice grant",
+        "replayed reason=code_reuse client=public subject=alice grant",
         "refused reason=code_replayed client=public grant",
     ]);
 }
@@ -122,8 +124,8 @@ async fn every_end_of_a_grant_is_told_with_its_reason() {
     watched.heard();
     site.code("profile").await;
     watched.assert_heard(&[
-        "approved client=public subject=alice grant",
         "revoked reason=limit client=public subject=alice grant",
+        "approved client=public subject=alice grant",
     ]);
     let disconnected = site.provider.disconnect(&"alice".into(), &"public".into()).await;
     assert_eq!(disconnected.ok(), Some(1));
@@ -287,6 +289,29 @@ async fn a_store_that_is_down_is_told_with_what_it_said() {
     let asked = with_query("/authorize", &authorization("public", WEB, &challenge));
     assert!(send(&site.app, form(&asked, &[])).await.redirected("error").is_some());
     watched.assert_heard(&[&format!("unavailable client=public {source}")]);
+}
+
+/// Whoever listens stops nothing: not the exchange that is told of, and not the sweeper.
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_stops_nothing() {
+    let told = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&told);
+    let site = site_with(|builder| {
+        builder.on_event(move |_: &Event<'_>| {
+            *count.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+            panic!("this hook always panics");
+        })
+    });
+    let pair = site.connect("profile").await;
+    assert!(site.is_good(&pair.access).await);
+    Pair::of(&site.refresh(&pair.refresh).await);
+    site.shelf.take_down(&[Op::Sweep]);
+    let before = *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let sweeper = site.provider.sweep_every(seconds(1));
+    tokio::time::sleep(seconds(5)).await;
+    drop(sweeper);
+    let after = *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    assert!(after - before >= 4, "{} of 5 failed sweeps were told", after - before);
 }
 
 /// RFC 7591: a client that registers, one that may not, and one too many.

@@ -234,3 +234,41 @@ async fn the_end_of_a_grant_costs_no_look_at_the_store() {
     Pair::of(&site.token(&redemption(&code)).await);
     assert_eq!(site.shelf.steps(), [Op::Redeem]);
 }
+
+/// Whoever allowed a day is asked again: a grant that ends by itself is no consent for one that does not.
+#[tokio::test]
+async fn a_grant_for_a_time_is_no_consent_that_is_remembered() {
+    for (change, client) in [(None, "public"), (Some(30 * DAY), "public"), (None, "aged"), (None, "confidential")] {
+        // Without an end of its own a grant is remembered, whatever the maximum ages are.
+        for (lifetime, remembered) in [(DAY, ""), (Duration::MAX, "profile")] {
+            let mut site = site_for(lifetime, |builder| {
+                let builder = builder.client(app("aged").refresh_token_max_age(10 * DAY));
+                if let Some(age) = change { builder.refresh_token_max_age(age) } else { builder }
+            });
+            let code = code_of(&site.app, client, WEB, "profile").await;
+            Pair::of(&site.token_as(client, &redemption(&code)).await);
+            let previous = |request: AuthorizationRequest| async move {
+                request.previously_granted(&"alice".into()).await.expect("the shelf answers").to_string()
+            };
+            let router = Router::new().route("/authorize", get(previous)).layer(site.provider.layer());
+            site.app = BoxCloneSyncService::new(router.into_service());
+            let challenge = support::challenge(support::VERIFIER);
+            let params = support::authorization(client, WEB, &challenge);
+            let asked = support::request(http::Method::GET, &support::with_query("/authorize", &params));
+            assert_eq!(send(&site.app, asked).await.body, remembered, "{client} {lifetime:?}");
+        }
+    }
+}
+
+/// An access token ends with what its grant's record survives unused, so that no sweep takes it away before its time.
+#[tokio::test]
+async fn an_access_token_outlives_no_sweep_of_its_grant() {
+    let site =
+        site_with(|builder| builder.refresh_token_idle(seconds(600)).client(app("long").access_token_lifetime(DAY)));
+    let answer = connect(&site, "long").await;
+    assert_eq!(answer.json()["expires_in"], 600);
+    let pair = Pair::of(&answer);
+    site.clock.advance(seconds(599));
+    assert!(site.is_good(&pair.access).await);
+    assert_eq!(refresh(&site, "long", &pair).await.json()["expires_in"], 600);
+}

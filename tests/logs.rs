@@ -21,6 +21,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, registry};
 
 // ---- what is logged --------------------------------------------------------------------------------------------------
@@ -53,7 +54,7 @@ impl Log {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Log {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
         self.line(&format!("span {} {}", id.into_u64(), span.metadata().name()), |fields| span.record(fields));
     }
@@ -62,9 +63,10 @@ impl<S: Subscriber> Layer<S> for Log {
         self.line(&format!("span {}", id.into_u64()), |fields| values.record(fields));
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        self.line(&format!("{} {}", metadata.level(), metadata.target()), |fields| event.record(fields));
+        let span = context.event_span(event).map_or("no span", |span| span.name());
+        self.line(&format!("{} {} in {span}", metadata.level(), metadata.target()), |fields| event.record(fields));
     }
 }
 
@@ -100,6 +102,7 @@ async fn everything(app: &App, clock: &ManualClock) -> Vec<String> {
     params.extend([("state", STATE), ("scope", "profile notes:read")]);
     let asked = with_query("/authorize", &params);
     send(app, request(http::Method::GET, &asked)).await;
+    send(app, request(http::Method::GET, &format!("{asked}&prompt=none"))).await;
     let mut secrets =
         [SECRET, VERIFIER, STATE, WRONG, "an-initial-access-token-of-its-own"].map(str::to_owned).to_vec();
     let codes = [send(app, form(&asked, &[])).await, send(app, form(&asked, &[])).await];
@@ -121,7 +124,7 @@ async fn everything(app: &App, clock: &ManualClock) -> Vec<String> {
         tokens.extend(answer.status.is_success().then(|| answer.json()));
     }
     send(app, token(&redemption)).await;
-    tokens.push(send(app, token(&[("grant_type", "client_credentials")])).await.json());
+    tokens.push(send(app, token(&[("grant_type", "client_credentials"), ("scope", "profile")])).await.json());
     send(app, basic(form("/token", &redemption), "confidential", WRONG)).await;
     let texts = tokens.iter().flat_map(|token| [&token["access_token"], &token["refresh_token"]]);
     let handles: Vec<String> = texts.filter_map(|text| text.as_str()).map(str::to_owned).collect();
@@ -183,7 +186,6 @@ async fn every_request_has_its_span_and_every_event_its_line() {
         ("oauth.revoke", "POST", "/revoke"),
         ("oauth.introspect", "POST", "/introspect"),
         ("oauth.register", "POST", "/register"),
-        ("oauth.apps", "GET", "/apps"),
     ] {
         let started = format!(" {span} http.request.method={method} http.route=\"{route}\"");
         let line = text.lines().find(|line| line.contains(&started)).unwrap_or_else(|| panic!("no {started}"));
@@ -191,20 +193,30 @@ async fn every_request_has_its_span_and_every_event_its_line() {
         let of_span: Vec<_> = text.lines().filter(|line| line.starts_with(&format!("span {id} "))).collect();
         assert!(of_span.iter().any(|line| line.contains("http.response.status_code=")), "{of_span:?}");
     }
+    // Where the page of apps is mounted is the app's to know.
+    assert!(text.lines().any(|line| line.ends_with(" oauth.apps http.request.method=GET")));
     assert!(text.lines().any(|line| line.ends_with(" oauth.validate")));
+    assert!(!text.contains("tower_oauth::audit in no span"), "{text}");
     for recorded in
         ["oauth.client_id=\"confidential\"", "oauth.grant_type=\"refresh_token\"", "oauth.error=\"invalid_grant\""]
     {
         assert!(text.lines().any(|line| line.starts_with("span ") && line.ends_with(recorded)), "{recorded}");
     }
-    for (level, event) in [
-        ("INFO", "oauth.event=\"issued\" oauth.client_id=confidential oauth.grant="),
-        ("WARN", "oauth.event=\"replayed\" oauth.client_id=confidential oauth.grant="),
-        ("DEBUG", "oauth.event=\"refused\" oauth.reason=\"code_malformed\" oauth.client_id=confidential"),
-        ("DEBUG", "oauth.event=\"client_refused\" oauth.reason=\"client_secret_wrong\" oauth.client_id=confidential"),
-        ("INFO", "oauth.event=\"revoked\" oauth.reason=\"client\""),
+    for (level, span, event) in [
+        ("INFO", "token", "oauth.event=\"issued\" oauth.client_id=confidential oauth.grant="),
+        ("WARN", "token", "oauth.event=\"replayed\" oauth.reason=\"refresh_reuse\" oauth.client_id=confidential"),
+        ("DEBUG", "token", "oauth.event=\"refused\" oauth.reason=\"code_malformed\" oauth.client_id=confidential"),
+        ("DEBUG", "token", "oauth.event=\"client_refused\" oauth.reason=\"client_secret_wrong\""),
+        ("INFO", "revoke", "oauth.event=\"token_revoked\" oauth.client_id=confidential oauth.grant="),
+        ("DEBUG", "authorize", "oauth.event=\"denied\" oauth.reason=\"login_required\""),
+        ("DEBUG", "validate", "oauth.event=\"refused\" oauth.reason=\"token_revoked\""),
+        (
+            "DEBUG",
+            "validate",
+            "oauth.event=\"refused\" oauth.reason=\"scope_insufficient\" oauth.client_id=confidential",
+        ),
     ] {
-        let line = format!("{level} tower_oauth::audit ");
+        let line = format!("{level} tower_oauth::audit in oauth.{span} ");
         assert!(text.lines().any(|text| text.starts_with(&line) && text.contains(event)), "no {line} {event}");
     }
 }
@@ -256,6 +268,8 @@ impl Recorder for Counted {
 /// Each event is counted under its name and reason.
 #[test]
 fn every_event_is_counted() {
+    // Before the first span, so that none of this is logged by halves.
+    log();
     let counted = Counted::default();
     metrics::with_local_recorder(&counted, || {
         // One thread, since the recorder is this thread's.

@@ -8,6 +8,7 @@ use super::verify::{Own, Refusal};
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
 use crate::grant::Grant;
+use crate::span;
 use crate::types::Resource;
 
 /// What a challenge tells a client, so that it can get a token that is good here.
@@ -99,6 +100,7 @@ impl Rejected {
 
     /// Lets the operator know.
     fn report(&self, rules: &Rules) {
+        span::record("oauth.error", self.error().code().as_str());
         match self {
             Self::Unavailable(error) => rules.events.tell(&Event::unavailable(error)),
             Self::Forbidden(error, token) => rules.events.tell(&Event {

@@ -14,6 +14,7 @@ use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
 use crate::error::ProtocolError;
+use crate::span::Span;
 
 pin_project! {
     /// Response future of [`Bearer`](super::Bearer).
@@ -54,6 +55,8 @@ pub(super) struct Pending<S, R, ReqBody> {
     pub(super) rules: Arc<Rules>,
     pub(super) resolve: R,
     pub(super) request: Request<ReqBody>,
+    /// Of the check; what is told of it is told in its scope.
+    pub(super) span: Span,
 }
 
 const AGAIN: &str = "ResponseFuture polled after completion";
@@ -86,8 +89,9 @@ where
     R: ResolveUser,
     ResBody: Default,
 {
-    pub(super) fn rejected(rules: &Rules, request: &Request<ReqBody>, rejected: &Rejected) -> Self {
-        Self { state: State::Rejected { response: Some(rejected.response(request, rules)) } }
+    pub(super) fn rejected(rules: &Rules, request: &Request<ReqBody>, rejected: &Rejected, span: &Span) -> Self {
+        let response = span.in_scope(|| rejected.response(request, rules));
+        Self { state: State::Rejected { response: Some(response) } }
     }
 }
 
@@ -140,7 +144,7 @@ where
     ResBody: Default,
 {
     fn judge(self, answer: Result<Authorized, super::Refusal>) -> Next<S, R, ReqBody> {
-        match self.rules.judge(answer, &self.resolve, self.request.headers()) {
+        match self.span.in_scope(|| self.rules.judge(answer, &self.resolve, self.request.headers())) {
             Ok((token, None)) => self.go(token, None),
             Ok((token, Some(user))) => State::Resolving { user, token: Some(token), pending: Some(self) },
             Err(rejected) => self.reject(&rejected),
@@ -160,7 +164,8 @@ where
     }
 
     fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {
-        State::Rejected { response: Some(rejected.response(&self.request, &self.rules)) }
+        let response = self.span.in_scope(|| rejected.response(&self.request, &self.rules));
+        State::Rejected { response: Some(response) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
 use crate::error::ProtocolError;
 use crate::http::take_ready;
-use crate::span;
+use crate::span::{self, Span};
 use crate::types::form_decode;
 
 /// Middleware that lets requests with a good token pass. See the [module docs](crate::bearer) for an example.
@@ -59,43 +59,45 @@ where
         // Whatever an outer layer or a client's data put there says nothing here.
         request.extensions_mut().remove::<Authorized>();
         R::clear(request.extensions_mut());
-        match self.rules.read(&request) {
+        let span = span::validate();
+        match span.in_scope(|| self.rules.read(&request)) {
             Ok(None) => {
                 if self.rules.optional {
                     request.extensions_mut().insert(Optional);
                 }
                 ResponseFuture::calling(self.inner.call(request))
             }
-            Err(refused) => ResponseFuture::rejected(&self.rules, &request, &refused.into()),
+            Err(refused) => ResponseFuture::rejected(&self.rules, &request, &refused.into(), &span),
             Ok(Some(Answer::Ready(answer))) => {
                 let answer = answer.expect("a verification is answered once");
-                match self.rules.judge(answer, &self.resolve, request.headers()) {
-                    Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected),
+                match span.in_scope(|| self.rules.judge(answer, &self.resolve, request.headers())) {
+                    Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected, &span),
                     Ok((token, None)) => {
                         request.extensions_mut().insert(token);
                         ResponseFuture::calling(self.inner.call(request))
                     }
-                    Ok((token, Some(user))) => ResponseFuture::resolving(user, token, self.pending(request)),
+                    Ok((token, Some(user))) => ResponseFuture::resolving(user, token, self.pending(request, span)),
                 }
             }
-            Ok(Some(Answer::Refused(own))) => ResponseFuture::rejected(&self.rules, &request, &Rejected::Own(own)),
-            Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, self.pending(request)),
+            Ok(Some(Answer::Refused(own))) => {
+                ResponseFuture::rejected(&self.rules, &request, &Rejected::Own(own), &span)
+            }
+            Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, self.pending(request, span)),
         }
     }
 }
 
 impl<S: Clone, R: Clone> Bearer<S, R> {
     /// Keeps what is needed to go on later.
-    fn pending<ReqBody>(&mut self, request: Request<ReqBody>) -> Pending<S, R, ReqBody> {
+    fn pending<ReqBody>(&mut self, request: Request<ReqBody>, span: Span) -> Pending<S, R, ReqBody> {
         let inner = take_ready(&mut self.inner);
-        Pending { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone(), request }
+        Pending { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone(), request, span }
     }
 }
 
 impl Rules {
     /// What the verifier answers to the request's token; `None` where the request may pass without one.
     fn read<B>(&self, request: &Request<B>) -> Result<Option<Answer>, ProtocolError> {
-        let _span = span::validate();
         let headers = request.headers();
         if token_in_query(request.uri()) {
             return Err(ProtocolError::TOKEN_IN_QUERY);
@@ -129,6 +131,7 @@ impl Rules {
         if !token.satisfies(&self.require) {
             return Err(Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token)));
         }
+        span::record("oauth.client_id", token.client_id().as_str());
         match resolve.resolve(&token) {
             Ok(user) => Ok((token, user)),
             Err(NoSubject) => Err(Rejected::Forbidden(ProtocolError::USER_NEEDED, Box::new(token))),

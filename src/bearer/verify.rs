@@ -154,7 +154,7 @@ impl Verify for Provider {
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
             Err(HandleError::Malformed) => return Verification::ready(Err(Own::Unknown.into())),
-            Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::Unknown)),
+            Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::OfUnknownKey)),
             Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
         let now = self.now();
@@ -184,17 +184,19 @@ impl Verify for Provider {
 #[derive(Clone, Copy)]
 pub(super) enum Own {
     Unknown,
+    OfUnknownKey,
     Forged,
     Expired,
     Revoked,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 4] = [Self::Unknown, Self::Forged, Self::Expired, Self::Revoked];
+    pub(super) const ALL: [Self; 5] = [Self::Unknown, Self::OfUnknownKey, Self::Forged, Self::Expired, Self::Revoked];
 
     pub(super) const fn error(self) -> ProtocolError {
         match self {
             Self::Unknown => ProtocolError::TOKEN_UNKNOWN,
+            Self::OfUnknownKey => ProtocolError::TOKEN_OF_UNKNOWN_KEY,
             Self::Forged => ProtocolError::TOKEN_FORGED,
             Self::Expired => ProtocolError::TOKEN_EXPIRED,
             Self::Revoked => ProtocolError::TOKEN_REVOKED,

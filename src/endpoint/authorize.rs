@@ -105,7 +105,7 @@ impl Gate {
     {
         let (method, route) = (request.method().clone(), &self.provider.0.config.paths.authorization);
         let status = |answer: &Result<Response<_>, _>| answer.as_ref().ok().map(Response::status);
-        span::request(Spanned::Authorize, method, route, status, self.asked(page, request)).await
+        span::request(Spanned::Authorize, method, Some(route), status, self.asked(page, request)).await
     }
 
     async fn asked<P, B, RB>(&self, mut page: P, request: Request<B>) -> Result<Response<ResponseBody<RB>>, P::Error>

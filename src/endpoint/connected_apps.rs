@@ -158,14 +158,15 @@ where
     fn nobody(&self, as_json: bool) -> Reply {
         match &self.look.login {
             Some(login) if !as_json => redirect(login),
-            _ => self.refused(as_json, ProtocolError::LOGIN_REQUIRED.saying("nobody is logged in")),
+            // No event: whoever has no session can come as often as they like.
+            _ => told(as_json, &ProtocolError::LOGIN_REQUIRED.saying("nobody is logged in").into()),
         }
     }
 
     fn refused(&self, as_json: bool, refused: impl Into<Failure>) -> Reply {
         let refused = refused.into();
         refused.report(&self.provider);
-        if as_json { failure(&refused) } else { error_page(&refused, None) }
+        told(as_json, &refused)
     }
 
     fn describe(&self, app: &ConnectedApp) -> Value {
@@ -177,6 +178,10 @@ where
             "last_used": UnixTime::from(app.last_used).as_secs(),
         })
     }
+}
+
+fn told(as_json: bool, refused: &Failure) -> Reply {
+    if as_json { failure(refused) } else { error_page(refused, None) }
 }
 
 fn name_of(app: &ConnectedApp) -> &str {
@@ -295,9 +300,10 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let page = self.clone();
         ResponseFuture::new(async move {
-            let (method, route) = (request.method().clone(), request.uri().path().to_owned());
+            let method = request.method().clone();
             let status = |reply: &Reply| Some(reply.status());
-            Ok(span::request(Spanned::Apps, method, &route, status, page.answer(request)).await)
+            // Where it is mounted is the app's to know.
+            Ok(span::request(Spanned::Apps, method, None, status, page.answer(request)).await)
         })
     }
 }

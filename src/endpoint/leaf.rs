@@ -95,7 +95,7 @@ impl Leaves {
             Leaf::Registration => (Spanned::Register, &*paths.registration),
             Leaf::WellKnown => return answer.await,
         };
-        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
+        span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 

@@ -152,6 +152,7 @@ refusals! {
     InvalidToken {
         TOKEN_MISSING = "token_missing", "a bearer token is needed";
         TOKEN_UNKNOWN = "token_unknown", "the token is not known here";
+        TOKEN_OF_UNKNOWN_KEY = "token_of_unknown_key", "the token is not known here";
         TOKEN_FORGED = "token_forged", "the token is not known here";
         TOKEN_EXPIRED = "token_expired", "the token has expired";
         TOKEN_REVOKED = "token_revoked", "the token was revoked";
@@ -175,7 +176,7 @@ refusals! {
     }
     ServerError {
         PAGE_FAILED = "page_failed", "the login page failed";
-        APPROVAL_TOO_WIDE = "approval_too_wide", "the approval grants more than was asked for, or nothing, or names no user";
+        APPROVAL_TOO_WIDE = "approval_too_wide", "the approval grants more than was asked for, or nothing, or for no time, or names no user";
         DECISION_MISPLACED = "decision_misplaced", "the decision is on another request than this one";
         PATH_CLAIMED_TWICE = "path_claimed_twice", "two providers claim this path: give each its own `Endpoints`";
     }

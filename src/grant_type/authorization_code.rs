@@ -6,14 +6,13 @@
 
 use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
-use crate::config::OFFLINE_ACCESS;
 use crate::error::ProtocolError;
 use crate::event::EventKind;
 use crate::grant::{Outcome, Refused};
 use crate::handle::{CodeHandle, HandleError, RefreshHandle, Salt};
 use crate::http::Failure;
 use crate::provider::Provider;
-use crate::types::{CodeVerifier, Params, UnixTime};
+use crate::types::{CodeVerifier, Params};
 
 pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
     let code = params.get("code").ok_or(ProtocolError::CODE_MISSING)?;
@@ -37,10 +36,11 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         draft.narrow_resources(&grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
-        refreshable &= !offline || grant.scope().contains(OFFLINE_ACCESS);
+        refreshable = provider.is_refreshable(client, grant.scope());
     }
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
-    let end = if refreshable { grant_end(provider, client) } else { provider.now().plus(draft.lifetime) };
+    let end =
+        if refreshable { provider.grant_end(client, provider.now()) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
     let verdict = provider.redeem(key, client, redirect_uri, challenge, end.min(grant_expires_at), salt).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
@@ -72,10 +72,4 @@ const fn refusal(outcome: Outcome) -> ProtocolError {
         Outcome::Refused(Refused::Expired) => ProtocolError::CODE_EXPIRED,
         _ => ProtocolError::CODE_MISMATCH,
     }
-}
-
-/// When a grant ends that its client can refresh: at the maximum age that comes first.
-fn grant_end(provider: &Provider, client: &Client) -> UnixTime {
-    let ages = [provider.0.config.lifetimes.refresh_max_age, client.own_max_age()];
-    ages.into_iter().flatten().min().map_or(UnixTime::FAR_FUTURE, |age| provider.now().plus(age))
 }

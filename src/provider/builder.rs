@@ -272,7 +272,8 @@ impl ProviderBuilder {
     /// Hears of everything that an operator may want to know: exchanges, refusals with their reasons, what looks like an
     /// attack, a store that is down. See [`event`](crate::event).
     ///
-    /// It is called in the middle of a request, so it must not wait: to write somewhere, send it to a task of its own.
+    /// It is called in the middle of a request, so it must not wait: to write somewhere, send it to a task of its own. If
+    /// it panics, the request goes on all the same.
     pub fn on_event(mut self, hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.events = Events::to(hear);
         self

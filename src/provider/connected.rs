@@ -67,7 +67,6 @@ impl Provider {
         let (config, key, now) = (&self.0.config, grant.key(), self.now());
         let holder = grant.subject().map(|subject| Holder::UserAtClient(subject.clone(), grant.client_id().clone()));
         self.create(grant.clone()).await?;
-        self.tell(&Event::of(EventKind::Approved, &grant));
         let Some(holder) = holder else { return Ok(()) };
         let mut others = self.0.grants.grants(&config.issuer, &holder).await?;
         others.retain(|grant| grant.key() != key && grant.is_alive(now));
@@ -76,6 +75,7 @@ impl Provider {
         for oldest in &others[..beyond.min(others.len())] {
             self.revoke(oldest.key(), self.revoke_step(RevocationReason::Limit)).await?;
         }
+        self.tell(&Event::of(EventKind::Approved, &grant));
         Ok(())
     }
 }

@@ -34,9 +34,9 @@ pub(crate) use hooks::Hooks;
 pub use hooks::{Continue, Issuance};
 use machine::MachineGrants;
 
-use crate::client::Client;
+use crate::client::{Client, GrantType};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, OFFLINE_ACCESS};
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
@@ -280,8 +280,10 @@ impl Provider {
 
     /// A handle that was used twice: whatever else the answer is, the grant has ended.
     fn notice(&self, verdict: &Verdict) {
-        if let (Outcome::Replayed, Some(grant)) = (verdict.outcome, &verdict.grant) {
-            self.tell(&Event::of(EventKind::Replayed, grant));
+        if let (Outcome::Replayed, Some(grant)) = (verdict.outcome, &verdict.grant)
+            && let Some((_, reason)) = grant.revoked()
+        {
+            self.tell(&Event::of(EventKind::Replayed(reason), grant));
         }
     }
 
@@ -320,10 +322,10 @@ impl Provider {
     }
 
     pub(crate) async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Outcome, StoreError> {
-        let reason = step.reason;
+        let kind = if step.token.is_some() { EventKind::TokenRevoked } else { EventKind::Revoked(step.reason) };
         let verdict = self.0.grants.revoke(key, step).await?;
         if let (Outcome::Revoked, Some(grant)) = (verdict.outcome, &verdict.grant) {
-            self.tell(&Event::of(EventKind::Revoked(reason), grant));
+            self.tell(&Event::of(kind, grant));
         }
         Ok(verdict.outcome)
     }
@@ -357,7 +359,18 @@ impl Provider {
         }
     }
 
-    /// A new access token of a grant; it never outlives its grant.
+    /// Whether a client gets refresh tokens for this scope.
+    pub(crate) fn is_refreshable(&self, client: &Client, scope: &Scope) -> bool {
+        client.may_use(GrantType::RefreshToken) && (!self.0.config.offline_access || scope.contains(OFFLINE_ACCESS))
+    }
+
+    /// When a grant ends that its client can refresh: at the maximum age that comes first.
+    pub(crate) fn grant_end(&self, client: &Client, redeemed_at: UnixTime) -> UnixTime {
+        let ages = [self.0.config.lifetimes.refresh_max_age, client.own_max_age()];
+        ages.into_iter().flatten().min().map_or(UnixTime::FAR_FUTURE, |age| redeemed_at.plus(age))
+    }
+
+    /// A new access token of a grant. It outlives neither its grant nor, where that goes unused, its record.
     pub(crate) fn access_handle(
         &self,
         id: GrantId,
@@ -367,11 +380,13 @@ impl Provider {
         lifetime: Duration,
     ) -> AccessHandle {
         let now = self.now();
+        let idle = self.0.config.lifetimes.refresh_idle;
+        let unused = grant.last_used_at().map_or(UnixTime::FAR_FUTURE, |used| used.plus(idle));
         AccessHandle {
             grant: id,
             token: random(),
             issued_at: now,
-            expires_at: now.plus(lifetime).min(grant.expires_at),
+            expires_at: now.plus(lifetime).min(grant.expires_at).min(unused),
             scope,
             resources,
         }
