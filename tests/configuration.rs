@@ -556,13 +556,17 @@ fn a_mistake_in_code_panics_at_its_own_line_and_says_what_to_write() {
     };
     let prefix =
         "nothing to nest under: configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree";
+    let whole = Endpoints::under("/v1").stripped("/v1");
+    let whole = Provider::builder(ISSUER).store(MemoryStore::new()).endpoints(whole).build().unwrap();
+    let stripped = "nothing to nest under: the proxy strips all of the prefix, so write `.layer(provider.layer())`";
     let resource = "`/mcp` is no resource: write an absolute URL without a fragment".to_owned();
     let line = line!();
-    let mistakes: [(&dyn Fn(), String); 5] = [
+    let mistakes: [(&dyn Fn(), String); 6] = [
         (&|| drop(provider.bearer().require("prfile")), unknown("prfile")),
         (&|| drop(provider.bearer().require(["profile", "Profile"])), unknown("Profile")),
         (&|| drop(provider.bearer().require(&Scope::try_from("openid").unwrap())), unknown("openid")),
         (&|| drop(provider.nest(())), prefix.to_owned()),
+        (&|| drop(whole.nest(())), stripped.to_owned()),
         (&|| drop(provider.bearer().resource("/mcp")), resource),
     ];
     for (line, (mistake, message)) in (line + 2..).zip(mistakes) {

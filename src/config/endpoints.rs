@@ -151,6 +151,11 @@ impl Paths {
         self.seen(&self.prefix)
     }
 
+    /// Whether a proxy takes something off the front of every path.
+    pub(crate) fn is_stripped(&self) -> bool {
+        self.stripped > 0
+    }
+
     /// The path of an endpoint, as the service sees it.
     pub(crate) fn seen<'a>(&self, endpoint: &'a str) -> &'a str {
         &endpoint[self.stripped..]
