@@ -268,6 +268,8 @@ pub enum ConfigError {
     },
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
+    /// An endpoint is where a well-known document is, as it is published or as the service sees it.
+    WellKnown(String),
     /// What is stripped is not the front of what is published.
     Stripped {
         /// What was given.
@@ -294,6 +296,12 @@ impl fmt::Display for ConfigError {
             Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
+            }
+            Self::WellKnown(path) => {
+                write!(
+                    f,
+                    "path {path:?}: a well-known document is there (RFC 8414 §3.1, RFC 9728 §3.1): write another one"
+                )
             }
             Self::Stripped { stripped, prefix } => write!(
                 f,

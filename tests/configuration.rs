@@ -335,10 +335,37 @@ fn a_path_is_written_as_it_is_compared_and_no_two_are_alike() {
         }
     }
     assert_eq!(only(base().endpoints(Endpoints::default().authorization("/token"))), said("/token"));
-    let well_known = "/.well-known/oauth-authorization-server";
-    assert_eq!(only(base().endpoints(Endpoints::default().token(well_known))), said(well_known));
     for good in [Endpoints::under("/v1/oauth2"), Endpoints::under("/a").token("/b/c-d._~"), Endpoints::default()] {
         base().endpoints(good).build().unwrap();
+    }
+}
+
+/// RFC 8414 §3.1, RFC 9728 §3.1: an endpoint there would hide the document that clients look for.
+#[test]
+fn no_endpoint_is_where_a_well_known_document_is() {
+    let said = |path: &str| {
+        format!("path {path:?}: a well-known document is there (RFC 8414 §3.1, RFC 9728 §3.1): write another one")
+    };
+    let server = "/.well-known/oauth-authorization-server";
+    let resource = "/.well-known/oauth-protected-resource";
+    for path in [server, resource, &format!("{resource}/me"), &format!("{resource}/me/notes")] {
+        let resources = || base().resource("https://shift.example/me");
+        assert_eq!(only(resources().endpoints(Endpoints::default().token(path))), said(path));
+        assert_eq!(only(resources().endpoints(Endpoints::default().authorization(path))), said(path));
+    }
+    // Where it is published, or where the service sees it behind a proxy that strips the issuer's path.
+    let tenant = || Provider::builder("https://shift.example/auth").store(MemoryStore::new());
+    let its_own = format!("{server}/auth");
+    for path in [&*its_own, resource] {
+        assert_eq!(only(tenant().endpoints(Endpoints::default().stripped("/auth").token(path))), said(path));
+        tenant().endpoints(Endpoints::default().token(path)).build().unwrap();
+    }
+    let below = tenant().endpoints(Endpoints::under("/.well-known").token("/oauth-protected-resource"));
+    below.build().unwrap();
+    let below = base().endpoints(Endpoints::under("/.well-known").token("/oauth-protected-resource"));
+    assert_eq!(only(below), said("/oauth-protected-resource"));
+    for good in ["/.well-known/oauth-protected-resources", "/.well-known/token"] {
+        base().endpoints(Endpoints::default().token(good)).build().unwrap();
     }
 }
 

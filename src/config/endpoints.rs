@@ -134,11 +134,13 @@ impl Paths {
         }
         let seen = seen.unwrap_or(&prefix);
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
+        let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
         let all = endpoints.all();
         for (at, path) in all.iter().enumerate() {
-            let taken = [&*prefix, seen].iter().any(|prefix| format!("{prefix}{path}") == server_metadata);
-            if !is_path(path) || all[..at].contains(path) || taken {
+            if !is_path(path) || all[..at].contains(path) {
                 wrong.push(ConfigError::Path((*path).to_owned()));
+            } else if [&*prefix, seen].iter().any(|prefix| is_document(&format!("{prefix}{path}"))) {
+                wrong.push(ConfigError::WellKnown((*path).to_owned()));
             }
         }
         let stripped = prefix.len() - seen.len();
@@ -160,6 +162,12 @@ impl Paths {
     pub(crate) fn seen<'a>(&self, endpoint: &'a str) -> &'a str {
         &endpoint[self.stripped..]
     }
+}
+
+/// Whether the document of a resource can be there: at the root for the origin itself, and below for each path
+/// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
+fn is_resource_metadata(path: &str) -> bool {
+    path.strip_prefix(RESOURCE_METADATA).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A path as it is published and compared: `/a/b`, nothing encoded, no slash at the end.
