@@ -173,6 +173,9 @@ fn ipv6_literal(host: &str) -> Option<&str> {
 
 /// To a browser a host whose last label is a number is an IPv4 address, whatever stands before it: it has to be one, in
 /// four parts, since any other spelling is rewritten or cannot be read.
+///
+/// What follows `xn--` is not looked at. Whether it is an international name takes the tables of IDNA to tell; a browser
+/// rewrites none of them, and shows an error where it is none.
 fn is_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
