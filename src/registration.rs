@@ -52,6 +52,9 @@ impl RegistrationPolicy {
     }
 
     /// How many registered clients there can be. By default 10,000.
+    ///
+    /// One more is answered with 503, and without `Retry-After`: room may come with the next sweep or in a day, and
+    /// whoever asks again every second gets none sooner.
     pub const fn limit(mut self, clients: usize) -> Self {
         self.limit = clients;
         self

@@ -182,7 +182,7 @@ refusals! {
     TemporarilyUnavailable {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
-        REGISTRATIONS_FULL = "registrations_full", "the provider cannot answer now, try again";
+        REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }
 
