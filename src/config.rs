@@ -7,180 +7,23 @@
 //! assert_eq!(wrong.unwrap_err().iter().count(), 3); // the issuer, the store, the client's redirect URI
 //! ```
 
+mod endpoints;
+mod issuer;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use endpoints::Endpoints;
+pub(crate) use endpoints::Paths;
+use endpoints::RESOURCE_METADATA;
+pub(crate) use issuer::IssuerUrl;
+
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::registration::RegistrationPolicy;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
-
-/// Where the endpoints are, below the issuer.
-///
-/// The same value decides what is served and what is published, so that the two cannot disagree.
-///
-/// ```
-/// use tower_oauth::Endpoints;
-///
-/// let endpoints = Endpoints::under("/v1/oauth2").authorization("/auth"); // and /v1/oauth2/token, ..
-/// ```
-#[must_use]
-#[derive(Clone, Debug)]
-pub struct Endpoints {
-    prefix: String,
-    stripped: String,
-    authorization: String,
-    token: String,
-    revocation: String,
-    introspection: String,
-    registration: String,
-}
-
-impl Default for Endpoints {
-    /// `/authorize`, `/token`, `/revoke`, `/introspect` and `/register`, at the root of the issuer.
-    fn default() -> Self {
-        Self::under("")
-    }
-}
-
-impl Endpoints {
-    /// `/authorize`, `/token`, `/revoke`, `/introspect` and `/register`, below `prefix`.
-    pub fn under(prefix: impl Into<String>) -> Self {
-        Self {
-            prefix: prefix.into(),
-            stripped: String::new(),
-            authorization: "/authorize".to_owned(),
-            token: "/token".to_owned(),
-            revocation: "/revoke".to_owned(),
-            introspection: "/introspect".to_owned(),
-            registration: "/register".to_owned(),
-        }
-    }
-
-    /// The path of the authorization endpoint, behind the prefix.
-    pub fn authorization(mut self, path: impl Into<String>) -> Self {
-        self.authorization = path.into();
-        self
-    }
-
-    /// The path of the token endpoint, behind the prefix.
-    pub fn token(mut self, path: impl Into<String>) -> Self {
-        self.token = path.into();
-        self
-    }
-
-    /// The path of the revocation endpoint, behind the prefix.
-    pub fn revocation(mut self, path: impl Into<String>) -> Self {
-        self.revocation = path.into();
-        self
-    }
-
-    /// The path of the introspection endpoint, behind the prefix.
-    pub fn introspection(mut self, path: impl Into<String>) -> Self {
-        self.introspection = path.into();
-        self
-    }
-
-    /// The path of the registration endpoint, behind the prefix.
-    pub fn registration(mut self, path: impl Into<String>) -> Self {
-        self.registration = path.into();
-        self
-    }
-
-    /// What a proxy takes off the front of every path before the service sees it. By default nothing.
-    ///
-    /// Published URLs keep it, since they are what browsers see. So it is the front of the issuer's path, or of that
-    /// and the prefix; [`build`](crate::ProviderBuilder::build) refuses anything else.
-    ///
-    /// The well-known documents are at the root of the origin
-    /// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)): the proxy passes them on as they are.
-    ///
-    /// ```
-    /// use tower_oauth::{Endpoints, MemoryStore, Provider};
-    ///
-    /// let provider = Provider::builder("https://public.example/auth")
-    ///     .store(MemoryStore::new())
-    ///     .endpoints(Endpoints::default().stripped("/auth")) // browsers see /auth/token, the service /token
-    ///     .build()?;
-    /// assert_eq!(provider.metadata_path(), "/.well-known/oauth-authorization-server/auth"); // to both
-    /// # Ok::<_, tower_oauth::ConfigErrors>(())
-    /// ```
-    pub fn stripped(mut self, prefix: impl Into<String>) -> Self {
-        self.stripped = prefix.into();
-        self
-    }
-
-    fn all(&self) -> [&str; 5] {
-        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
-    }
-}
-
-/// The paths of one issuer on its origin.
-#[derive(Debug)]
-pub(crate) struct Paths {
-    /// What stands before every endpoint: the issuer's path and the configured prefix.
-    prefix: String,
-    pub(crate) authorization: String,
-    pub(crate) token: String,
-    pub(crate) revocation: String,
-    pub(crate) introspection: String,
-    pub(crate) registration: String,
-    /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
-    pub(crate) server_metadata: String,
-    /// How many bytes of the prefix are gone when the service sees a path.
-    stripped: usize,
-}
-
-impl Paths {
-    /// Without an issuer, which is an error of its own, nothing is said of what depends on its path.
-    pub(crate) fn new(endpoints: &Endpoints, issuer_path: Option<&str>, wrong: &mut Vec<ConfigError>) -> Self {
-        for prefix in [&endpoints.prefix, &endpoints.stripped] {
-            if !prefix.is_empty() && !is_path(prefix) {
-                wrong.push(ConfigError::Path(prefix.clone()));
-            }
-        }
-        let path = issuer_path.unwrap_or_default();
-        let prefix = format!("{path}{}", endpoints.prefix);
-        let seen = prefix.strip_prefix(&endpoints.stripped).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        if seen.is_none() && issuer_path.is_some() && is_path(&endpoints.stripped) {
-            wrong.push(ConfigError::Stripped { stripped: endpoints.stripped.clone(), prefix: prefix.clone() });
-        }
-        let seen = seen.unwrap_or(&prefix);
-        let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
-        let all = endpoints.all();
-        for (at, path) in all.iter().enumerate() {
-            let taken = [&*prefix, seen].iter().any(|prefix| format!("{prefix}{path}") == server_metadata);
-            if !is_path(path) || all[..at].contains(path) || taken {
-                wrong.push(ConfigError::Path((*path).to_owned()));
-            }
-        }
-        let stripped = prefix.len() - seen.len();
-        let [authorization, token, revocation, introspection, registration] = all.map(|path| format!("{prefix}{path}"));
-        Self { prefix, authorization, token, revocation, introspection, registration, server_metadata, stripped }
-    }
-
-    /// What stands before every endpoint, as the service sees it.
-    pub(crate) fn seen_prefix(&self) -> &str {
-        self.seen(&self.prefix)
-    }
-
-    /// The path of an endpoint, as the service sees it.
-    pub(crate) fn seen<'a>(&self, endpoint: &'a str) -> &'a str {
-        &endpoint[self.stripped..]
-    }
-}
-
-/// A path as it is published and compared: `/a/b`, nothing encoded, no slash at the end.
-fn is_path(path: &str) -> bool {
-    path.strip_prefix('/').is_some_and(|rest| {
-        rest.split('/').all(|segment| {
-            !matches!(segment, "" | "." | "..")
-                && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-        })
-    })
-}
 
 /// One scope that the provider knows.
 #[derive(Debug)]
@@ -236,8 +79,6 @@ impl Lifetimes {
         );
     }
 }
-
-const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// The scope that asks for a refresh token ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)).
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
@@ -399,52 +240,6 @@ impl Config {
     }
 }
 
-/// An issuer: its identifier, its origin, and its path without a slash at the end.
-pub(crate) struct IssuerUrl {
-    pub(crate) issuer: Issuer,
-    pub(crate) origin: String,
-    pub(crate) path: String,
-}
-
-impl IssuerUrl {
-    /// [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2): `https`, no query, no fragment; and in the one
-    /// spelling that browsers and clients compare.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let (scheme, rest) = text.split_once("://").ok_or("write it as `https://host`")?;
-        let slash = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(slash);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        if rest.contains(['?', '#', '@']) {
-            return Err("it has a query, a fragment or user information: leave that out");
-        }
-        if !crate::types::is_canonical_host(host) {
-            return Err("write its host as browsers do: in lower-case ASCII, an address in its short form");
-        }
-        match scheme {
-            "https" => {}
-            "http" if crate::types::is_loopback_host(host) => {}
-            "http" => return Err("plain `http` is for 127.0.0.1, [::1] and localhost only: write `https`"),
-            _ => return Err("write it as `https://host`"),
-        }
-        if let Some(port) = port {
-            let number: u16 = port.parse().map_err(|_| "its port is no number from 1 to 65535")?;
-            let default = if scheme == "https" { 443 } else { 80 };
-            if number == default || number == 0 || number.to_string() != port {
-                return Err("leave out the port where it is the default one, and write it without leading zeros");
-            }
-        }
-        if !path.is_empty() && !is_path(path) {
-            return Err(
-                "its path ends with a slash or has an empty, encoded or dotted segment: write `https://host/tenant`",
-            );
-        }
-        Ok(Self { issuer: text.into(), origin: format!("{scheme}://{authority}"), path: path.to_owned() })
-    }
-}
-
 /// One thing that is wrong with a configuration, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -473,6 +268,8 @@ pub enum ConfigError {
     },
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
+    /// An endpoint is where a well-known document is, as it is published or as the service sees it.
+    WellKnown(String),
     /// What is stripped is not the front of what is published.
     Stripped {
         /// What was given.
@@ -499,6 +296,12 @@ impl fmt::Display for ConfigError {
             Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
+            }
+            Self::WellKnown(path) => {
+                write!(
+                    f,
+                    "path {path:?}: a well-known document is there (RFC 8414 §3.1, RFC 9728 §3.1): write another one"
+                )
             }
             Self::Stripped { stripped, prefix } => write!(
                 f,

@@ -52,6 +52,9 @@ impl RegistrationPolicy {
     }
 
     /// How many registered clients there can be. By default 10,000.
+    ///
+    /// One more is answered with 503, and without `Retry-After`: room may come with the next sweep or in a day, and
+    /// whoever asks again every second gets none sooner.
     pub const fn limit(mut self, clients: usize) -> Self {
         self.limit = clients;
         self
@@ -127,7 +130,7 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
     };
     client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
     for name in TEXTS {
-        // An empty name would leave a page with nothing to show.
+        // A name of spaces alone would leave a page with nothing to show; what else cannot be seen was refused.
         if let Some(text) = text(sent, name)?.filter(|text| !text.trim().is_empty()) {
             answer.insert(name.to_owned(), text.into());
         }
@@ -243,8 +246,17 @@ fn is_readable(text: &str) -> bool {
     text.len() <= 2048 && text.chars().all(is_plain)
 }
 
-/// Neither a control character nor one that turns the direction of a text around: a page shows it to users.
+/// Whether a page shows it to users as it is: it is no control character, turns no text around, and can be seen.
 fn is_plain(char: char) -> bool {
-    !char.is_control()
-        && !matches!(char, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    // What Unicode lets a font leave out (Default_Ignorable_Code_Point; most that turn a text around are among them).
+    let is_ignorable = matches!(
+        char,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    // Ends of lines, the blank of Braille, and the marks of annotations.
+    let is_blank = matches!(char, '\u{2028}'..='\u{2029}' | '\u{2800}' | '\u{fff9}'..='\u{fffb}');
+    !(char.is_control() || is_ignorable || is_blank)
 }

@@ -111,6 +111,7 @@ fn an_issuer_is_an_origin_and_maybe_a_path() {
         "https://xn--caf-dma.example",
         "https://10.0.0.7",
         "https://[2001:db8::1]:8443",
+        "https://[::ffff:102:304]",
         "https://shift.example/tenant",
         "https://shift.example/a/b-c._~/1",
         "http://127.0.0.1",
@@ -147,6 +148,7 @@ fn an_issuer_is_an_origin_and_maybe_a_path() {
         ("https://a:b:1", "write its host as browsers do"),
         ("https://[0:0:0:0:0:0:0:1]", "write its host as browsers do"),
         ("https://[2001:DB8::1]", "write its host as browsers do"),
+        ("https://[::ffff:1.2.3.4]", "write its host as browsers do"),
         ("https://127.1", "write its host as browsers do"),
         ("https://0x7f000001", "write its host as browsers do"),
         ("https://2130706433", "write its host as browsers do"),
@@ -335,10 +337,37 @@ fn a_path_is_written_as_it_is_compared_and_no_two_are_alike() {
         }
     }
     assert_eq!(only(base().endpoints(Endpoints::default().authorization("/token"))), said("/token"));
-    let well_known = "/.well-known/oauth-authorization-server";
-    assert_eq!(only(base().endpoints(Endpoints::default().token(well_known))), said(well_known));
     for good in [Endpoints::under("/v1/oauth2"), Endpoints::under("/a").token("/b/c-d._~"), Endpoints::default()] {
         base().endpoints(good).build().unwrap();
+    }
+}
+
+/// RFC 8414 §3.1, RFC 9728 §3.1: an endpoint there would hide the document that clients look for.
+#[test]
+fn no_endpoint_is_where_a_well_known_document_is() {
+    let said = |path: &str| {
+        format!("path {path:?}: a well-known document is there (RFC 8414 §3.1, RFC 9728 §3.1): write another one")
+    };
+    let server = "/.well-known/oauth-authorization-server";
+    let resource = "/.well-known/oauth-protected-resource";
+    for path in [server, resource, &format!("{resource}/me"), &format!("{resource}/me/notes")] {
+        let resources = || base().resource("https://shift.example/me");
+        assert_eq!(only(resources().endpoints(Endpoints::default().token(path))), said(path));
+        assert_eq!(only(resources().endpoints(Endpoints::default().authorization(path))), said(path));
+    }
+    // Where it is published, or where the service sees it behind a proxy that strips the issuer's path.
+    let tenant = || Provider::builder("https://shift.example/auth").store(MemoryStore::new());
+    let its_own = format!("{server}/auth");
+    for path in [&*its_own, resource] {
+        assert_eq!(only(tenant().endpoints(Endpoints::default().stripped("/auth").token(path))), said(path));
+        tenant().endpoints(Endpoints::default().token(path)).build().unwrap();
+    }
+    let below = tenant().endpoints(Endpoints::under("/.well-known").token("/oauth-protected-resource"));
+    below.build().unwrap();
+    let below = base().endpoints(Endpoints::under("/.well-known").token("/oauth-protected-resource"));
+    assert_eq!(only(below), said("/oauth-protected-resource"));
+    for good in ["/.well-known/oauth-protected-resources", "/.well-known/token"] {
+        base().endpoints(Endpoints::default().token(good)).build().unwrap();
     }
 }
 
@@ -556,13 +585,17 @@ fn a_mistake_in_code_panics_at_its_own_line_and_says_what_to_write() {
     };
     let prefix =
         "nothing to nest under: configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree";
+    let whole = Endpoints::under("/v1").stripped("/v1");
+    let whole = Provider::builder(ISSUER).store(MemoryStore::new()).endpoints(whole).build().unwrap();
+    let stripped = "nothing to nest under: the proxy strips all of the prefix, so write `.layer(provider.layer())`";
     let resource = "`/mcp` is no resource: write an absolute URL without a fragment".to_owned();
     let line = line!();
-    let mistakes: [(&dyn Fn(), String); 5] = [
+    let mistakes: [(&dyn Fn(), String); 6] = [
         (&|| drop(provider.bearer().require("prfile")), unknown("prfile")),
         (&|| drop(provider.bearer().require(["profile", "Profile"])), unknown("Profile")),
         (&|| drop(provider.bearer().require(&Scope::try_from("openid").unwrap())), unknown("openid")),
         (&|| drop(provider.nest(())), prefix.to_owned()),
+        (&|| drop(whole.nest(())), stripped.to_owned()),
         (&|| drop(provider.bearer().resource("/mcp")), resource),
     ];
     for (line, (mistake, message)) in (line + 2..).zip(mistakes) {

@@ -27,13 +27,15 @@ impl Provider {
     /// The endpoints, with a page, for a router that strips [`prefix`](Self::prefix).
     ///
     /// # Panics
-    /// If there is no prefix, at the line of this call.
+    /// If there is no prefix, or a proxy strips all of it, at the line of this call.
     #[track_caller]
     pub fn nest<P>(&self, page: P) -> Nest<P> {
-        assert!(
-            !self.prefix().is_empty(),
-            "nothing to nest under: configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree"
-        );
+        let instead = if self.0.config.paths.is_stripped() {
+            "the proxy strips all of the prefix, so write `.layer(provider.layer())`"
+        } else {
+            "configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree"
+        };
+        assert!(!self.prefix().is_empty(), "nothing to nest under: {instead}");
         Nest { page, gate: Gate::new(self), leaves: Leaves::new(self) }
     }
 }

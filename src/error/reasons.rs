@@ -131,7 +131,7 @@ refusals! {
         BODY_IS_NO_OBJECT = "body_is_no_object", "the body is no JSON object";
         METADATA_OF_WRONG_TYPE = "metadata_of_wrong_type", "a member is not of its type";
         METADATA_LIST_TOO_LONG = "metadata_list_too_long", "a list is too long";
-        METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control characters";
+        METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control or invisible characters";
         METADATA_URL = "metadata_url", "a URL of the client is not https";
         METADATA_AUTH_METHOD = "metadata_auth_method", "token_endpoint_auth_method is not one that is taken here";
         METADATA_GRANT_TYPES = "metadata_grant_types", "grant_types has none that is known here";
@@ -146,7 +146,7 @@ refusals! {
     InvalidRedirectUri {
         METADATA_REDIRECT_URI = "metadata_redirect_uri", "a redirect URI cannot be registered";
         METADATA_REDIRECT_URIS_MISSING = "metadata_redirect_uris_missing", "redirect_uris is missing or empty";
-        METADATA_REDIRECT_URI_ILLEGIBLE = "metadata_redirect_uri_illegible", "a text is too long or has control characters";
+        METADATA_REDIRECT_URI_ILLEGIBLE = "metadata_redirect_uri_illegible", "a text is too long or has control or invisible characters";
         METADATA_REDIRECT_URI_NOT_HTTPS = "metadata_redirect_uri_not_https", "a web client's redirect URIs are https; an app on a device says application_type native";
     }
     InvalidToken {
@@ -183,7 +183,7 @@ refusals! {
     TemporarilyUnavailable {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
-        REGISTRATIONS_FULL = "registrations_full", "the provider cannot answer now, try again";
+        REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }
 

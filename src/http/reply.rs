@@ -23,7 +23,8 @@ pub(crate) fn failure(failure: &Failure) -> Reply {
         // RFC 9110 §15.5.2 asks for a challenge with every 401, and RFC 6749 §5.2 for this one.
         set(&mut reply, header::WWW_AUTHENTICATE, "Basic realm=\"client authentication\"");
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    // A store is back soon; when there is room for another client, nobody knows.
+    if status == StatusCode::SERVICE_UNAVAILABLE && *error != ProtocolError::REGISTRATIONS_FULL {
         set(&mut reply, header::RETRY_AFTER, "1");
     }
     reply

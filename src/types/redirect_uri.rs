@@ -173,6 +173,9 @@ fn ipv6_literal(host: &str) -> Option<&str> {
 
 /// To a browser a host whose last label is a number is an IPv4 address, whatever stands before it: it has to be one, in
 /// four parts, since any other spelling is rewritten or cannot be read.
+///
+/// What follows `xn--` is not looked at. Whether it is an international name takes the tables of IDNA to tell; a browser
+/// rewrites none of them, and shows an error where it is none.
 fn is_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
@@ -185,9 +188,18 @@ fn is_name(host: &str) -> bool {
 /// Whether this is how browsers write the host: in lower case, and an address in its one form.
 pub(crate) fn is_canonical_host(host: &str) -> bool {
     if let Some(address) = ipv6_literal(host) {
-        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| as_browsers_write(parsed) == address);
     }
     is_name(host) && !host.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// The [WHATWG's form](https://url.spec.whatwg.org/#concept-ipv6-serializer). It has no dots; Rust writes some for an
+/// IPv4 address that is mapped.
+fn as_browsers_write(address: Ipv6Addr) -> String {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => format!("::ffff:{high:x}:{low:x}"),
+        _ => address.to_string(),
+    }
 }
 
 /// The loopback hosts, in the one spelling of each that is taken.
@@ -229,6 +241,8 @@ fn has_dot_segment(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn uri(text: &str) -> RedirectUri {
@@ -334,11 +348,41 @@ mod tests {
             ("app.1", false),
             ("a-b_c.1x", true),
             ("[2001:DB8::1]", false),
+            ("[::ffff:102:304]", true),
+            ("[::ffff:1.2.3.4]", false),
+            ("[2001:db8:0:1:1:1:1:1]", true),
+            ("[2001:db8::1:1:1:1:1]", false),
+            ("[1:0:0:2::3]", true),
+            ("[1::2:0:0:0:3]", false),
             ("[0:0:0:0:0:0:0:1]", false),
             ("[::1", false),
             ("[", false),
         ] {
             assert_eq!(is_canonical_host(host), good, "{host}");
+        }
+    }
+
+    /// Groups as addresses have them: runs of zeros above all, and what marks a mapped IPv4 address.
+    fn address() -> impl Strategy<Value = Ipv6Addr> {
+        let group = prop_oneof![4 => Just(0), 1 => Just(0xffff), 1 => 0..16_u16, 2 => any::<u16>()];
+        let mapped = any::<[u16; 2]>().prop_map(|[high, low]| [0, 0, 0, 0, 0, 0xffff, high, low]);
+        prop_oneof![4 => proptest::array::uniform8(group), 1 => mapped].prop_map(Ipv6Addr::from)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_096) })]
+
+        /// <https://url.spec.whatwg.org/#concept-ipv6-serializer>
+        #[test]
+        fn an_ipv6_host_is_canonical_in_the_one_form_that_browsers_write(address in address()) {
+            let groups = address.segments().map(|group| format!("{group:x}")).join(":");
+            let browsers = url::Url::parse(&format!("https://[{groups}]")).expect("an address");
+            let browsers = browsers.host_str().expect("a host");
+            prop_assert!(is_canonical_host(browsers), "{}", browsers);
+            for other in [groups, address.to_string(), format!("::{}", Ipv4Addr::from(address.to_bits() as u32))] {
+                let host = format!("[{other}]");
+                prop_assert_eq!(is_canonical_host(&host), host == browsers, "{}", host);
+            }
         }
     }
 
