@@ -24,6 +24,8 @@ use subtle::ConstantTimeEq;
 use crate::secret::random;
 use crate::types::{ClientId, RedirectUri, Resource, Scope, UnixTime};
 
+mod record;
+
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,6 +47,10 @@ impl AuthMethod {
             Self::ClientSecretPost => "client_secret_post",
             Self::None => "none",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None].into_iter().find(|known| known.as_str() == name)
     }
 }
 
@@ -69,6 +75,12 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials]
+            .into_iter()
+            .find(|known| known.as_str() == name)
     }
 }
 
@@ -277,6 +289,14 @@ impl Client {
             }
             client.secrets.push(LiveSecret { digest: digest(&secret.0), until });
         })
+    }
+
+    /// Ends every secret that it has so far at `end`, or before where that was said. With
+    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place.
+    #[must_use]
+    pub fn retire_secrets(self, end: SystemTime) -> Self {
+        let end = end.into();
+        self.set(|client| client.secrets.iter_mut().for_each(|secret| secret.until = secret.until.min(end)))
     }
 
     /// Takes codes without PKCE from this client, as OAuth 2.0 did; only for a confidential client, whose secret then

@@ -29,6 +29,10 @@ use subtle::ConstantTimeEq;
 use crate::handle::{GrantKey, TokenId};
 use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, UnixTime};
 
+mod record;
+
+pub use record::GrantRecord;
+
 /// What a user allowed a client, or a client itself, and what became of it.
 // In the order of the fields, those first that every check of a token reads: of many grants a record is not in the
 // processor's cache, and each line of memory that has to be fetched costs as much as the rest of the check.
@@ -122,6 +126,27 @@ pub enum RevocationReason {
     Limit,
     /// The provider's operator ended it, or a hook said no.
     Provider,
+}
+
+impl RevocationReason {
+    const ALL: [Self; 6] = [Self::CodeReuse, Self::RefreshReuse, Self::Client, Self::User, Self::Limit, Self::Provider];
+
+    /// A name for records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CodeReuse => "code_reuse",
+            Self::RefreshReuse => "refresh_reuse",
+            Self::Client => "client",
+            Self::User => "user",
+            Self::Limit => "limit",
+            Self::Provider => "provider",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 }
 
 /// A code that is being redeemed.

@@ -59,10 +59,10 @@ pub use endpoint::{
     Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
     WellKnown,
 };
-pub use error::{ErrorCode, Fault, ProtocolError, StoreError};
+pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
-pub use grant::{Grant, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};

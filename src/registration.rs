@@ -189,13 +189,9 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
 }
 
 fn auth_method(sent: &Map<String, Value>) -> Result<AuthMethod, ProtocolError> {
-    let known = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
     match text(sent, "token_endpoint_auth_method")? {
         None => Ok(AuthMethod::ClientSecretBasic),
-        Some(name) => known
-            .into_iter()
-            .find(|method| method.as_str() == name)
-            .ok_or(wrong("token_endpoint_auth_method is not one that is taken here")),
+        Some(name) => AuthMethod::named(name).ok_or(wrong("token_endpoint_auth_method is not one that is taken here")),
     }
 }
 
