@@ -163,9 +163,25 @@ pub trait GrantStore: Send + Sync + 'static {
         None
     }
 
-    /// The secrets that the store keeps or makes by itself; `None` if they have to be given to the builder.
-    fn secrets(&self) -> Option<Secrets> {
-        None
+    /// The secrets that the store keeps or makes by itself; `Ok(None)` if they have to be given to the builder. Asked
+    /// for only where none were given.
+    ///
+    /// # Errors
+    /// If those that it keeps cannot be had.
+    fn secrets(&self) -> Result<Option<Secrets>, Self::Error> {
+        Ok(None)
+    }
+
+    /// A provider starts with these keys, which are named by their ids: the first signs from now on, all verify.
+    ///
+    /// A store that outlives its process remembers, for each issuer, with which keys handles were made.
+    ///
+    /// # Errors
+    /// If a key is missing with which handles were made that may still be good: such a provider would refuse them as
+    /// forged, so it does not start.
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), Self::Error> {
+        let _ = (issuer, ids, now);
+        Ok(())
     }
 }
 
