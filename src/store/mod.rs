@@ -44,10 +44,14 @@ mod erased;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteError, SqliteStore};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -90,6 +94,18 @@ pub struct RegistrationTerms {
     pub limit: usize,
     /// Until when it is kept if no user connects it.
     pub keep_until: UnixTime,
+}
+
+/// A client as a store that keeps clients lists it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListedClient {
+    /// The client.
+    pub client: Client,
+    /// Whether it is disabled: then it is unknown to providers, until it is enabled again.
+    pub disabled: bool,
+    /// Whether it registered itself (RFC 7591).
+    pub registered_itself: bool,
 }
 
 /// Keeps the grants. Implementors write `async fn`.
