@@ -33,3 +33,15 @@ async fn the_sqlite_store_keeps_the_contract() {
     let store = SqliteStore::open(folder.path()).await.expect("a new file");
     contract::check(async || store.clone()).await;
 }
+
+/// `scripts/test long` asks for ten times as many.
+fn steps() -> usize {
+    std::env::var("TOWER_OAUTH_STEPS").map_or(25_000, |steps| steps.parse().expect("TOWER_OAUTH_STEPS is a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn random_steps_end_as_the_rules_say() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.path()).await.expect("a new file");
+    contract::check_steps(rand::random(), steps(), async || store.clone()).await;
+}

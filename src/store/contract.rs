@@ -88,6 +88,16 @@ pub async fn check_from<S: GrantStore>(seed: u64, make: impl AsyncFn() -> S) {
     races::revoked_stays_revoked(check("a revoked grant stays revoked").await).await;
 }
 
+/// The requirement `steps follow the rules` for so many random steps, on many grants at once: what a store that says
+/// the rules in a language of its own should pass for 250,000 of them.
+///
+/// # Panics
+/// As [`check`].
+pub async fn check_steps<S: GrantStore>(seed: u64, steps: usize, make: impl AsyncFn() -> S) {
+    let check = Check { requirement: "steps follow the rules", seed, store: Arc::new(make().await) };
+    alone::many_steps_follow_the_rules(check, steps).await;
+}
+
 /// One requirement, and the store that has to meet it.
 struct Check<S> {
     requirement: &'static str,
