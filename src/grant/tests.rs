@@ -73,8 +73,9 @@ fn ended(grant: &Grant, now: i64, reason: RevocationReason) -> Grant {
     Grant { revoked: Some(revoked), ..grant.clone() }
 }
 
-fn revoked(grant: Grant) -> Grant {
-    ended(&grant, REDEEMED, RevocationReason::User)
+fn revoked(mut grant: Grant) -> Grant {
+    grant = ended(&grant, REDEEMED, RevocationReason::User);
+    grant
 }
 
 /// The right code request.
