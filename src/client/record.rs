@@ -147,7 +147,7 @@ mod tests {
             ("refresh_token", "password"),
             ("\"scope\":\"a\"", "\"scope\":\"\u{e9}\""),
             ("\"sha256\":\"", "\"sha256\":\"A"),
-            ("\"pkce\":true,", ""),
+            (",\"pkce\":true", ""),
             ("\"pkce\":true", "\"pkce\":true,\"resource\":\"api\""),
         ] {
             let bad = good.replacen(part, other, 1);

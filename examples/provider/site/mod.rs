@@ -13,9 +13,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_oauth::{
-    Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy, Secrets,
-};
+use tower_oauth::{Client, ConfigErrors, Endpoints, Provider, ProviderBuilder, RegistrationPolicy, Secrets, Store};
 
 use self::login::Logins;
 pub(crate) use self::users::all as users;
@@ -33,12 +31,12 @@ struct Site {
 /// The provider's whole configuration.
 pub(crate) fn provider(
     issuer: &str,
-    secrets: impl Into<Secrets>,
+    store: impl Store,
+    secrets: Option<Secrets>,
     clients: impl IntoIterator<Item = Client>,
 ) -> Result<Provider, ConfigErrors> {
     let builder = Provider::builder(issuer)
-        .store(MemoryStore::new())
-        .secrets(secrets)
+        .store(store)
         .endpoints(Endpoints::under("/v1/oauth2").authorization("/auth"))
         .scope("profile", "See your name and user id")
         .scope("email", "See your e-mail address")
@@ -51,6 +49,7 @@ pub(crate) fn provider(
         .resource_scope("profile notes:read notes:write")
         .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
+    let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 
