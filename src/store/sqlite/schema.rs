@@ -42,3 +42,69 @@ pub(super) async fn version(pool: &SqlitePool, versions: &[&'static str]) -> Res
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    /// What later versions could be: a column, and one that is filled from what is there.
+    const MADE_UP: &[&str] = &[
+        VERSIONS[0],
+        "ALTER TABLE oauth_client ADD COLUMN note TEXT; UPDATE oauth_client SET note = 'from ' || client_id;",
+        "CREATE TABLE oauth_later (id INTEGER PRIMARY KEY) STRICT; INSERT INTO oauth_later SELECT 7;",
+    ];
+
+    async fn database() -> SqlitePool {
+        SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap()
+    }
+
+    async fn text(pool: &SqlitePool, sql: &'static str) -> Result<String, sqlx::Error> {
+        sqlx::query_scalar(sql).fetch_one(pool).await
+    }
+
+    #[tokio::test]
+    async fn every_version_goes_forward_to_the_last_one_and_keeps_what_is_there() {
+        for first in 0..=MADE_UP.len() {
+            let pool = database().await;
+            migrate(&pool, &MADE_UP[..first]).await.unwrap();
+            assert_eq!(version(&pool, MADE_UP).await.unwrap(), first);
+            if first == 1 {
+                let insert = "INSERT INTO oauth_client (issuer, client_id, record) VALUES ('i', 'app', '{}')";
+                sqlx::query(insert).execute(&pool).await.unwrap();
+            }
+            for _ in 0..2 {
+                migrate(&pool, MADE_UP).await.unwrap();
+                assert_eq!(version(&pool, MADE_UP).await.unwrap(), MADE_UP.len());
+                assert_eq!(text(&pool, "SELECT group_concat(id || '') FROM oauth_later").await.unwrap(), "7", "once");
+            }
+            if first == 1 {
+                assert_eq!(text(&pool, "SELECT note || record FROM oauth_client").await.unwrap(), "from app{}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_that_fails_leaves_nothing_of_the_way_to_it() {
+        let pool = database().await;
+        migrate(&pool, &MADE_UP[..1]).await.unwrap();
+        let failing = [MADE_UP[0], MADE_UP[1], "CREATE TABLE oauth_later (id INTEGER); SELECT nothing FROM nowhere;"];
+        assert!(migrate(&pool, &failing).await.is_err());
+        assert_eq!(version(&pool, MADE_UP).await.unwrap(), 1);
+        for sql in ["SELECT note FROM oauth_client", "SELECT id FROM oauth_later"] {
+            let error = text(&pool, sql).await.unwrap_err().to_string();
+            assert!(error.contains("no such"), "{error}");
+        }
+        migrate(&pool, MADE_UP).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_later_version_is_not_touched() {
+        let pool = database().await;
+        migrate(&pool, MADE_UP).await.unwrap();
+        let error = migrate(&pool, &MADE_UP[..2]).await.unwrap_err().to_string();
+        assert!(error.contains("version 3 of the tables and this program knows 2"), "{error}");
+        assert_eq!(version(&pool, MADE_UP).await.unwrap(), 3);
+    }
+}
