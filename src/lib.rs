@@ -11,6 +11,7 @@
 //! # Features
 //! - `memory` (default): [`MemoryStore`].
 //! - `axum` (default): [extractors](crate::extract) for axum, with axum-core alone.
+//! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.

@@ -24,6 +24,9 @@
 //! Whatever a requirement needs is created by it under names of its own, so the stores that `make` answers may keep
 //! their records in one place, and beside others.
 //!
+//! A store that says the rules in a language of its own, such as SQL, has more ways to say them wrong: [`check_steps`]
+//! takes as many random steps through it as one has time for.
+//!
 //! ```
 //! use tower_oauth::{MemoryStore, testing::contract};
 //!
