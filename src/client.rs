@@ -479,6 +479,17 @@ mod tests {
             assert_eq!(client.has_secret(secret, at), good, "{secret}");
         }
         assert!(client.clone().and_secret(SECRET).has_secret(SECRET, now), "the same one twice is still one");
+        let retired = client
+            .clone()
+            .retire_secrets(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000))
+            .and_secret("n".repeat(32));
+        for (secret, good) in
+            [(SECRET, false), (&*"x".repeat(32), false), (&"y".repeat(32), false), (&"n".repeat(32), true)]
+        {
+            assert_eq!(retired.has_secret(secret, UnixTime::from_secs(2_000)), good, "{secret}");
+        }
+        assert!(retired.has_secret(SECRET, UnixTime::from_secs(1_999)), "as long as was said");
+        assert!(!retired.has_secret(&"x".repeat(32), UnixTime::from_secs(1_001)), "an end before that stays");
         assert_eq!(problems(&client), "it has no redirect URI: add one with `.redirect_uri(..)`");
     }
 

@@ -187,3 +187,115 @@ fn bytes_to_tokens(bytes: &[u8]) -> Result<Vec<([u8; 8], UnixTime)>, InvalidReco
 fn moment(seconds: i64) -> Result<UnixTime, InvalidRecord> {
     seconds.try_into().map(UnixTime::from_secs).map_err(|_| InvalidRecord::new("a time before 1970"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_secs(1_800_000_000 + seconds)
+    }
+
+    /// With all that a record can hold.
+    fn full() -> Grant {
+        let values = Map::from_iter([("n".to_owned(), json!([1.5, "\u{e9}\"", null]))]);
+        Grant {
+            key: GrantKey::from_bytes([9; 16]),
+            issuer: "https://a.example".into(),
+            client: "app".into(),
+            subject: Some("alice".into()),
+            scope: "write read".parse().unwrap(),
+            resources: ["https://b.example/api", "https://a.example"].map(|uri| uri.parse().unwrap()).into(),
+            claims: Some(Arc::new(Claims { auth_time: Some(at(1)), values })),
+            redirect_uri: Some("https://app.example/cb".into()),
+            redirect_uri_sent: true,
+            challenge: Some(CodeChallenge::from_bytes([7; 32])),
+            created_at: at(2),
+            expires_at: at(3),
+            redeemed: Some(Redeemed { at: at(4), rotated_at: at(5), secret: [6; 16], generation: u32::MAX }),
+            revoked: Some(Box::new(Revoked {
+                grant: Some((at(6), RevocationReason::Limit)),
+                tokens: vec![([1, 2, 3, 4, 5, 6, 7, 8], at(7)), ([0xff; 8], UnixTime::FAR_FUTURE)],
+                issued_until: Some(at(8)),
+            })),
+        }
+    }
+
+    /// With nothing that it can lack.
+    fn bare() -> Grant {
+        Grant {
+            subject: None,
+            scope: "".parse().unwrap(),
+            resources: Arc::from([]),
+            claims: None,
+            redirect_uri: None,
+            redirect_uri_sent: false,
+            challenge: None,
+            redeemed: None,
+            revoked: None,
+            ..full()
+        }
+    }
+
+    fn revoked(revoked: Revoked) -> Grant {
+        Grant { revoked: Some(Box::new(revoked)), ..full() }
+    }
+
+    #[test]
+    fn a_grant_comes_back_as_it_was() {
+        let claims = Some(Arc::new(Claims { auth_time: None, values: Map::new() }));
+        let mut grants = vec![full(), bare(), Grant { claims, ..full() }];
+        grants.push(revoked(Revoked { issued_until: Some(at(1)), ..Revoked::default() }));
+        grants.push(revoked(Revoked { tokens: vec![([0; 8], at(1))], ..Revoked::default() }));
+        for reason in RevocationReason::ALL {
+            grants.push(revoked(Revoked { grant: Some((at(1), reason)), ..Revoked::default() }));
+        }
+        for grant in grants {
+            assert!(Grant::from_record(grant.to_record()) == Ok(grant.clone()), "{:?}", grant.to_record());
+        }
+    }
+
+    #[test]
+    fn a_record_has_the_values_that_its_fields_say() {
+        let record = full().to_record();
+        assert_eq!((record.key, &*record.issuer, &*record.client_id), ([9; 16], "https://a.example", "app"));
+        assert_eq!((&*record.scope, &*record.resources), ("write read", "https://b.example/api https://a.example"));
+        assert_eq!(record.claims.as_deref(), Some(r#"{"n":[1.5,"é\"",null]}"#));
+        assert_eq!((record.redeemed_at, record.rotated_at), (Some(1_800_000_004), Some(1_800_000_005)));
+        assert_eq!((record.revoked_at, record.revoke_reason.as_deref()), (Some(1_800_000_006), Some("limit")));
+        let tokens = record.revoked_tokens.as_deref().unwrap();
+        assert_eq!((tokens.len(), &tokens[..12]), (32, &[1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0][..]));
+        assert_eq!(format!("{record:?}"), format!("GrantRecord {{ key: {:?}, .. }}", full().key));
+    }
+
+    #[test]
+    fn what_is_no_record_is_an_error_and_never_another_grant() {
+        let broken: [fn(&mut GrantRecord); 17] = [
+            |record| record.scope = "\u{e9}".into(),
+            |record| record.resources = "api".into(),
+            |record| record.claims = Some("[1]".into()),
+            |record| record.auth_time = Some(-1),
+            |record| record.challenge = Some(vec![7; 31]),
+            |record| record.created_at = -1,
+            |record| record.expires_at = -1,
+            |record| record.redeemed_at = Some(-1),
+            |record| record.rotated_at = Some(-1),
+            |record| record.rotated_at = None,
+            |record| record.secret_hash = None,
+            |record| record.secret_hash = Some(vec![6; 15]),
+            |record| record.generation = -1,
+            |record| record.generation = 1 << 32,
+            |record| record.revoked_at = None,
+            |record| record.revoke_reason = Some("boredom".into()),
+            |record| record.revoked_tokens = Some(vec![0; 15]),
+        ];
+        for (number, break_it) in broken.iter().enumerate() {
+            let mut record = full().to_record();
+            break_it(&mut record);
+            let error = Grant::from_record(record).expect_err(&format!("number {number}"));
+            assert!(error.to_string().starts_with("a record cannot be read: "), "{error}");
+        }
+    }
+}
