@@ -695,32 +695,86 @@ async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 // ---- a database that fails ------------------------------------------------------------------------------------------
 
+/// From now on every transaction fails that changes a grant: where its statement does, or only when it commits.
+async fn fail(pool: &SqlitePool, how: &str) {
+    let action = match how {
+        "COMMIT" => "INSERT INTO orphan VALUES (1)".to_owned(),
+        how => format!("SELECT RAISE({how}, 'out of order')"),
+    };
+    run(pool, "CREATE TABLE IF NOT EXISTS nobody (id INTEGER PRIMARY KEY)").await;
+    let orphan = "CREATE TABLE IF NOT EXISTS orphan (id INTEGER REFERENCES nobody (id) DEFERRABLE INITIALLY DEFERRED)";
+    run(pool, orphan).await;
+    run(pool, format!("CREATE TRIGGER failing AFTER UPDATE ON oauth_grant BEGIN {action}; END")).await;
+}
+
+async fn repair(pool: &SqlitePool) {
+    run(pool, "DROP TRIGGER failing").await;
+}
+
+const FAILURES: [&str; 3] = ["COMMIT", "ABORT", "ROLLBACK"];
+
 /// keycloak#49213: elsewhere a transaction that was rolled back left a counter advanced.
 #[tokio::test]
-async fn where_the_commit_fails_nothing_is_answered_and_nothing_consumed() {
+async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
     let store = folder.store().await;
     let app = app(&provider(&store, &clock));
-    let code = code(&app, "profile").await;
     let pool = folder.pool().await;
-    run(&pool, "CREATE TABLE nobody (id INTEGER PRIMARY KEY)").await;
-    // Looked at by SQLite when it commits: every statement before that is good.
-    run(&pool, "CREATE TABLE orphan (id INTEGER REFERENCES nobody (id) DEFERRABLE INITIALLY DEFERRED)").await;
-    let failing = "CREATE TRIGGER failing AFTER UPDATE ON oauth_grant BEGIN INSERT INTO orphan VALUES (1); END";
-    run(&pool, failing).await;
-    let before = grant(&store).await;
-    unavailable(&redeem(&app, &code).await);
-    assert_eq!(grant(&store).await, before);
-    run(&pool, "DROP TRIGGER failing").await;
-    let (_, renewal) = issued(&redeem(&app, &code).await);
+    for how in FAILURES {
+        let code = code(&app, "profile").await;
+        fail(&pool, how).await;
+        let before = grant(&store).await;
+        unavailable(&redeem(&app, &code).await);
+        assert_eq!(grant(&store).await, before, "{how}");
+        repair(&pool).await;
+        let (_, renewal) = issued(&redeem(&app, &code).await);
 
-    run(&pool, failing).await;
-    let before = grant(&store).await;
-    unavailable(&refresh(&app, &renewal).await);
-    assert_eq!(grant(&store).await, before);
-    run(&pool, "DROP TRIGGER failing").await;
-    clock.advance(seconds(3_600));
-    issued(&refresh(&app, &renewal).await);
+        fail(&pool, how).await;
+        let before = grant(&store).await;
+        unavailable(&refresh(&app, &renewal).await);
+        assert_eq!(grant(&store).await, before, "{how}");
+        repair(&pool).await;
+        clock.advance(seconds(3_600));
+        issued(&refresh(&app, &renewal).await);
+        run(&pool, "DELETE FROM oauth_grant").await;
+    }
+}
+
+/// The same for writes that share a transaction; after an error SQLite's connection may not be in the state that it
+/// seems to be in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_a_shared_transaction_fails_nothing_of_it_is_answered_and_nothing_consumed() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let pool = folder.pool().await;
+    let mut renewals = Vec::new();
+    for _ in 0..40 {
+        renewals.push(tokens(&app, "profile").await.1);
+    }
+    let refresh_all = async |renewals: &[String]| {
+        let refresh = |renewal: &String| {
+            let (app, renewal) = (app.clone(), renewal.clone());
+            tokio::spawn(async move { refresh(&app, &renewal).await })
+        };
+        let mut answers = Vec::new();
+        for answer in renewals.iter().map(refresh).collect::<Vec<_>>() {
+            answers.push(answer.await.expect("no panic"));
+        }
+        answers
+    };
+    let records = async || {
+        let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("the database answers");
+        grants.iter().map(|grant| Grant::clone(grant)).collect::<Vec<_>>()
+    };
+    for how in FAILURES {
+        fail(&pool, how).await;
+        let before = records().await;
+        refresh_all(&renewals).await.iter().for_each(unavailable);
+        assert_eq!(records().await, before, "{how}");
+        repair(&pool).await;
+        renewals = refresh_all(&renewals).await.iter().map(|answer| issued(answer).1).collect();
+    }
 }
 
 #[tokio::test]
@@ -778,27 +832,6 @@ async fn a_file_that_can_only_be_read_is_an_answer_to_try_again_and_loses_nothin
     }
     issued(&redeem(&writable, &code).await);
     issued(&refresh(&writable, &renewal).await);
-}
-
-/// After an error of SQLite a connection is not in the state that it seems to be in.
-#[tokio::test]
-async fn after_a_failure_the_next_write_is_good_again() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    let (_, mut renewal) = tokens(&app, "profile").await;
-    let pool = folder.pool().await;
-    for how in ["ABORT", "ROLLBACK", "FAIL"] {
-        let trigger = format!(
-            "CREATE TRIGGER failing AFTER UPDATE ON oauth_grant BEGIN SELECT RAISE({how}, 'out of order'); END"
-        );
-        run(&pool, trigger).await;
-        let before = grant(&store).await;
-        unavailable(&refresh(&app, &renewal).await);
-        assert_eq!(grant(&store).await, before, "{how}");
-        run(&pool, "DROP TRIGGER failing").await;
-        (_, renewal) = issued(&refresh(&app, &renewal).await);
-    }
 }
 
 #[tokio::test]

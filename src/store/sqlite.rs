@@ -185,7 +185,7 @@ impl SqliteStore {
             // Nothing changes, so this is what the step came to at the moment of the reading.
             return Ok(Verdict::new(outcome, row.grant));
         }
-        self.0.writer.write(move |connection| Box::pin(change(connection, row, apply))).await
+        self.0.writer.write_once(move |connection| Box::pin(change(connection, row, apply))).await
     }
 
     /// Forgets the grants that are over: found by the readers, in the order of their making.

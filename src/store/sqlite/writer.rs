@@ -33,33 +33,52 @@ impl Writer {
 
     /// Runs a statement; answers how many rows it changed.
     pub(super) async fn execute(&self, statement: Statement) -> Result<u64, SqliteError> {
-        self.write(|connection| Box::pin(run(connection, statement))).await
+        self.write_once(|connection| Box::pin(run(connection, statement))).await
     }
 
     /// The same without waiting.
     pub(super) fn begin(&self, statement: Statement) {
-        drop(self.hand_over(|connection| Box::pin(run(connection, statement))));
+        drop(self.hand_over(true, |connection| Box::pin(run(connection, statement))));
     }
 
     /// Does `work` in a transaction, beside others, and answers after its commit. It writes in one statement, which
     /// SQLite undoes by itself where it fails.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static,
-    ) -> Result<T, SqliteError> {
-        // Nobody answers if the runtime that the store was opened on is gone.
-        self.hand_over(work).await.unwrap_or_else(|_| Err(SqliteError::refused("the store's writer has stopped")))
+    pub(super) async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, SqliteError> {
+        self.hand_over(false, work).await.unwrap_or_else(stopped)
+    }
+
+    /// The same for work that is good whatever was written between its statements. Where nothing else waits, SQLite
+    /// makes a transaction of each by itself, which saves the way to it and back for its begin and for its end.
+    pub(super) async fn write_once<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, SqliteError> {
+        self.hand_over(true, work).await.unwrap_or_else(stopped)
     }
 
     fn hand_over<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static,
+        alone: bool,
+        work: impl Work<T>,
     ) -> oneshot::Receiver<Result<T, SqliteError>> {
         let (reply, answer) = oneshot::channel();
         // Where nobody takes it, the reply is dropped with it, and that is what the answer then says.
-        let _ = self.0.send(Box::new(Write { work: Some(work), done: None, reply }));
+        let _ = self.0.send(Box::new(Write { alone, work: Some(work), done: None, reply }));
         answer
     }
+}
+
+/// What is to be written.
+pub(super) trait Work<T>:
+    for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static
+{
+}
+
+impl<T, W> Work<T> for W where
+    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static
+{
+}
+
+/// Nobody answers if the runtime that the store was opened on is gone.
+fn stopped<T>(_: oneshot::error::RecvError) -> Result<T, SqliteError> {
+    Err(SqliteError::refused("the store's writer has stopped"))
 }
 
 async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<u64, SqliteError> {
@@ -69,14 +88,10 @@ async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<
 /// All of them or none.
 async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), SqliteError> {
     let mut connection = pool.acquire().await?;
-    let committed = async {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        for job in batch {
-            job.run(&mut transaction).await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-    .await;
+    let committed = match batch {
+        [job] if job.is_good_alone() => job.run(&mut connection).await,
+        batch => together(&mut connection, batch).await,
+    };
     if committed.is_err() {
         // SQLite may have rolled back by itself, and then this connection's state is not what sqlx takes it for.
         connection.close_on_drop();
@@ -84,7 +99,18 @@ async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), Sql
     committed
 }
 
+async fn together(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), SqliteError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for job in batch {
+        job.run(&mut transaction).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
 trait Job: Send {
+    /// Whether it needs no transaction around it.
+    fn is_good_alone(&self) -> bool;
+
     /// Answers an error where the whole transaction failed.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>>;
 
@@ -92,6 +118,7 @@ trait Job: Send {
 }
 
 struct Write<W, T> {
+    alone: bool,
     work: Option<W>,
     done: Option<Result<T, SqliteError>>,
     reply: oneshot::Sender<Result<T, SqliteError>>,
@@ -99,9 +126,13 @@ struct Write<W, T> {
 
 impl<W, T> Job for Write<W, T>
 where
-    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send,
+    W: Work<T>,
     T: Send,
 {
+    fn is_good_alone(&self) -> bool {
+        self.alone
+    }
+
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>> {
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
