@@ -412,7 +412,7 @@ async fn changes_of_one_client_at_once_all_stay() {
             let store = stores[number % 2].clone();
             tokio::spawn(async move {
                 let secret = ClientSecret::generate();
-                store.update_client(ISSUER, &"app".into(), move |client| client.and_secret(secret)).await
+                store.update_client(ISSUER, &"app".into(), |client| client.and_secret(&secret)).await
             })
         })
         .collect();
@@ -437,10 +437,7 @@ async fn a_secret_is_added_before_the_old_one_is_retired() {
     store.create_client(ISSUER, machine).await.expect("the database answers");
     let new = ClientSecret::generate();
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_060);
-    let rotate = {
-        let new = new.clone();
-        move |client: Client| client.retire_secrets(end).and_secret(new)
-    };
+    let rotate = |client: Client| client.retire_secrets(end).and_secret(&new);
     store.update_client(ISSUER, &"cron".into(), rotate).await.expect("a good client");
     assert_eq!(asks(&app, "cron", SECRET).await, StatusCode::OK);
     assert_eq!(asks(&app, "cron", new.secret()).await, StatusCode::OK);

@@ -108,7 +108,9 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
             .disable_statement_logging();
-        let pool = |most| SqlitePoolOptions::new().max_connections(most).idle_timeout(None).max_lifetime(None);
+        let pool = |most| {
+            SqlitePoolOptions::new().max_connections(most).idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY)
+        };
         let writers = pool(1).test_before_acquire(false).connect_with(options.clone()).await?;
         Self::migrate(&writers).await?;
         let reading = options.create_if_missing(false).pragma("query_only", "on");
@@ -185,7 +187,7 @@ impl SqliteStore {
             // Nothing changes, so this is what the step came to at the moment of the reading.
             return Ok(Verdict::new(outcome, row.grant));
         }
-        self.0.writer.write_once(move |connection| Box::pin(change(connection, row, apply))).await
+        self.0.writer.write(move |connection| Box::pin(change(connection, row, apply))).await
     }
 
     /// Forgets the grants that are over: found by the readers, in the order of their making.

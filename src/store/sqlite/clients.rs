@@ -1,7 +1,7 @@
 //! Clients as rows, and what an operator does with them.
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
 
 use super::writer::Statement;
 use super::{SqliteError, SqliteStore};
@@ -54,15 +54,14 @@ impl SqliteStore {
     }
 
     /// Replaces a client by what `change` makes of it, such as one with another secret; answers what it is now, and
-    /// `Ok(None)` if there is none. Nobody else changes it meanwhile.
+    /// `Ok(None)` if there is none. Where somebody else changes it meanwhile, `change` is asked again.
     ///
     /// ```no_run
     /// # use std::time::{Duration, SystemTime};
     /// # use tower_oauth::{ClientId, ClientSecret, SqliteError, SqliteStore};
     /// # async fn rotate(store: &SqliteStore, in_a_week: SystemTime) -> Result<(), SqliteError> {
     /// let secret = ClientSecret::generate();
-    /// let new = secret.clone();
-    /// let rotate = move |client: tower_oauth::Client| client.retire_secrets(in_a_week).and_secret(new);
+    /// let rotate = |client: tower_oauth::Client| client.retire_secrets(in_a_week).and_secret(&secret);
     /// store.update_client("https://shift.example", &ClientId::from("app"), rotate).await?;
     /// # Ok(())
     /// # }
@@ -75,10 +74,27 @@ impl SqliteStore {
         &self,
         issuer: impl Into<Issuer>,
         id: &ClientId,
-        change: impl FnOnce(Client) -> Client + Send + 'static,
+        change: impl Fn(Client) -> Client,
     ) -> Result<Option<Client>, SqliteError> {
-        let (issuer, id) = (issuer.into(), id.clone());
-        self.0.writer.write(move |connection| Box::pin(update(connection, issuer, id, change))).await
+        let issuer = issuer.into();
+        loop {
+            let record = of("SELECT record FROM oauth_client WHERE issuer = ?1 AND client_id = ?2", &issuer, id)
+                .try_map(|row| row.try_get::<Option<String>, _>(0))
+                .fetch_optional(&self.0.readers)
+                .await?;
+            let Some(record) = record.flatten() else { return Ok(None) };
+            let client = change(Client::from_record(&record)?);
+            client.check()?;
+            if client.id() != id {
+                let why = format!("a client keeps its id: {id} was to become {}", client.id());
+                return Err(SqliteError::refused(why));
+            }
+            let replace = "UPDATE oauth_client SET record = ?3 WHERE issuer = ?1 AND client_id = ?2 AND record = ?4";
+            let replace = of(replace, &issuer, id).bind(client.to_record()).bind(record);
+            if self.0.writer.execute(replace).await? == 1 {
+                return Ok(Some(client));
+            }
+        }
     }
 
     /// Makes a client unknown to providers and ends its grants; answers how many were alive.
@@ -155,29 +171,6 @@ impl SqliteStore {
         self.0.writer.execute(of(statement, &issuer, id)).await?;
         self.revoke_all(&issuer, &Holder::Client(id.clone()), RevocationReason::Provider, now).await
     }
-}
-
-async fn update(
-    connection: &mut SqliteConnection,
-    issuer: Issuer,
-    id: ClientId,
-    change: impl FnOnce(Client) -> Client,
-) -> Result<Option<Client>, SqliteError> {
-    let record = of("SELECT record FROM oauth_client WHERE issuer = ?1 AND client_id = ?2", &issuer, &id)
-        .try_map(|row| row.try_get::<Option<String>, _>(0))
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(record) = record.flatten() else { return Ok(None) };
-    let client = change(Client::from_record(&record)?);
-    client.check()?;
-    if *client.id() != id {
-        return Err(SqliteError::refused(format!("a client keeps its id: {id} was to become {}", client.id())));
-    }
-    of("UPDATE oauth_client SET record = ?3 WHERE issuer = ?1 AND client_id = ?2", &issuer, &id)
-        .bind(client.to_record())
-        .execute(connection)
-        .await?;
-    Ok(Some(client))
 }
 
 /// A statement on one client.

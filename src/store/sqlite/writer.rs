@@ -33,34 +33,25 @@ impl Writer {
 
     /// Runs a statement; answers how many rows it changed.
     pub(super) async fn execute(&self, statement: Statement) -> Result<u64, SqliteError> {
-        self.write_once(|connection| Box::pin(run(connection, statement))).await
+        self.write(|connection| Box::pin(run(connection, statement))).await
     }
 
     /// The same without waiting.
     pub(super) fn begin(&self, statement: Statement) {
-        drop(self.hand_over(true, |connection| Box::pin(run(connection, statement))));
+        drop(self.hand_over(|connection| Box::pin(run(connection, statement))));
     }
 
-    /// Does `work` in a transaction, beside others, and answers after its commit. It writes in one statement, which
-    /// SQLite undoes by itself where it fails.
+    /// Does `work`, and answers when what it wrote is safe. It writes in one statement, which SQLite undoes by itself
+    /// where it fails, and which is good whatever was written since an earlier statement read.
     pub(super) async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, SqliteError> {
-        self.hand_over(false, work).await.unwrap_or_else(stopped)
+        // Nobody answers if the runtime that the store was opened on is gone.
+        self.hand_over(work).await.unwrap_or_else(|_| Err(SqliteError::refused("the store's writer has stopped")))
     }
 
-    /// The same for work that is good whatever was written between its statements. Where nothing else waits, SQLite
-    /// makes a transaction of each by itself, which saves the way to it and back for its begin and for its end.
-    pub(super) async fn write_once<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, SqliteError> {
-        self.hand_over(true, work).await.unwrap_or_else(stopped)
-    }
-
-    fn hand_over<T: Send + 'static>(
-        &self,
-        alone: bool,
-        work: impl Work<T>,
-    ) -> oneshot::Receiver<Result<T, SqliteError>> {
+    fn hand_over<T: Send + 'static>(&self, work: impl Work<T>) -> oneshot::Receiver<Result<T, SqliteError>> {
         let (reply, answer) = oneshot::channel();
         // Where nobody takes it, the reply is dropped with it, and that is what the answer then says.
-        let _ = self.0.send(Box::new(Write { alone, work: Some(work), done: None, reply }));
+        let _ = self.0.send(Box::new(Write { work: Some(work), done: None, reply }));
         answer
     }
 }
@@ -76,11 +67,6 @@ impl<T, W> Work<T> for W where
 {
 }
 
-/// Nobody answers if the runtime that the store was opened on is gone.
-fn stopped<T>(_: oneshot::error::RecvError) -> Result<T, SqliteError> {
-    Err(SqliteError::refused("the store's writer has stopped"))
-}
-
 async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<u64, SqliteError> {
     Ok(statement.execute(connection).await?.rows_affected())
 }
@@ -89,7 +75,8 @@ async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<
 async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), SqliteError> {
     let mut connection = pool.acquire().await?;
     let committed = match batch {
-        [job] if job.is_good_alone() => job.run(&mut connection).await,
+        // SQLite makes a transaction of one statement by itself, without the ways to it and back for begin and commit.
+        [job] => job.run(&mut connection).await,
         batch => together(&mut connection, batch).await,
     };
     if committed.is_err() {
@@ -108,9 +95,6 @@ async fn together(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>])
 }
 
 trait Job: Send {
-    /// Whether it needs no transaction around it.
-    fn is_good_alone(&self) -> bool;
-
     /// Answers an error where the whole transaction failed.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>>;
 
@@ -118,7 +102,6 @@ trait Job: Send {
 }
 
 struct Write<W, T> {
-    alone: bool,
     work: Option<W>,
     done: Option<Result<T, SqliteError>>,
     reply: oneshot::Sender<Result<T, SqliteError>>,
@@ -129,10 +112,6 @@ where
     W: Work<T>,
     T: Send,
 {
-    fn is_good_alone(&self) -> bool {
-        self.alone
-    }
-
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>> {
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
