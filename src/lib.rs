@@ -72,7 +72,7 @@ pub use registration::RegistrationPolicy;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
-pub use store::{ClientStore, GrantStore, Holder, ListedClient, OnceKey, RegistrationTerms, Store};
+pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
 #[cfg(feature = "sqlite")]
-pub use store::{SqliteError, SqliteStore};
+pub use store::{ListedClient, SqliteError, SqliteStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

@@ -690,6 +690,41 @@ async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
+/// Whoever holds a stolen code or token cannot keep the writer busy: what is refused without a change does not wait for
+/// it, nor does what is read.
+#[tokio::test]
+async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let app = app(&provider(&folder.store().await, &clock));
+    let pending = code(&app, "profile").await;
+    let used = code(&app, "profile").await;
+    let (access, first) = issued(&redeem(&app, &used).await);
+    let (_, second) = issued(&refresh(&app, &first).await);
+
+    let pool = folder.pool().await;
+    let writing = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
+    let right = [
+        ("grant_type", "authorization_code"),
+        ("code", &*pending),
+        ("redirect_uri", WEB),
+        ("client_id", "public"),
+        ("code_verifier", VERIFIER),
+    ];
+    for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")] {
+        let mut params = right;
+        params[at].1 = wrong;
+        refused(&send(&app, form("/token", &params)).await);
+    }
+    let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
+    refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
+    refused(&redeem(&app, &used).await);
+    let (_, again) = issued(&refresh(&app, &first).await);
+    assert_eq!(again, second, "within the grace: the same successor");
+    assert!(is_good(&app, &access).await);
+    writing.rollback().await.expect("it was begun");
+    issued(&refresh(&app, &second).await);
+}
+
 // ---- a database that fails ------------------------------------------------------------------------------------------
 
 /// From now on every transaction fails that changes a grant: where its statement does, or only when it commits.
@@ -872,6 +907,10 @@ async fn what_is_no_database_of_ours_is_told_at_the_start() {
     let folder = Folder::new();
     std::fs::create_dir_all(&folder.0).expect("a folder");
     let open = async |path: PathBuf| SqliteStore::open(path).await.map(drop).expect_err("no database").to_string();
+    for none in ["", ":memory:"] {
+        let told = open(none.into()).await;
+        assert!(told.contains("`MemoryStore`"), "{told}");
+    }
     let told = open(folder.0.clone()).await;
     assert!(told.contains("unable to open database file"), "{told}");
     std::fs::write(folder.database(), "this is a letter, and no database at all".repeat(100)).expect("a file");

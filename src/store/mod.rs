@@ -97,6 +97,7 @@ pub struct RegistrationTerms {
 }
 
 /// A client as a store that keeps clients lists it.
+#[cfg(feature = "sqlite")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListedClient {

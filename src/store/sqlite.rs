@@ -98,6 +98,9 @@ impl SqliteStore {
     /// Outside a tokio runtime.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
         let path = path.as_ref();
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(SqliteError::refused("this is no file: what is kept in memory is kept by `MemoryStore`"));
+        }
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
