@@ -19,8 +19,8 @@ use support::{
 use tokio::sync::Barrier;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientId, ClientSecret, ClientStore, ConfigErrors, Grant, GrantStore, Holder, Provider, RegistrationPolicy,
-    RevocationReason, Secret, Secrets, SqliteError, SqliteStore, UnixTime,
+    Client, ClientId, ClientSecret, ClientStore, ConfigErrors, Grant, GrantStore, Holder, OnceKey, Provider,
+    RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteError, SqliteStore, UnixTime,
 };
 
 /// A folder of one test's own, gone with it.
@@ -695,7 +695,8 @@ async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 #[tokio::test]
 async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
-    let app = app(&provider(&folder.store().await, &clock));
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
     let pending = code(&app, "profile").await;
     let used = code(&app, "profile").await;
     let (access, first) = issued(&redeem(&app, &used).await);
@@ -703,6 +704,9 @@ async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() 
 
     let pool = folder.pool().await;
     let writing = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
+    let now = UnixTime::from_secs(1_800_000_000);
+    let waiting = tokio::spawn(async move { store.once(OnceKey::new(&ISSUER.into(), "", b""), now, now).await });
+    tokio::task::yield_now().await;
     let right = [
         ("grant_type", "authorization_code"),
         ("code", &*pending),
@@ -721,7 +725,9 @@ async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() 
     let (_, again) = issued(&refresh(&app, &first).await);
     assert_eq!(again, second, "within the grace: the same successor");
     assert!(is_good(&app, &access).await);
+    assert!(!waiting.is_finished());
     writing.rollback().await.expect("it was begun");
+    assert!(waiting.await.expect("no panic").expect("its turn came"));
     issued(&refresh(&app, &second).await);
 }
 
