@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use http::{StatusCode, header};
@@ -664,30 +665,18 @@ async fn of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on
 /// Whoever waits for a write may go away; the write is done all the same.
 #[tokio::test]
 async fn a_caller_who_goes_away_cancels_nothing() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let folder = Folder::new();
     let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    let code = code(&app, "profile").await;
-    let key = grant(&store).await.key();
-    // Polled as often as it takes to hand the write over, and not once more.
-    let mut redeeming = Box::pin(redeem(&app, &code));
-    while store.find(key).await.expect("the database answers").expect("the grant").redeemed_at().is_none() {
-        assert!(polled_once(&mut redeeming).await.is_none(), "it was answered before its write was seen");
-    }
-    drop(redeeming);
-    refused(&redeem(&app, &code).await);
-}
-
-/// The answer, if it is there already.
-async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        let polled = std::pin::Pin::new(&mut *future).poll(context);
-        std::task::Poll::Ready(match polled {
-            std::task::Poll::Ready(answer) => Some(answer),
-            std::task::Poll::Pending => None,
-        })
-    })
-    .await
+    let key = OnceKey::new(&ISSUER.into(), "", b"");
+    let (until, now) = (UnixTime::from_secs(1_800_000_060), UnixTime::from_secs(1_800_000_000));
+    let writing = folder.pool().await.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
+    let mut asking = Box::pin(store.once(key, until, now));
+    let answered = std::future::poll_fn(|context| Poll::Ready(asking.as_mut().poll(context).is_ready()));
+    assert!(!answered.await, "it cannot be written yet");
+    drop(asking);
+    writing.rollback().await.expect("it was begun");
+    // Writes keep their order.
+    assert!(!store.once(key, until, now).await.expect("the database answers"), "it was not first any more");
 }
 
 /// Whoever holds a stolen code or token cannot keep the writer busy: what is refused without a change does not wait for

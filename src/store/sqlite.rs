@@ -58,6 +58,9 @@ struct Inner {
 const READERS: u32 = 4;
 /// How long a write waits for that of another process.
 const BUSY: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// The low byte of the code that SQLite then answers.
+const SQLITE_BUSY: u32 = 5;
 /// How many records one write sweeps or ends, so that no other has to wait for long.
 const BATCH: usize = 500;
 
@@ -114,7 +117,7 @@ impl SqliteStore {
         let pool = |most| {
             SqlitePoolOptions::new().max_connections(most).idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY)
         };
-        let writers = pool(1).test_before_acquire(false).connect_with(options.clone()).await?;
+        let writers = first(pool(1).test_before_acquire(false), &options).await?;
         Self::migrate(&writers).await?;
         let reading = options.create_if_missing(false).pragma("query_only", "on");
         let readers = pool(READERS).test_before_acquire(false).connect_lazy_with(reading);
@@ -234,6 +237,23 @@ impl SqliteStore {
             .await?;
         self.0.keys.forget(issuer, |id| gone.iter().any(|gone| gone == id));
         Ok(())
+    }
+}
+
+/// The first connection, which turns a new file to WAL: that is refused at once, and not after a wait, where another
+/// process is at it too.
+async fn first(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let is_busy = |error: &sqlx::Error| {
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    };
+    let mut tries = BUSY.as_millis() / PAUSE.as_millis();
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && tries > 0 => tries -= 1,
+            done => return done,
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
