@@ -24,6 +24,8 @@ use subtle::ConstantTimeEq;
 use crate::secret::random;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, UnixTime};
 
+mod record;
+
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,6 +47,10 @@ impl AuthMethod {
             Self::ClientSecretPost => "client_secret_post",
             Self::None => "none",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None].into_iter().find(|known| known.as_str() == name)
     }
 }
 
@@ -69,6 +75,12 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials]
+            .into_iter()
+            .find(|known| known.as_str() == name)
     }
 }
 
@@ -320,6 +332,14 @@ impl Client {
         self.set(|client| client.refresh_token_max_age = Some(age))
     }
 
+    /// Ends every secret that it has so far at `end`, or before where that was said. With
+    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place.
+    #[must_use]
+    pub fn retire_secrets(self, end: SystemTime) -> Self {
+        let end = end.into();
+        self.set(|client| client.secrets.iter_mut().for_each(|secret| secret.until = secret.until.min(end)))
+    }
+
     /// Takes codes without PKCE from this client, as OAuth 2.0 did; only for a confidential client, whose secret then
     /// is all that protects a stolen code ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)
     /// asks for PKCE). Where the client does send a challenge, it is checked.
@@ -514,6 +534,17 @@ mod tests {
             assert_eq!(client.has_secret(secret, at), good, "{secret}");
         }
         assert!(client.clone().and_secret(SECRET).has_secret(SECRET, now), "the same one twice is still one");
+        let retired = client
+            .clone()
+            .retire_secrets(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000))
+            .and_secret("n".repeat(32));
+        for (secret, good) in
+            [(SECRET, false), (&*"x".repeat(32), false), (&"y".repeat(32), false), (&"n".repeat(32), true)]
+        {
+            assert_eq!(retired.has_secret(secret, UnixTime::from_secs(2_000)), good, "{secret}");
+        }
+        assert!(retired.has_secret(SECRET, UnixTime::from_secs(1_999)), "as long as was said");
+        assert!(!retired.has_secret(&"x".repeat(32), UnixTime::from_secs(1_001)), "an end before that stays");
         assert_eq!(problems(&client), "it has no redirect URI: add one with `.redirect_uri(..)`");
     }
 

@@ -186,3 +186,21 @@ impl Error for StoreError {
         Some(&*self.0)
     }
 }
+
+/// What a store kept is no record of this version's: it was edited, or a later version wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidRecord(&'static str);
+
+impl InvalidRecord {
+    pub(crate) const fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+}
+
+impl fmt::Display for InvalidRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a record cannot be read: {}", self.0)
+    }
+}
+
+impl Error for InvalidRecord {}

@@ -29,6 +29,10 @@ use subtle::ConstantTimeEq;
 use crate::handle::{GrantKey, TokenId};
 use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, UnixTime};
 
+mod record;
+
+pub use record::GrantRecord;
+
 /// What a user allowed a client, or a client itself, and what became of it.
 // In the order of the fields, those first that every check of a token reads: of many grants a record is not in the
 // processor's cache, and each line of memory that has to be fetched costs as much as the rest of the check.
@@ -125,6 +129,8 @@ pub enum RevocationReason {
 }
 
 impl RevocationReason {
+    const ALL: [Self; 6] = [Self::CodeReuse, Self::RefreshReuse, Self::Client, Self::User, Self::Limit, Self::Provider];
+
     /// A name that stays the same from version to version, for records and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -136,6 +142,10 @@ impl RevocationReason {
             Self::Limit => "limit",
             Self::Provider => "provider",
         }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 }
 

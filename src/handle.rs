@@ -221,6 +221,11 @@ impl Handles {
         })
     }
 
+    /// The first one signs.
+    pub(crate) fn key_ids(&self) -> Vec<[u8; 4]> {
+        self.keys.iter().map(|keys| keys.id).collect()
+    }
+
     /// The key of the grant's record. 48 bytes go into the hash, which is one block.
     pub(crate) fn key_of(&self, grant: GrantId) -> GrantKey {
         let mut block = [0; 48];

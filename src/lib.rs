@@ -15,6 +15,7 @@
 //! - `pages`: the page on which a user sees and disconnects apps.
 //! - `tracing`: spans, and a log line for each [event].
 //! - `metrics`: counters of events.
+//! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -66,10 +67,10 @@ pub use endpoint::{
     Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
     WellKnown,
 };
-pub use error::{ErrorCode, Fault, ProtocolError, StoreError};
+pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
-pub use grant::{Grant, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};
@@ -79,4 +80,6 @@ pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
 pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+#[cfg(feature = "sqlite")]
+pub use store::{ListedClient, SqliteError, SqliteStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

@@ -182,12 +182,9 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
 }
 
 fn auth_method(sent: &Map<String, Value>) -> Result<AuthMethod, ProtocolError> {
-    let known = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
     match text(sent, "token_endpoint_auth_method")? {
         None => Ok(AuthMethod::ClientSecretBasic),
-        Some(name) => {
-            known.into_iter().find(|method| method.as_str() == name).ok_or(ProtocolError::METADATA_AUTH_METHOD)
-        }
+        Some(name) => AuthMethod::named(name).ok_or(ProtocolError::METADATA_AUTH_METHOD),
     }
 }
 

@@ -36,7 +36,9 @@ fn program(example: &str) -> PathBuf {
         let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--quiet", "--examples", "--profile"])
+            .args(["build", "--quiet", "--examples"])
+            .args(cfg!(feature = "sqlite").then_some("--features=sqlite"))
+            .arg("--profile")
             .arg(if name == "debug" { "dev" } else { name })
             .arg("--target-dir")
             .arg(profile.parent().expect("a target folder"))
@@ -373,6 +375,50 @@ async fn the_secret_is_made_once_with_its_folder_for_its_owner_alone_and_said_so
     let second = Example::start_with(&args);
     assert!(!second.said.contains(path(&file)), "{}", second.said);
     assert_eq!(std::fs::read(&file).expect("it is still there"), secret);
+}
+
+#[tokio::test]
+#[cfg(feature = "sqlite")]
+async fn with_sqlite_an_app_stays_connected_over_kill_9_and_the_secret_is_beside_the_database() {
+    let file = scratch("a/provider.db");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (address, store) = (address(&listener), format!("sqlite:{}", path(&file)));
+    drop(listener);
+    let args = ["--listen", &address, "--store", &store];
+    let example = Example::start_with(&args);
+    let mut browser = logged_in(&example).await;
+    let tokens = CommandLine::new().tokens(&example, &mut browser, "profile").await;
+    example.kill();
+    assert!(file.with_extension("db.secret").exists());
+
+    let (example, mut browser) = (Example::start_with(&args), Browser::new());
+    let me = example.url("/v1/users/me");
+    let token = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(browser.get_with(&me, token).await.status, StatusCode::OK);
+    let renewal = tokens["refresh_token"].as_str().expect("a token");
+    let fields = [("grant_type", "refresh_token"), ("client_id", "cli"), ("refresh_token", renewal)];
+    let renewed = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await.json();
+    let token = renewed["access_token"].as_str().expect("a token");
+    assert_eq!(browser.get_with(&me, token).await.status, StatusCode::OK);
+    example.kill();
+
+    let other = scratch("secret");
+    let error = refused(&["--listen", &address, "--store", &store, "--secret", path(&other)]);
+    assert!(error.contains("are missing: add them"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_used_is_an_error_of_one_line_that_says_what_to_write() {
+    let folder = scratch("folder");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let letter = folder.join("letter");
+    std::fs::write(&letter, "a letter, and no database".repeat(100)).expect("a file");
+    let unusable = [path(&folder), path(&letter)].map(|file| format!("sqlite:{file}"));
+    for store in unusable.iter().map(String::as_str).chain(["sqlite:", "postgres", "memory:"]) {
+        let error = refused(&["--listen", "127.0.0.1:0", "--store", store]);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains("--store sqlite:"), "{error}");
+    }
 }
 
 #[tokio::test]

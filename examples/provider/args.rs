@@ -1,32 +1,38 @@
-//! The command line: three options, none of them needed.
+//! The command line: four options, none of them needed.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL and --secret FILE";
+const USAGE: &str =
+    "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory or sqlite:FILE, and --secret FILE";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
     /// The origin that is listened on, unless given.
     pub(crate) issuer: Option<String>,
-    pub(crate) secret: PathBuf,
+    pub(crate) store: Store,
+    /// Where a store has no place of its own for it, `target/provider.secret`, unless given.
+    pub(crate) secret: Option<PathBuf>,
+}
+
+/// Where clients and grants are kept.
+pub(crate) enum Store {
+    Memory,
+    Sqlite(PathBuf),
 }
 
 impl Args {
     /// Reads `--name value` and `--name=value`; the last one of a name holds.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut parsed = Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
-            issuer: None,
-            secret: PathBuf::from("target/provider.secret"),
-        };
+        let mut parsed =
+            Self { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), issuer: None, store: Store::Memory, secret: None };
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let (name, value) = match arg.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (arg, None),
             };
-            if !["--listen", "--issuer", "--secret"].contains(&name.as_str()) {
+            if !["--listen", "--issuer", "--store", "--secret"].contains(&name.as_str()) {
                 return Err(format!("unknown option `{name}`: {USAGE}"));
             }
             let value = value
@@ -42,7 +48,8 @@ impl Args {
         match name {
             "--listen" => self.listen = address(&value)?,
             "--issuer" => self.issuer = Some(value),
-            _ => self.secret = value.into(),
+            "--store" => self.store = store(&value)?,
+            _ => self.secret = Some(value.into()),
         }
         Ok(())
     }
@@ -52,4 +59,14 @@ fn address(value: &str) -> Result<SocketAddr, String> {
     value
         .parse()
         .map_err(|_| format!("`--listen {value}` is no address and port: write for example `--listen 127.0.0.1:3000`"))
+}
+
+fn store(value: &str) -> Result<Store, String> {
+    match value.split_once(':') {
+        None if value == "memory" => Ok(Store::Memory),
+        Some(("sqlite", file)) if !file.is_empty() => Ok(Store::Sqlite(file.into())),
+        _ => Err(format!(
+            "`--store {value}` is none: write `--store memory` or for example `--store sqlite:target/provider.db`"
+        )),
+    }
 }

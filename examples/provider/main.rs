@@ -1,7 +1,8 @@
 //! A site with users that is an OAuth 2.1 provider, and a third-party app that connects to it.
 //!
 //! ```text
-//! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--secret FILE]
+//! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--store memory] [--secret FILE]
+//! cargo run --features sqlite --example provider -- --store sqlite:FILE
 //! ```
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
@@ -18,16 +19,17 @@ mod stop;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::Args;
+use args::{Args, Store};
 use axum::Router;
 use customapp::CustomApp;
 use stop::Stop;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tower_oauth::{Client, Secrets};
+use tower_oauth::{Client, MemoryStore, Secrets};
 
 /// Expired grants are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -50,14 +52,21 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = listen(args.listen).await?;
     let address = listener.local_addr()?;
     let issuer = args.issuer.unwrap_or_else(|| format!("http://{address}"));
-    let (secrets, made) = Secrets::open(&args.secret).map_err(|error| format!("`--secret`: {error}"))?;
-    if made {
-        println!("made a new secret: {}", args.secret.display());
-    }
 
     let customapp = CustomApp::bind(address, &issuer).await;
     let clients = customapp.as_ref().map(|(app, _)| app.as_client());
-    let provider = site::provider(&issuer, secrets, clients.into_iter().chain([command_line()]))?;
+    let clients = clients.into_iter().chain([command_line()]);
+    let provider = match args.store {
+        Store::Memory => {
+            let file = args.secret.unwrap_or_else(|| PathBuf::from("target/provider.secret"));
+            site::provider(&issuer, MemoryStore::new(), Some(secrets(&file)?), clients)?
+        }
+        Store::Sqlite(file) => {
+            // Without `--secret` it is in a file beside the database.
+            let given = args.secret.as_deref().map(secrets).transpose()?;
+            site::provider(&issuer, sqlite(&file).await?, given, clients)?
+        }
+    };
     let _sweeper = provider.sweep_every(SWEEP);
     let home = customapp.as_ref().map(|(app, _)| app.home().to_owned());
     let site = site::router(&provider, home.clone());
@@ -84,6 +93,33 @@ async fn last(stop: Stop, app: Option<JoinHandle<io::Result<()>>>) {
     if let Some(app) = app {
         let _ = app.await;
     }
+}
+
+fn secrets(file: &Path) -> Result<Secrets, String> {
+    let (secrets, made) = Secrets::open(file).map_err(|error| format!("`--secret`: {error}"))?;
+    if made {
+        println!("made a new secret: {}", file.display());
+    }
+    Ok(secrets)
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(file: &Path) -> Result<tower_oauth::SqliteStore, String> {
+    let file_and = |error| {
+        let file = file.display();
+        format!(
+            "`--store sqlite:{file}`: {error}: write `--store sqlite:FILE` with a file that is an SQLite database or can be made"
+        )
+    };
+    tower_oauth::SqliteStore::open(file).await.map_err(file_and)
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(file: &Path) -> Result<MemoryStore, String> {
+    let file = file.display();
+    Err(format!(
+        "built without SQLite: write `cargo run --features sqlite --example provider -- --store sqlite:{file}`"
+    ))
 }
 
 /// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.

@@ -23,7 +23,7 @@ use std::io;
 
 use http::StatusCode;
 use tokio::net::TcpListener;
-use tower_oauth::{Client, ClientSecret, Secret};
+use tower_oauth::{Client, ClientSecret, MemoryStore};
 
 use app::App;
 use browser::Browser;
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Problem> {
         .name("CustomApp")
         .redirect_uri(&redirect_uri)
         .scope("profile");
-    let provider = site::provider(&issuer, Secret::generate(), [client])?;
+    let provider = site::provider(&issuer, MemoryStore::new(), None, [client])?;
     tokio::spawn(axum::serve(provider_socket, site::router(&provider, None)).into_future());
 
     let wire = Wire::new([(&issuer, "provider"), (&app_home, "app")]);

@@ -15,7 +15,7 @@ use http::{
 };
 use http_body_util::{BodyExt, Empty, Full};
 use tower::Service;
-use tower_oauth::{AuthorizationRequest, Authorize, Client, MemoryStore, Provider, Token};
+use tower_oauth::{AuthorizationRequest, Authorize, Client, MemoryStore, Provider, ProviderBuilder, Token};
 
 use crate::tokens::Tokens;
 
@@ -64,8 +64,16 @@ impl Site {
     /// If the library refuses its configuration.
     #[must_use]
     pub fn new() -> Self {
-        let provider = Provider::builder(ISSUER)
-            .store(MemoryStore::new())
+        Self::with(|builder| builder.store(MemoryStore::new()))
+    }
+
+    /// The same with another store.
+    ///
+    /// # Panics
+    /// If the library refuses its configuration.
+    #[must_use]
+    pub fn with(store: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> Self {
+        let provider = store(Provider::builder(ISSUER))
             .scope("profile", "See your profile")
             .scope("notes:read", "Read your notes")
             .scope("notes:write", "Write your notes")

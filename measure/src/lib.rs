@@ -3,6 +3,7 @@
 pub mod counting;
 pub mod flow;
 pub mod hand_written;
+pub mod rotation;
 pub mod service;
 pub mod timing;
 pub mod tokens;

@@ -1,6 +1,9 @@
-//! `measure bearer`: what the bearer layer costs, beside a hand-written look-up. Run by `scripts/measure`.
+//! `measure bearer`: what the bearer layer costs, beside a hand-written look-up. `measure stores`: what a store costs,
+//! beside a bare `UPDATE`. Run by `scripts/measure`.
 
 mod bearer;
+#[cfg(feature = "stores")]
+mod stores;
 
 use std::process::ExitCode;
 
@@ -12,8 +15,10 @@ static ALLOCATOR: Counting = Counting;
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("bearer") => bearer::run(),
+        #[cfg(feature = "stores")]
+        Some("stores") => stores::run(),
         _ => {
-            eprintln!("usage: measure bearer");
+            eprintln!("usage: measure bearer or stores");
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,7 @@ use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, Events};
 use crate::grant::Grant;
 use crate::handle::Handles;
@@ -93,7 +93,7 @@ impl ProviderBuilder {
     }
 
     /// The secrets from which every key is made: the first signs, all verify. By default what the store keeps itself;
-    /// [`MemoryStore`](crate::MemoryStore) makes one for its process.
+    /// [`MemoryStore`](crate::MemoryStore) makes one for its process, `SqliteStore` has a file beside its database.
     pub fn secrets(mut self, secrets: impl Into<Secrets>) -> Self {
         self.secrets = Some(secrets.into());
         self
@@ -325,6 +325,10 @@ impl ProviderBuilder {
         let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
             return Err(ConfigErrors(wrong.into()));
         };
+        // Last: a provider that is not built signs nothing.
+        if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
+            return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
+        }
         let config = Config {
             issuer: url.issuer,
             origin: url.origin,
@@ -425,16 +429,28 @@ impl ProviderBuilder {
 
     fn check_secrets(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Option<Handles> {
         let grants = self.grants.as_ref()?;
-        let Some(secrets) = self.secrets.clone().or_else(|| grants.secrets()) else {
-            wrong.push(ConfigError::Secret(
-                "this store keeps none: write `.secrets(Secrets::open(\"provider.secret\")?.0)`".to_owned(),
-            ));
-            return None;
+        let secrets = match self.secrets.clone().map_or_else(|| grants.secrets(), |given| Ok(Some(given))) {
+            Ok(Some(secrets)) => secrets,
+            Ok(None) => {
+                wrong.push(ConfigError::Secret(
+                    "this store keeps none: write `.secrets(Secrets::open(\"provider.secret\")?.0)`".to_owned(),
+                ));
+                return None;
+            }
+            Err(error) => {
+                wrong.push(ConfigError::Secret(cause(&error)));
+                return None;
+            }
         };
         Handles::new(&self.token_prefix, &secrets, &url?.issuer)
             .map_err(|why| wrong.push(ConfigError::Secret(why.to_owned())))
             .ok()
     }
+}
+
+/// What a store says of an error of its own.
+fn cause(error: &StoreError) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 impl fmt::Debug for ProviderBuilder {

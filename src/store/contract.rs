@@ -24,6 +24,9 @@
 //! Whatever a requirement needs is created by it under names of its own, so the stores that `make` answers may keep
 //! their records in one place, and beside others.
 //!
+//! A store that says the rules in a language of its own, such as SQL, has more ways to say them wrong: [`check_steps`]
+//! takes as many random steps through it as one has time for.
+//!
 //! ```
 //! use tower_oauth::{MemoryStore, testing::contract};
 //!
@@ -86,6 +89,16 @@ pub async fn check_from<S: GrantStore>(seed: u64, make: impl AsyncFn() -> S) {
     races::one_rotation_steps(check("one rotation steps").await).await;
     races::no_update_is_lost(check("no update is lost").await).await;
     races::revoked_stays_revoked(check("a revoked grant stays revoked").await).await;
+}
+
+/// The requirement `steps follow the rules` for so many random steps, on many grants at once: what a store that says
+/// the rules in a language of its own should pass for 250,000 of them.
+///
+/// # Panics
+/// As [`check`].
+pub async fn check_steps<S: GrantStore>(seed: u64, steps: usize, make: impl AsyncFn() -> S) {
+    let check = Check { requirement: "steps follow the rules", seed, store: Arc::new(make().await) };
+    alone::many_steps_follow_the_rules(check, steps).await;
 }
 
 /// One requirement, and the store that has to meet it.

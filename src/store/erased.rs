@@ -48,7 +48,8 @@ pub(crate) trait DynGrants: Send + Sync {
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
-    fn secrets(&self) -> Option<Secrets>;
+    fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), StoreError>;
 }
 
 impl<G: GrantStore> DynGrants for G {
@@ -94,8 +95,12 @@ impl<G: GrantStore> DynGrants for G {
         GrantStore::cached(self, key)
     }
 
-    fn secrets(&self) -> Option<Secrets> {
-        GrantStore::secrets(self)
+    fn secrets(&self) -> Result<Option<Secrets>, StoreError> {
+        GrantStore::secrets(self).map_err(StoreError::new)
+    }
+
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), StoreError> {
+        GrantStore::use_keys(self, issuer, ids, now).map_err(StoreError::new)
     }
 }
 

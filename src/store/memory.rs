@@ -248,8 +248,8 @@ impl GrantStore for MemoryStore {
         self.0.grants.get(&key).map(|record| Arc::clone(&record))
     }
 
-    fn secrets(&self) -> Option<Secrets> {
-        Some(self.0.secrets.clone())
+    fn secrets(&self) -> Result<Option<Secrets>, Infallible> {
+        Ok(Some(self.0.secrets.clone()))
     }
 }
 

@@ -44,10 +44,14 @@ mod erased;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteError, SqliteStore};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -90,6 +94,19 @@ pub struct RegistrationTerms {
     pub limit: usize,
     /// Until when it is kept if no user connects it.
     pub keep_until: UnixTime,
+}
+
+/// A client as a store that keeps clients lists it.
+#[cfg(feature = "sqlite")]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListedClient {
+    /// The client.
+    pub client: Client,
+    /// Whether it is disabled: then it is unknown to providers, until it is enabled again.
+    pub disabled: bool,
+    /// Whether it registered itself (RFC 7591).
+    pub registered_itself: bool,
 }
 
 /// Keeps the grants. Implementors write `async fn`.
@@ -163,9 +180,25 @@ pub trait GrantStore: Send + Sync + 'static {
         None
     }
 
-    /// The secrets that the store keeps or makes by itself; `None` if they have to be given to the builder.
-    fn secrets(&self) -> Option<Secrets> {
-        None
+    /// The secrets that the store keeps or makes by itself; `Ok(None)` if they have to be given to the builder. Asked
+    /// for only where none were given.
+    ///
+    /// # Errors
+    /// If those that it keeps cannot be had.
+    fn secrets(&self) -> Result<Option<Secrets>, Self::Error> {
+        Ok(None)
+    }
+
+    /// A provider starts with these keys, which are named by their ids: the first signs from now on, all verify.
+    ///
+    /// A store that outlives its process remembers, for each issuer, with which keys handles were made.
+    ///
+    /// # Errors
+    /// If a key is missing with which handles were made that may still be good: such a provider would refuse them as
+    /// forged, so it does not start.
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), Self::Error> {
+        let _ = (issuer, ids, now);
+        Ok(())
     }
 }
 

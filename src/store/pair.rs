@@ -71,7 +71,11 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
         self.1.cached(key)
     }
 
-    fn secrets(&self) -> Option<Secrets> {
+    fn secrets(&self) -> Result<Option<Secrets>, Self::Error> {
         self.1.secrets()
+    }
+
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), Self::Error> {
+        self.1.use_keys(issuer, ids, now)
     }
 }

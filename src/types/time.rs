@@ -32,6 +32,11 @@ impl UnixTime {
         self.0
     }
 
+    /// Seconds since the epoch, as databases count.
+    pub(crate) fn as_signed(self) -> i64 {
+        self.0.try_into().unwrap_or(i64::MAX)
+    }
+
     /// This moment and `span` later, fractions of a second dropped; never beyond [`UnixTime::FAR_FUTURE`].
     pub(crate) fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.as_secs()).min(Self::FAR_FUTURE.0))

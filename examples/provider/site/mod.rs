@@ -12,9 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_oauth::{
-    Client, ConfigErrors, Endpoints, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy, Secrets,
-};
+use tower_oauth::{Client, ConfigErrors, Endpoints, Provider, ProviderBuilder, RegistrationPolicy, Secrets, Store};
 
 use self::login::Logins;
 pub(crate) use self::users::all as users;
@@ -32,12 +30,12 @@ struct Site {
 /// The provider's whole configuration.
 pub(crate) fn provider(
     issuer: &str,
-    secrets: impl Into<Secrets>,
+    store: impl Store,
+    secrets: Option<Secrets>,
     clients: impl IntoIterator<Item = Client>,
 ) -> Result<Provider, ConfigErrors> {
     let builder = Provider::builder(issuer)
-        .store(MemoryStore::new())
-        .secrets(secrets)
+        .store(store)
         .endpoints(Endpoints::under("/v1/oauth2").authorization("/auth"))
         .scope("profile", "See your name and user id")
         .scope("email", "See your e-mail address")
@@ -51,6 +49,7 @@ pub(crate) fn provider(
         // 10,000 clients at most, and one that nobody connects is kept for a day.
         .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
+    let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 

@@ -64,21 +64,38 @@ pub(super) async fn create_is_repeatable<S: GrantStore>(check: Check<S>) {
 }
 
 pub(super) async fn steps_follow_the_rules<S: GrantStore>(check: Check<S>) {
-    let refusal = check.and("a refusal writes nothing");
     for number in 0..Walk::COUNT {
-        let mut walk = Walk::new(check.seed, number);
-        check.create(&walk.record).await;
-        for taken in 0..Walk::STEPS {
-            let key = walk.record.key;
-            let (step, outcome) = walk.step();
-            let what = format!("walk {number}, step {taken}, {step}, which is {outcome:?}");
-            let verdict = check.answered(step.take(&*check.store, key).await);
-            check.holds(verdict.outcome == outcome, format_args!("{what}: the verdict is {:?}", verdict.outcome));
-            let refused = matches!(outcome, Outcome::Refused(_) | Outcome::Repeated);
-            let check = if refused { &refusal } else { &check };
-            check.finds(&walk.record, format!("{what}: find")).await;
-            check.same(verdict.grant.as_deref(), Some(&walk.record), format_args!("{what}: the verdict"));
+        walk(check.clone(), number).await;
+    }
+}
+
+/// How many grants are on their walk at once.
+const WALKERS: u8 = 16;
+
+pub(super) async fn many_steps_follow_the_rules<S: GrantStore>(check: Check<S>, steps: usize) {
+    let walks = steps.div_ceil(Walk::STEPS) as u64;
+    let walker = |check: Check<S>, first: u8| async move {
+        for number in (u64::from(first)..walks).step_by(WALKERS.into()) {
+            walk(check.clone(), number).await;
         }
+    };
+    check.at_once(WALKERS, walker).await;
+}
+
+async fn walk<S: GrantStore>(check: Check<S>, number: u64) {
+    let refusal = check.and("a refusal writes nothing");
+    let mut walk = Walk::new(check.seed, number);
+    check.create(&walk.record).await;
+    for taken in 0..Walk::STEPS {
+        let key = walk.record.key;
+        let (step, outcome) = walk.step();
+        let what = format!("walk {number}, step {taken}, {step}, which is {outcome:?}");
+        let verdict = check.answered(step.take(&*check.store, key).await);
+        check.holds(verdict.outcome == outcome, format_args!("{what}: the verdict is {:?}", verdict.outcome));
+        let refused = matches!(outcome, Outcome::Refused(_) | Outcome::Repeated);
+        let check = if refused { &refusal } else { &check };
+        check.finds(&walk.record, format!("{what}: find")).await;
+        check.same(verdict.grant.as_deref(), Some(&walk.record), format_args!("{what}: the verdict"));
     }
 }
 

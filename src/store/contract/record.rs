@@ -106,7 +106,7 @@ fn scope(count: usize) -> Scope {
 pub(super) fn shapes() -> Vec<Grant> {
     let names = Names::new();
     let claims = json!({
-        "zz": {"nested": [1, -1, 0.5, 9_007_199_254_740_993_i64, true, null, {}, []]},
+        "zz": {"nested": [1, -1, 0.5, 907.303_832_202_868_9, 1e-7, 9_007_199_254_740_993_i64, true, null, {}, []]},
         "aa": "quotes \" ' ` \\ % _ ; -- and \u{1f511}, e\u{301} and \u{e9}, a tab\t and a line\n",
         "": "",
     });

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::record::{DOUBLE_SUBMIT, END, GRACE, IDLE, Names, at, redemption, revocation, rotation, seconds, token_id};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Revoked, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::store::GrantStore;
 
@@ -69,6 +69,11 @@ impl Walk {
         let names = Names::new();
         let mut record = if random.random_bool(0.6) { names.pending() } else { names.without_pkce() };
         record.redirect_uri_sent = random.random_bool(0.7);
+        if random.random_bool(0.3) {
+            // As many access tokens are revoked as are remembered: one more is one too many.
+            let tokens = (100..132).map(|token| (token_id(token), at(END))).collect();
+            record.revoked = Some(Box::new(Revoked { tokens, ..Revoked::default() }));
+        }
         Self { random, record, now: 5, taken: Vec::new() }
     }
 

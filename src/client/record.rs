@@ -1,0 +1,171 @@
+//! A client as JSON text, for stores. Names are those of RFC 7591 §2, where it has one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::{AuthMethod, Client, GrantType, LiveSecret, Registration};
+use crate::error::InvalidRecord;
+use crate::types::{RedirectUri, UnixTime};
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    client_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    secrets: Vec<KeptSecret>,
+    token_endpoint_auth_method: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    redirect_uris: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    grant_types: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    application_type: Option<String>,
+    pkce: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    /// In seconds, as the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_token_lifetime: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_token_max_age: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptSecret {
+    sha256: String,
+    until: u64,
+}
+
+impl Client {
+    /// The client as JSON text, for a store. Of its secrets it has SHA-256 digests, which open nothing.
+    ///
+    /// What is [wrong](Self::check) with a client is not kept: check it first.
+    #[must_use]
+    pub fn to_record(&self) -> String {
+        let client = &*self.0;
+        let kept = Kept {
+            client_id: client.id.as_str().to_owned(),
+            client_name: client.name.clone(),
+            secrets: client.secrets.iter().map(KeptSecret::of).collect(),
+            token_endpoint_auth_method: client.auth_method.as_str().to_owned(),
+            redirect_uris: self.redirect_uris().map(str::to_owned).collect(),
+            scope: client.scope.as_ref().map(ToString::to_string),
+            grant_types: client.grant_types.iter().map(|grant_type| grant_type.as_str().to_owned()).collect(),
+            application_type: client.native.map(|native| if native { "native" } else { "web" }.to_owned()),
+            pkce: client.pkce,
+            resource: client.resource.as_ref().map(ToString::to_string),
+            access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
+            refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
+        };
+        serde_json::to_string(&kept).expect("texts and numbers are JSON")
+    }
+
+    /// The client that a record was made of.
+    ///
+    /// # Errors
+    /// If none was: the database was edited, or a later version wrote it.
+    pub fn from_record(record: &str) -> Result<Self, InvalidRecord> {
+        let invalid = InvalidRecord::new;
+        let kept: Kept = serde_json::from_str(record).map_err(|_| invalid("client"))?;
+        let uris = kept.redirect_uris.iter().map(|uri| RedirectUri::parse(uri));
+        let grant_types = kept.grant_types.iter().map(|name| GrantType::named(name));
+        Ok(Self(Arc::new(Registration {
+            id: kept.client_id.into(),
+            name: kept.client_name,
+            secrets: kept.secrets.iter().map(KeptSecret::read).collect::<Option<_>>().ok_or(invalid("secrets"))?,
+            auth_method: AuthMethod::named(&kept.token_endpoint_auth_method)
+                .ok_or(invalid("token_endpoint_auth_method"))?,
+            redirect_uris: uris.collect::<Result<_, _>>().map_err(|_| invalid("redirect_uris"))?,
+            scope: kept.scope.map(|scope| scope.parse()).transpose().map_err(|_| invalid("scope"))?,
+            grant_types: grant_types.collect::<Option<_>>().ok_or(invalid("grant_types"))?,
+            native: kept.application_type.map(|kind| kind == "native"),
+            pkce: kept.pkce,
+            resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
+            access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
+            refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
+            problems: Vec::new(),
+        })))
+    }
+}
+
+impl KeptSecret {
+    fn of(secret: &LiveSecret) -> Self {
+        Self { sha256: URL_SAFE_NO_PAD.encode(secret.digest), until: secret.until.as_secs() }
+    }
+
+    fn read(&self) -> Option<LiveSecret> {
+        let digest = URL_SAFE_NO_PAD.decode(&self.sha256).ok()?.try_into().ok()?;
+        Some(LiveSecret { digest, until: UnixTime::from_secs(self.until) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn what_was_registered_is_found_again_and_no_secret_is_in_the_record() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_001);
+        for client in [
+            Client::public("app").redirect_uri("http://127.0.0.1/cb").redirect_uri("com.example.app:/cb").native(),
+            Client::public("\u{1f511} app")
+                .name("\"Quoted\" \u{e9}")
+                .redirect_uri("https://a.example/cb")
+                .web()
+                .scope(""),
+            Client::confidential("app", SECRET)
+                .and_secret_until("x".repeat(32), end)
+                .redirect_uri("https://a.example/cb?a=b")
+                .access_token_lifetime(Duration::from_secs(30))
+                .refresh_token_max_age(Duration::from_secs(86_401))
+                .scope("b a")
+                .token_endpoint_auth_method(AuthMethod::ClientSecretPost)
+                .grant_types([GrantType::ClientCredentials, GrantType::AuthorizationCode, GrantType::RefreshToken])
+                .danger_without_pkce(),
+            Client::resource_server("api", SECRET, "https://api.example/mcp"),
+        ] {
+            let record = client.to_record();
+            assert!(!record.contains(SECRET) && !record.contains(&"x".repeat(32)), "{record}");
+            let read = Client::from_record(&record).unwrap();
+            assert_eq!(read.to_record(), record);
+            assert_eq!(format!("{read:?}"), format!("{client:?}"));
+            let (kept, given) = (&*read.0, &*client.0);
+            assert_eq!((kept.native, kept.pkce, &kept.resource), (given.native, given.pkce, &given.resource));
+            assert_eq!(kept.access_token_lifetime, given.access_token_lifetime);
+            assert_eq!(kept.refresh_token_max_age, given.refresh_token_max_age);
+            assert_eq!((&kept.grant_types, read.is_native()), (&given.grant_types, client.is_native()));
+            for (secret, at) in [(SECRET, 1), ("x", 1), (&"x".repeat(32), 1_000), (&"x".repeat(32), 1_001)] {
+                let at = UnixTime::from_secs(at);
+                assert_eq!(read.has_secret(secret, at), client.has_secret(secret, at), "{record}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_an_error_and_never_another_client() {
+        let good = Client::confidential("app", SECRET).redirect_uri("https://a.example/cb").scope("a").to_record();
+        for (part, other) in [
+            ("{", ""),
+            ("client_secret_basic", "private_key_jwt"),
+            ("https://", "http://"),
+            ("refresh_token", "password"),
+            ("\"scope\":\"a\"", "\"scope\":\"\u{e9}\""),
+            ("\"sha256\":\"", "\"sha256\":\"A"),
+            (",\"pkce\":true", ""),
+            ("\"pkce\":true", "\"pkce\":true,\"resource\":\"api\""),
+        ] {
+            let bad = good.replacen(part, other, 1);
+            assert!(bad != good && Client::from_record(&bad).is_err(), "{part} in {good}");
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Clients and grants in one SQLite file.
+//!
+//! One connection writes, several read. A write is answered when it is on the disk; while one transaction waits for
+//! that, the next one gathers, so that many callers share the wait. A transition reads the record, lets the rules of
+//! [`Grant`] decide, and writes what the record became if nobody else has changed it since; what is refused is decided
+//! by the reading alone and never gets to the writer.
+
+mod clients;
+mod error;
+mod keys;
+mod rows;
+mod schema;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+pub use self::error::SqliteError;
+use self::keys::{Keys, signed};
+use self::rows::Row;
+use self::writer::Writer;
+use super::{GrantStore, Holder, OnceKey};
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::Secrets;
+use crate::types::{Issuer, UnixTime};
+
+/// Clients and grants in one SQLite file. Cloning copies a pointer; clones share everything.
+///
+/// Several processes of one machine can use the file at once; a network file system cannot hold it. One store serves
+/// several issuers. The secret is in a file of its own beside the database, so keep that one out of its backups.
+///
+/// ```no_run
+/// use tower_oauth::{Provider, SqliteStore};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteStore::open("data/provider.db").await?; // the secret: data/provider.db.secret
+/// let provider = Provider::builder("https://shift.example").store(store).scope("profile", "see your profile").build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    readers: SqlitePool,
+    writer: Writer,
+    keys: Keys,
+    secret_file: Option<PathBuf>,
+}
+
+/// How many read at once.
+const READERS: u32 = 4;
+/// How long a write waits for that of another process.
+const BUSY: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// The low byte of the code that SQLite then answers.
+const SQLITE_BUSY: u32 = 5;
+/// How many records one write sweeps or ends, so that no other has to wait for long.
+const BATCH: usize = 500;
+
+macro_rules! over {
+    ($rest:literal) => {
+        concat!("issuer = ?2 AND (revoked_at IS NOT NULL OR expires_at <= ?3 OR max(?3 - rotated_at, 0) >= ?4) ", $rest)
+    };
+}
+
+const FIND_OVER: &str = concat!("SELECT id FROM oauth_grant WHERE id > ?1 AND ", over!("ORDER BY id LIMIT ?5"));
+const FORGET: &str = concat!("DELETE FROM oauth_grant WHERE id IN (SELECT value FROM json_each(?1)) AND ", over!(""));
+
+macro_rules! end_all {
+    ($of:literal) => {
+        concat!(
+            "UPDATE oauth_grant SET revoked_at = ?2, revoke_reason = ?3, changes = changes + 1 WHERE id IN (SELECT id ",
+            "FROM oauth_grant WHERE id > ?1 AND revoked_at IS NULL AND issuer = ?4 AND ",
+            $of,
+            " ORDER BY id LIMIT 500) RETURNING id"
+        )
+    };
+}
+
+const END_USER: &str = end_all!("subject = ?5");
+const END_USER_AT_CLIENT: &str = end_all!("subject = ?5 AND client_id = ?6");
+const END_CLIENT: &str = end_all!("client_id = ?5");
+
+impl SqliteStore {
+    /// Opens a database, and makes it, with its folder and its tables, where it is missing.
+    ///
+    /// Its secret is in a file of the same name with `.secret` behind it, made for the owner alone (mode 0600) by the
+    /// first provider that is not given [secrets](crate::ProviderBuilder::secrets).
+    ///
+    /// # Errors
+    /// If the file cannot be opened or made, or is none of this version's.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(SqliteError::refused("this is no file: what is kept in memory is kept by `MemoryStore`"));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let pool = |most| {
+            SqlitePoolOptions::new().max_connections(most).idle_timeout(None).max_lifetime(None).acquire_timeout(BUSY)
+        };
+        let writers = first(pool(1).test_before_acquire(false), &options).await?;
+        Self::migrate(&writers).await?;
+        let reading = options.create_if_missing(false).pragma("query_only", "on");
+        let readers = pool(READERS).test_before_acquire(false).connect_lazy_with(reading);
+        let mut secret_file = path.as_os_str().to_owned();
+        secret_file.push(".secret");
+        Self::start(readers, writers, Some(secret_file.into())).await
+    }
+
+    /// Keeps everything in a database of the app's own, which was [migrated](Self::migrate). It has no secret file:
+    /// give the builder [secrets](crate::ProviderBuilder::secrets).
+    ///
+    /// Its tables are those whose names begin with `oauth_`. It should be in WAL mode; of a database in memory a pool
+    /// can have one connection only.
+    ///
+    /// # Errors
+    /// If the database cannot be used, is not migrated, or would answer before its writes are safe.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, SqliteError> {
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&pool).await?;
+        if synchronous < 2 {
+            return Err(SqliteError::refused(
+                "this pool answers before its writes are safe: open it with `.synchronous(SqliteSynchronous::Full)`",
+            ));
+        }
+        if schema::version(&pool, schema::VERSIONS).await? < schema::VERSIONS.len() {
+            return Err(SqliteError::refused("the database is not migrated: call `SqliteStore::migrate(&pool)` first"));
+        }
+        Self::start(pool.clone(), pool, None).await
+    }
+
+    /// Makes the tables, or brings those of an earlier version to this one, all of it or nothing. Tables of a later
+    /// version are left alone, which is an error.
+    ///
+    /// # Errors
+    /// If the database cannot be written to, or its tables are a later version's.
+    pub async fn migrate(pool: &SqlitePool) -> Result<(), SqliteError> {
+        schema::migrate(pool, schema::VERSIONS).await
+    }
+
+    async fn start(
+        readers: SqlitePool,
+        writers: SqlitePool,
+        secret_file: Option<PathBuf>,
+    ) -> Result<Self, SqliteError> {
+        let keys = Keys::load(&readers).await?;
+        Ok(Self(Arc::new(Inner { readers, writer: Writer::new(writers), keys, secret_file })))
+    }
+
+    /// Lets providers of this issuer start without the secrets that signed tokens so far: after a leak, when these
+    /// tokens have to end. Providers that run go on.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn forget_keys(&self, issuer: impl Into<Issuer>) -> Result<(), SqliteError> {
+        let issuer = issuer.into();
+        let forget = sqlx::query("DELETE FROM oauth_key WHERE issuer = ?1").bind(issuer.as_str());
+        self.0.writer.execute(forget).await?;
+        self.0.keys.forget(&issuer, |_| true);
+        Ok(())
+    }
+
+    async fn step(
+        &self,
+        key: GrantKey,
+        apply: impl Fn(&mut Grant) -> Outcome + Send + 'static,
+    ) -> Result<Verdict, SqliteError> {
+        let Some(row) = rows::find(&self.0.readers, key).await? else { return Ok(Verdict::UNKNOWN) };
+        let mut next = Grant::clone(&row.grant);
+        let outcome = apply(&mut next);
+        if next == *row.grant {
+            // Nothing changes, so this is what the step came to at the moment of the reading.
+            return Ok(Verdict::new(outcome, row.grant));
+        }
+        self.0.writer.write(move |connection| Box::pin(change(connection, row, apply))).await
+    }
+
+    /// Forgets the grants that are over: found by the readers, in the order of their making.
+    async fn sweep_grants(&self, issuer: &Issuer, now: i64, idle: i64) -> Result<usize, SqliteError> {
+        let (mut swept, mut after) = (0, 0);
+        loop {
+            let over: Vec<i64> = sqlx::query_scalar(FIND_OVER)
+                .bind(after)
+                .bind(issuer.as_str())
+                .bind(now)
+                .bind(idle)
+                .bind(BATCH as i64)
+                .fetch_all(&self.0.readers)
+                .await?;
+            let Some(last) = over.last() else { return Ok(swept) };
+            after = *last;
+            let ids = serde_json::Value::from(over).to_string();
+            // They may have been used since they were found, so the statement looks again.
+            let forget = sqlx::query(FORGET).bind(ids).bind(issuer.as_str()).bind(now).bind(idle);
+            swept += self.0.writer.execute(forget).await? as usize;
+        }
+    }
+
+    /// Forgets the keys of [`once`](GrantStore::once) that have passed, the registrations that nobody connected, and
+    /// the signing keys that no refresh token can have any more.
+    async fn sweep_the_rest(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<(), SqliteError> {
+        let passed = "DELETE FROM oauth_once WHERE key IN (SELECT key FROM oauth_once WHERE until <= ?1 LIMIT 500)";
+        while self.0.writer.execute(sqlx::query(passed).bind(now.as_signed())).await? >= BATCH as u64 {}
+        let unused = "DELETE FROM oauth_client WHERE issuer = ?1 AND keep_until <= ?2 AND client_id NOT IN \
+                      (SELECT client_id FROM oauth_grant WHERE issuer = ?1)";
+        let forget = sqlx::query(unused).bind(issuer.as_str()).bind(now.as_signed());
+        self.0.writer.execute(forget).await?;
+        for id in self.0.keys.signing(issuer) {
+            self.0.writer.execute(keys::note(issuer, id, now)).await?;
+        }
+        let of = issuer.clone();
+        let gone = self
+            .0
+            .writer
+            .write(move |connection| Box::pin(async move { keys::sweep(connection, &of, now, idle).await }))
+            .await?;
+        self.0.keys.forget(issuer, |id| gone.iter().any(|gone| gone == id));
+        Ok(())
+    }
+}
+
+/// The first connection, which turns a new file to WAL: that is refused at once, and not after a wait, where another
+/// process is at it too.
+async fn first(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let is_busy = |error: &sqlx::Error| {
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    };
+    let mut tries = BUSY.as_millis() / PAUSE.as_millis();
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && tries > 0 => tries -= 1,
+            done => return done,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Writes what a grant becomes. Where somebody else was faster, the step meets what they left.
+async fn change(
+    connection: &mut SqliteConnection,
+    mut row: Row,
+    apply: impl Fn(&mut Grant) -> Outcome,
+) -> Result<Verdict, SqliteError> {
+    loop {
+        let mut next = Grant::clone(&row.grant);
+        let outcome = apply(&mut next);
+        if next == *row.grant || row.replace(connection, &next).await? {
+            return Ok(Verdict::new(outcome, Arc::new(next)));
+        }
+        match rows::find(&mut *connection, row.grant.key()).await? {
+            Some(now) => row = now,
+            None => return Ok(Verdict::UNKNOWN),
+        }
+    }
+}
+
+/// Ends a few of a holder's grants; answers which rows.
+async fn end_some(
+    connection: &mut SqliteConnection,
+    after: i64,
+    issuer: &Issuer,
+    holder: &Holder,
+    reason: RevocationReason,
+    now: UnixTime,
+) -> Result<Vec<i64>, SqliteError> {
+    let (statement, whose, client) = match holder {
+        Holder::User(subject) => (END_USER, subject.as_str(), None),
+        Holder::UserAtClient(subject, client) => (END_USER_AT_CLIENT, subject.as_str(), Some(client.as_str())),
+        Holder::Client(client) => (END_CLIENT, client.as_str(), None),
+    };
+    let query = sqlx::query_scalar(statement)
+        .bind(after)
+        .bind(now.as_signed())
+        .bind(reason.as_str())
+        .bind(issuer.as_str())
+        .bind(whose);
+    let query = match client {
+        Some(client) => query.bind(client),
+        None => query,
+    };
+    Ok(query.fetch_all(connection).await?)
+}
+
+impl GrantStore for SqliteStore {
+    type Error = SqliteError;
+
+    async fn create(&self, grant: Grant) -> Result<(), SqliteError> {
+        self.0.writer.execute(rows::insert(&grant)).await.map(drop)
+    }
+
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, SqliteError> {
+        Ok(rows::find(&self.0.readers, key).await?.map(|row| row.grant))
+    }
+
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, SqliteError> {
+        self.step(key, move |grant| grant.redeem(&step)).await
+    }
+
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, SqliteError> {
+        self.step(key, move |grant| grant.rotate(&step)).await
+    }
+
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, SqliteError> {
+        self.step(key, move |grant| grant.revoke(&step)).await
+    }
+
+    async fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Result<usize, SqliteError> {
+        let (mut ended, mut after) = (0, 0);
+        loop {
+            let (issuer, holder) = (issuer.clone(), holder.clone());
+            let rows = self
+                .0
+                .writer
+                .write(move |connection| {
+                    Box::pin(async move { end_some(connection, after, &issuer, &holder, reason, now).await })
+                })
+                .await?;
+            ended += rows.len();
+            match rows.into_iter().max() {
+                Some(last) => after = last,
+                None => return Ok(ended),
+            }
+        }
+    }
+
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, SqliteError> {
+        rows::held(&self.0.readers, issuer, holder).await
+    }
+
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, SqliteError> {
+        let see = sqlx::query(
+            "INSERT INTO oauth_once (key, until) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET until = excluded.until \
+             WHERE until <= ?3",
+        )
+        .bind(&key.as_bytes()[..])
+        .bind(until.as_signed())
+        .bind(now.as_signed());
+        Ok(self.0.writer.execute(see).await? == 1)
+    }
+
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, SqliteError> {
+        let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
+        self.sweep_the_rest(issuer, now, idle).await?;
+        Ok(swept)
+    }
+
+    fn secrets(&self) -> Result<Option<Secrets>, SqliteError> {
+        let Some(path) = &self.0.secret_file else { return Ok(None) };
+        if self.0.keys.any() && !path.exists() {
+            return Err(SqliteError::refused(format!(
+                "{} is missing, and it signed tokens that may still be good: put it back, or end those tokens with \
+                 `SqliteStore::forget_keys`",
+                path.display()
+            )));
+        }
+        Ok(Some(Secrets::open(path)?.0))
+    }
+
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), SqliteError> {
+        if let Some(id) = self.0.keys.start(issuer, ids)? {
+            // Writes keep their order, so it is there before the first grant whose handles this key makes. Where this
+            // one fails, each sweep tries again.
+            self.0.writer.begin(keys::note(issuer, id, now));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("secret_file", &self.0.secret_file).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! Grants as rows.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
+
+use super::SqliteError;
+use super::writer::Statement;
+use crate::error::InvalidRecord;
+use crate::grant::{Grant, GrantRecord};
+use crate::handle::GrantKey;
+use crate::store::Holder;
+use crate::types::Issuer;
+
+/// A grant, and how often its row was changed.
+pub(super) struct Row {
+    pub(super) grant: Arc<Grant>,
+    changes: i64,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, ",
+            "redirect_uri_sent, challenge, created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, ",
+            "revoked_at, revoke_reason, revoked_tokens, revoked_until, changes FROM oauth_grant WHERE ",
+            $rest
+        )
+    };
+}
+
+const FIND: &str = select!("key = ?1");
+const OF_USER: &str = select!("issuer = ?1 AND subject = ?2");
+const OF_USER_AT_CLIENT: &str = select!("issuer = ?1 AND subject = ?2 AND client_id = ?3");
+const OF_CLIENT: &str = select!("issuer = ?1 AND client_id = ?2");
+
+const INSERT: &str = "INSERT INTO oauth_grant (key, issuer, client_id, subject, scope, resources, claims, auth_time, \
+    redirect_uri, redirect_uri_sent, challenge, created_at, expires_at, redeemed_at, rotated_at, secret_hash, \
+    generation, revoked_at, revoke_reason, revoked_tokens, revoked_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT (key) DO NOTHING";
+
+const REPLACE: &str = "UPDATE oauth_grant SET expires_at = ?3, redeemed_at = ?4, rotated_at = ?5, secret_hash = ?6, \
+    generation = ?7, revoked_at = ?8, revoke_reason = ?9, revoked_tokens = ?10, revoked_until = ?11, \
+    changes = changes + 1 WHERE key = ?1 AND changes = ?2";
+
+pub(super) async fn find(executor: impl SqliteExecutor<'_>, key: GrantKey) -> Result<Option<Row>, SqliteError> {
+    let row = sqlx::query(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
+    row.as_ref().map(Row::read).transpose()
+}
+
+pub(super) async fn held(
+    executor: impl SqliteExecutor<'_>,
+    issuer: &Issuer,
+    holder: &Holder,
+) -> Result<Vec<Arc<Grant>>, SqliteError> {
+    let query = match holder {
+        Holder::User(subject) => sqlx::query(OF_USER).bind(issuer.as_str()).bind(subject.as_str()),
+        Holder::UserAtClient(subject, client) => {
+            sqlx::query(OF_USER_AT_CLIENT).bind(issuer.as_str()).bind(subject.as_str()).bind(client.as_str())
+        }
+        Holder::Client(client) => sqlx::query(OF_CLIENT).bind(issuer.as_str()).bind(client.as_str()),
+    };
+    query.fetch_all(executor).await?.iter().map(|row| Ok(Row::read(row)?.grant)).collect()
+}
+
+/// Keeps a new grant; one whose key is there already is left as it is.
+pub(super) fn insert(grant: &Grant) -> Statement {
+    let record = grant.to_record();
+    sqlx::query(INSERT)
+        .bind(&record.key[..])
+        .bind(record.issuer)
+        .bind(record.client_id)
+        .bind(record.subject)
+        .bind(record.scope)
+        .bind(record.resources)
+        .bind(record.claims)
+        .bind(record.auth_time)
+        .bind(record.redirect_uri)
+        .bind(record.redirect_uri_sent)
+        .bind(record.challenge)
+        .bind(record.created_at)
+        .bind(record.expires_at)
+        .bind(record.redeemed_at)
+        .bind(record.rotated_at)
+        .bind(record.secret_hash)
+        .bind(record.generation)
+        .bind(record.revoked_at)
+        .bind(record.revoke_reason)
+        .bind(record.revoked_tokens)
+        .bind(record.revoked_until)
+}
+
+impl Row {
+    /// Writes what this grant has become; false where the row is not the one that was read any more.
+    pub(super) async fn replace(&self, connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, SqliteError> {
+        let record = grant.to_record();
+        let written = sqlx::query(REPLACE)
+            .bind(&record.key[..])
+            .bind(self.changes)
+            .bind(record.expires_at)
+            .bind(record.redeemed_at)
+            .bind(record.rotated_at)
+            .bind(record.secret_hash)
+            .bind(record.generation)
+            .bind(record.revoked_at)
+            .bind(record.revoke_reason)
+            .bind(record.revoked_tokens)
+            .bind(record.revoked_until)
+            .execute(connection)
+            .await?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, SqliteError> {
+        let (record, changes) = columns(row).map_err(|_| InvalidRecord::new("a column of another type"))?;
+        Ok(Self { grant: Arc::new(Grant::from_record(record)?), changes })
+    }
+}
+
+fn columns(row: &SqliteRow) -> Result<(GrantRecord, i64), sqlx::Error> {
+    let key: &[u8] = row.try_get(0)?;
+    let mut record = GrantRecord {
+        key: key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        issuer: row.try_get(1)?,
+        client_id: row.try_get(2)?,
+        subject: row.try_get(3)?,
+        scope: row.try_get(4)?,
+        resources: row.try_get(5)?,
+        claims: row.try_get(6)?,
+        auth_time: row.try_get(7)?,
+        redirect_uri: row.try_get(8)?,
+        redirect_uri_sent: row.try_get(9)?,
+        challenge: row.try_get(10)?,
+        created_at: row.try_get(11)?,
+        expires_at: row.try_get(12)?,
+        ..GrantRecord::default()
+    };
+    record.redeemed_at = row.try_get(13)?;
+    record.rotated_at = row.try_get(14)?;
+    record.secret_hash = row.try_get(15)?;
+    record.generation = row.try_get(16)?;
+    record.revoked_at = row.try_get(17)?;
+    record.revoke_reason = row.try_get(18)?;
+    record.revoked_tokens = row.try_get(19)?;
+    record.revoked_until = row.try_get(20)?;
+    Ok((record, row.try_get(21)?))
+}

@@ -1,0 +1,975 @@
+//! The SQLite store: the contract and the rules, what outlives a process, two processes on one file, and a database that
+//! fails.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use http::{StatusCode, header};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, SqlitePool};
+use support::{
+    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, public, redeem, refresh,
+    seconds, send, tokens,
+};
+use tokio::sync::Barrier;
+use tower_oauth::testing::{ManualClock, contract};
+use tower_oauth::{
+    Client, ClientId, ClientSecret, ClientStore, ConfigErrors, Grant, GrantStore, Holder, OnceKey, Provider,
+    RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteError, SqliteStore, UnixTime,
+};
+
+/// A folder of one test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("sqlite-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("provider.db")
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.0.join("provider.db.secret")
+    }
+
+    async fn store(&self) -> SqliteStore {
+        SqliteStore::open(self.database()).await.expect("a database")
+    }
+
+    /// The database as anybody may open it.
+    async fn pool(&self) -> SqlitePool {
+        pool(self.options()).await
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new().filename(self.database()).journal_mode(SqliteJournalMode::Wal)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// With one connection, so that each statement sees what the one before it did to the tables.
+async fn pool(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new().max_connections(1).connect_with(options).await.expect("a pool")
+}
+
+async fn run(pool: &SqlitePool, sql: impl Into<String>) {
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(pool).await.expect("good SQL");
+}
+
+fn started(store: &SqliteStore, clock: &ManualClock) -> Result<Provider, ConfigErrors> {
+    builder(clock).store(store.clone()).build()
+}
+
+fn provider(store: &SqliteStore, clock: &ManualClock) -> Provider {
+    started(store, clock).expect("a good configuration")
+}
+
+/// The one grant that alice gave.
+async fn grant(store: &SqliteStore) -> Arc<Grant> {
+    let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("the database answers");
+    assert_eq!(grants.len(), 1);
+    Arc::clone(&grants[0])
+}
+
+#[track_caller]
+fn refused(answer: &Answer) {
+    assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant"), "{answer:?}");
+}
+
+#[track_caller]
+fn unavailable(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert!(!answer.header(header::RETRY_AFTER).is_empty(), "{answer:?}");
+}
+
+/// The access and the refresh token of a good answer.
+#[track_caller]
+fn issued(answer: &Answer) -> (String, String) {
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let json = answer.json();
+    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+async fn is_good(app: &App, access_token: &str) -> bool {
+    send(app, bearer("/me", access_token)).await.status == StatusCode::OK
+}
+
+// ---- the contract and the rules -------------------------------------------------------------------------------------
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_keeps_the_contract() {
+    let folder = Folder::new();
+    contract::check(async || folder.store().await).await;
+}
+
+/// `scripts/test long` asks for ten times as many.
+fn steps() -> usize {
+    std::env::var("TOWER_OAUTH_STEPS").map_or(25_000, |steps| steps.parse().expect("TOWER_OAUTH_STEPS is a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn random_steps_end_as_the_rules_say() {
+    let folder = Folder::new();
+    contract::check_steps(rand::random(), steps(), async || folder.store().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pool_of_the_apps_own_keeps_the_contract_with_one_connection_and_without_wal() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let options = SqliteConnectOptions::new().filename(folder.database()).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.expect("a pool");
+    SqliteStore::migrate(&pool).await.expect("a new database");
+    contract::check(async || SqliteStore::from_pool(pool.clone()).await.expect("it is migrated")).await;
+}
+
+/// What a wrong statement would do, done by a trigger: the suite sees each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_wrong_write_of_any_column_is_caught() {
+    for wrong in [
+        "generation = OLD.generation",
+        "generation = NEW.generation + (NEW.generation > 0)",
+        "rotated_at = OLD.rotated_at",
+        "rotated_at = NEW.rotated_at + 1",
+        "redeemed_at = NEW.rotated_at",
+        "expires_at = OLD.expires_at",
+        "secret_hash = zeroblob(16)",
+        "revoked_at = NULL, revoke_reason = NULL",
+        "revoked_at = NEW.revoked_at + 1",
+        "revoke_reason = iif(NEW.revoke_reason IS NULL, NULL, 'user')",
+        "revoked_tokens = NULL",
+        "revoked_tokens = OLD.revoked_tokens",
+        "revoked_until = NULL",
+        "revoked_until = OLD.revoked_until",
+        "redirect_uri_sent = 0",
+        "subject = 'mallory'",
+    ] {
+        let folder = Folder::new();
+        let store = folder.store().await;
+        let trigger = format!(
+            "CREATE TRIGGER wrong AFTER UPDATE ON oauth_grant BEGIN UPDATE oauth_grant SET {wrong} WHERE id = NEW.id; END"
+        );
+        run(&folder.pool().await, trigger).await;
+        let suite = contract::check_steps(7, 3_000, async move || store.clone());
+        let failed = tokio::spawn(suite).await.expect_err(&format!("{wrong} is not caught"));
+        let told = failed.into_panic().downcast::<String>().expect("a panic with a text");
+        assert!(told.starts_with("the store breaks the contract: "), "{wrong} is caught as: {told}");
+    }
+}
+
+// ---- what outlives a process ----------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn what_was_granted_and_the_secret_outlive_the_process() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let (access, renewal) = tokens(&app(&provider(&folder.store().await, &clock)), "profile").await;
+    let before = grant(&folder.store().await).await;
+
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    assert_eq!(grant(&store).await, before);
+    assert!(is_good(&app, &access).await);
+    let (access, _) = issued(&refresh(&app, &renewal).await);
+    assert!(is_good(&app, &access).await);
+}
+
+#[tokio::test]
+async fn the_secret_is_in_a_file_for_the_owner_alone_and_not_in_the_database() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    assert!(!folder.secret().exists(), "it is made where it is asked for");
+    tokens(&app(&provider(&store, &clock)), "profile").await;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.secret()).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let secret = std::fs::read_to_string(folder.secret()).expect("the file");
+    let raw = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, secret.trim()).expect("base64url");
+    for part in ["provider.db", "provider.db-wal"] {
+        let kept = std::fs::read(folder.0.join(part)).expect("a file");
+        for needle in [secret.trim().as_bytes(), &raw] {
+            assert!(!kept.windows(needle.len()).any(|bytes| bytes == needle), "the secret is in {part}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_secrets_of_the_builder_no_file_is_made() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let provider = builder(&clock).store(store).secrets(Secret::generate()).build().expect("a good configuration");
+    tokens(&app(&provider), "profile").await;
+    assert!(!folder.secret().exists());
+}
+
+/// CVE-2026-9802: elsewhere a restart made a server forget which tokens were used.
+#[tokio::test]
+async fn a_restart_does_not_reset_the_detection_of_reuse() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let restarted = async || app(&provider(&folder.store().await, &clock));
+    let code = code(&restarted().await, "profile").await;
+    let (_, first) = issued(&redeem(&restarted().await, &code).await);
+    let (_, second) = issued(&refresh(&restarted().await, &first).await);
+    let (access, third) = issued(&refresh(&restarted().await, &second).await);
+    assert!(is_good(&restarted().await, &access).await);
+    refused(&refresh(&restarted().await, &first).await);
+    refused(&refresh(&restarted().await, &third).await);
+    assert!(!is_good(&restarted().await, &access).await);
+    let reason = grant(&folder.store().await).await.revoked().map(|(_, reason)| reason);
+    assert_eq!(reason, Some(RevocationReason::RefreshReuse));
+    refused(&redeem(&restarted().await, &code).await);
+}
+
+#[tokio::test]
+async fn one_file_serves_several_issuers() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let other = Provider::builder("https://other.example").store(store.clone()).clock(clock.clone());
+    let other = other.scope("profile", "see your profile").scope("notes:read", "read your notes").client(public());
+    let other = other.build().expect("a good configuration");
+    let (here, there) = (app(&provider(&store, &clock)), app(&other));
+    let (access, renewal) = tokens(&here, "profile").await;
+    let (their_access, their_renewal) = tokens(&there, "profile").await;
+    assert!(is_good(&here, &access).await && is_good(&there, &their_access).await);
+    assert!(!is_good(&there, &access).await && !is_good(&here, &their_access).await);
+    refused(&refresh(&there, &renewal).await);
+    assert_eq!(other.revoke_all(&Holder::User("alice".into())).await.expect("the database answers"), 1);
+    assert_eq!(refresh(&here, &renewal).await.status, StatusCode::OK);
+    refused(&refresh(&there, &their_renewal).await);
+
+    let confidential = || Client::confidential("app", SECRET).redirect_uri(WEB);
+    assert!(store.create_client(ISSUER, confidential()).await.expect("the database answers"));
+    let id = ClientId::from("app");
+    assert!(store.client(&ISSUER.into(), &id).await.expect("the database answers").is_some());
+    assert!(store.client(&other.issuer().into(), &id).await.expect("the database answers").is_none());
+}
+
+// ---- the keys in use ------------------------------------------------------------------------------------------------
+
+fn secrets(of: &[u8]) -> Secrets {
+    of.iter().map(|number| Secret::from_bytes([*number; 32])).collect()
+}
+
+/// A node that starts anew with these secrets.
+async fn node(folder: &Folder, clock: &ManualClock, numbers: &[u8]) -> Result<Provider, ConfigErrors> {
+    builder(clock).store(folder.store().await).secrets(secrets(numbers)).build()
+}
+
+#[tokio::test]
+async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let (access, _) = tokens(&app(&node(&folder, &clock, &[1]).await.expect("the first one")), "profile").await;
+    let error = node(&folder, &clock, &[2]).await.expect_err("it has another secret").to_string();
+    assert!(error.contains("1 of the secrets that signed") && error.contains("forget_keys"), "{error}");
+    // Appended, then moved to the front: from then on both are in use.
+    for (numbers, starts) in [(&[1, 2][..], true), (&[1], true), (&[2, 1], true), (&[1], false), (&[2], false)] {
+        let node = node(&folder, &clock, numbers).await;
+        assert_eq!(node.is_ok(), starts, "{numbers:?}");
+        if let Ok(node) = node {
+            assert!(is_good(&app(&node), &access).await);
+            tokens(&app(&node), "profile").await;
+        }
+    }
+    let elsewhere = Provider::builder("https://other.example").store(folder.store().await).secrets(secrets(&[3]));
+    assert!(elsewhere.build().is_ok(), "another issuer has keys of its own");
+}
+
+#[tokio::test]
+async fn two_providers_of_one_store_are_held_to_it_too() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let with = |number| builder(&clock).store(store.clone()).secrets(secrets(&[number])).build();
+    assert!(with(1).is_ok());
+    assert!(with(2).is_err());
+}
+
+#[tokio::test]
+async fn a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let old = node(&folder, &clock, &[1]).await.expect("the first one");
+    tokens(&app(&old), "profile").await;
+    for _ in 0..30 {
+        clock.advance(DAY);
+        old.sweep().await.expect("the database answers");
+    }
+    let new = node(&folder, &clock, &[2, 1]).await.expect("it has both");
+    tokens(&app(&new), "profile").await;
+    drop(old);
+    // 90 days without a use, and a day more.
+    for day in 1..=91 {
+        clock.advance(DAY);
+        new.sweep().await.expect("the database answers");
+        assert_eq!(node(&folder, &clock, &[2]).await.is_ok(), day == 91, "after {day} days");
+    }
+}
+
+#[tokio::test]
+async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let with = |number| builder(&clock).store(store.clone()).secrets(secrets(&[number])).build();
+    let (access, renewal) = tokens(&app(&with(1).expect("the first one")), "profile").await;
+    store.forget_keys("https://other.example").await.expect("the database answers");
+    assert!(with(2).is_err());
+    store.forget_keys(ISSUER).await.expect("the database answers");
+    let app = app(&with(2).expect("the old one is forgotten"));
+    assert!(!is_good(&app, &access).await);
+    refused(&refresh(&app, &renewal).await);
+    assert!(node(&folder, &clock, &[1]).await.is_err(), "from now on the new one is in use");
+}
+
+#[tokio::test]
+async fn where_the_secret_file_is_gone_no_other_is_made() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let (access, _) = tokens(&app(&provider(&folder.store().await, &clock)), "profile").await;
+    let kept = std::fs::read(folder.secret()).expect("the file");
+    std::fs::remove_file(folder.secret()).expect("the file");
+    let error = started(&folder.store().await, &clock).expect_err("its secret is gone").to_string();
+    assert!(error.contains("provider.db.secret is missing"), "{error}");
+    assert!(!folder.secret().exists());
+
+    std::fs::write(folder.secret(), kept).expect("the file");
+    #[cfg(unix)]
+    {
+        let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.secret(), only_mine).expect("the file");
+    }
+    assert!(is_good(&app(&provider(&folder.store().await, &clock)), &access).await);
+}
+
+// ---- clients --------------------------------------------------------------------------------------------------------
+
+async fn found(store: &SqliteStore, id: &str) -> Option<Client> {
+    store.client(&ISSUER.into(), &id.into()).await.expect("the database answers")
+}
+
+async fn listed(store: &SqliteStore) -> Vec<(String, bool, bool)> {
+    let clients = store.clients(ISSUER).await.expect("the database answers");
+    let row = |listed: &tower_oauth::ListedClient| {
+        (listed.client.id().as_str().to_owned(), listed.disabled, listed.registered_itself)
+    };
+    clients.iter().map(row).collect()
+}
+
+fn custom(id: &str) -> Client {
+    Client::confidential(id, SECRET).name("CustomApp").redirect_uri(WEB).scope("profile")
+}
+
+#[tokio::test]
+async fn clients_are_created_changed_and_listed_and_an_id_is_given_once() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    assert!(store.create_client(ISSUER, custom("b")).await.expect("the database answers"));
+    assert!(!store.create_client(ISSUER, public_named("b")).await.expect("the database answers"));
+    assert!(store.create_client(ISSUER, public_named("a")).await.expect("the database answers"));
+    assert_eq!(listed(&folder.store().await).await, [("a".into(), false, false), ("b".into(), false, false)]);
+    let client = found(&folder.store().await, "b").await.expect("it was created");
+    assert_eq!(client.to_record(), custom("b").to_record());
+
+    let renamed = store.update_client(ISSUER, &"b".into(), |client| client.name("Renamed")).await;
+    assert_eq!(renamed.expect("a good client").expect("there is one").client_name(), "Renamed");
+    assert_eq!(found(&store, "b").await.expect("there is one").client_name(), "Renamed");
+    let nobody = store.update_client(ISSUER, &"c".into(), |client| client).await;
+    assert!(nobody.expect("the database answers").is_none());
+
+    store.create_client(ISSUER, Client::public("bad")).await.expect_err("it has no redirect URI");
+    store.update_client(ISSUER, &"b".into(), |client| client.scope("\u{e9}")).await.expect_err("no scope");
+    store.update_client(ISSUER, &"b".into(), |_| custom("other")).await.expect_err("another id");
+    assert_eq!(found(&store, "b").await.expect("there is one").client_name(), "Renamed");
+}
+
+fn public_named(id: &str) -> Client {
+    Client::public(id).redirect_uri(WEB)
+}
+
+/// Two operators add a secret each, and neither is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_one_client_at_once_all_stay() {
+    let folder = Folder::new();
+    let stores = [folder.store().await, folder.store().await];
+    stores[0].create_client(ISSUER, custom("app")).await.expect("the database answers");
+    let count = 20;
+    let changes: Vec<_> = (0..count)
+        .map(|number: usize| {
+            let store = stores[number % 2].clone();
+            tokio::spawn(async move {
+                let secret = ClientSecret::generate();
+                store.update_client(ISSUER, &"app".into(), |client| client.and_secret(&secret)).await
+            })
+        })
+        .collect();
+    for change in changes {
+        change.await.expect("no panic").expect("a good client");
+    }
+    let record = found(&stores[0], "app").await.expect("there is one").to_record();
+    assert_eq!(record.matches("sha256").count(), count + 1);
+}
+
+async fn asks(app: &App, id: &str, secret: &str) -> StatusCode {
+    let request = form("/token", &[("grant_type", "client_credentials")]);
+    send(app, basic(request, id, secret)).await.status
+}
+
+#[tokio::test]
+async fn a_secret_is_added_before_the_old_one_is_retired() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let machine = Client::confidential("cron", SECRET).grant_types([tower_oauth::GrantType::ClientCredentials]);
+    store.create_client(ISSUER, machine).await.expect("the database answers");
+    let new = ClientSecret::generate();
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_060);
+    let rotate = |client: Client| client.retire_secrets(end).and_secret(&new);
+    store.update_client(ISSUER, &"cron".into(), rotate).await.expect("a good client");
+    assert_eq!(asks(&app, "cron", SECRET).await, StatusCode::OK);
+    assert_eq!(asks(&app, "cron", new.secret()).await, StatusCode::OK);
+    clock.advance(seconds(60));
+    assert_eq!(asks(&app, "cron", SECRET).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(asks(&app, "cron", new.secret()).await, StatusCode::OK);
+}
+
+/// The code, and later the tokens, of a client that the store keeps.
+async fn connected(app: &App) -> (String, String) {
+    let code = support::code_of(app, "app", WEB, "profile").await;
+    issued(&exchange(app, &[("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", WEB)]).await)
+}
+
+async fn exchange(app: &App, params: &[(&str, &str)]) -> Answer {
+    let mut params = params.to_vec();
+    params.push(("code_verifier", VERIFIER));
+    send(app, basic(form("/token", &params), "app", SECRET)).await
+}
+
+#[tokio::test]
+async fn a_disabled_client_is_unknown_and_its_grants_end() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    store.create_client(ISSUER, custom("app")).await.expect("the database answers");
+    let (access, renewal) = connected(&app).await;
+    let (theirs, _) = tokens(&app, "profile").await;
+    let now = UnixTime::from_secs(1_800_000_000);
+    assert_eq!(store.disable_client(ISSUER, &"app".into(), now).await.expect("the database answers"), 1);
+    assert!(!is_good(&app, &access).await && is_good(&app, &theirs).await);
+    let params = [("grant_type", "refresh_token"), ("refresh_token", &*renewal)];
+    assert_eq!(exchange(&app, &params).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(listed(&store).await, [("app".into(), true, false)]);
+
+    assert!(store.enable_client(ISSUER, &"app".into()).await.expect("the database answers"));
+    assert!(!store.enable_client(ISSUER, &"nobody".into()).await.expect("the database answers"));
+    refused(&exchange(&app, &params).await);
+    assert!(is_good(&app, &connected(&app).await.0).await, "it can be connected anew");
+}
+
+#[tokio::test]
+async fn a_deleted_client_is_gone_with_its_grants_and_its_id_is_not_given_out_again() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    store.create_client(ISSUER, custom("app")).await.expect("the database answers");
+    let (access, _) = connected(&app).await;
+    let id = ClientId::from("app");
+    let now = UnixTime::from_secs(1_800_000_000);
+    assert_eq!(store.delete_client(ISSUER, &id, now).await.expect("the database answers"), 1);
+    assert!(!is_good(&app, &access).await);
+    assert!(found(&store, "app").await.is_none() && listed(&store).await.is_empty());
+    for store in [&store, &folder.store().await] {
+        assert!(!store.create_client(ISSUER, custom("app")).await.expect("the database answers"));
+        assert!(!store.enable_client(ISSUER, &id).await.expect("the database answers"));
+        assert!(store.update_client(ISSUER, &id, |client| client).await.expect("the database answers").is_none());
+        store.sweep(&ISSUER.into(), UnixTime::FAR_FUTURE, Duration::ZERO).await.expect("the database answers");
+    }
+    let query = sqlx::query_scalar("SELECT record FROM oauth_client");
+    let record: Option<String> = query.fetch_one(&folder.pool().await).await.expect("a row");
+    assert_eq!(record, None, "nothing of it is kept but its id");
+    assert!(store.create_client("https://other.example", custom("app")).await.expect("the database answers"));
+}
+
+/// RFC 7591, and a limit that holds for clients of two nodes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_that_register_themselves_are_counted_and_those_that_nobody_connects_are_forgotten() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let stores = [folder.store().await, folder.store().await];
+    let policy = || RegistrationPolicy::open().limit(5).keep_unused(seconds(100));
+    let apps: Vec<_> = stores
+        .iter()
+        .map(|store| app(&builder(&clock).store(store.clone()).registration(policy()).build().expect("good")))
+        .collect();
+    let register = |number: usize| {
+        let app = apps[number % 2].clone();
+        let body = r#"{"redirect_uris": ["https://web.example/cb"], "token_endpoint_auth_method": "none"}"#;
+        let request = http::Request::post("/register").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(body.into()).expect("a good request");
+        tokio::spawn(async move { send(&app, request).await })
+    };
+    let mut ids = Vec::new();
+    for answer in (0..20).map(register).collect::<Vec<_>>() {
+        let answer = answer.await.expect("no panic");
+        if answer.status == StatusCode::CREATED {
+            ids.push(answer.json()["client_id"].as_str().expect("an id").to_owned());
+        }
+    }
+    assert_eq!(ids.len(), 5);
+    assert!(listed(&stores[0]).await.iter().all(|(_, disabled, itself)| !disabled && *itself));
+
+    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
+    let sweep = async || {
+        let now = UnixTime::from(tower_oauth::Clock::now(&clock));
+        stores[0].sweep(&ISSUER.into(), now, seconds(1_000)).await.expect("the database answers")
+    };
+    sweep().await;
+    assert_eq!(listed(&stores[0]).await.len(), 5);
+    clock.advance(seconds(50));
+    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
+    clock.advance(seconds(50));
+    sweep().await;
+    let left = listed(&stores[1]).await;
+    assert_eq!(left, [(ids[0].clone(), false, true)], "the one that a user connects");
+    assert_eq!(register(0).await.expect("no panic").status, StatusCode::CREATED, "there is room again");
+}
+
+// ---- two processes on one file --------------------------------------------------------------------------------------
+
+/// How many do the same at once, half of them at each of two providers.
+const RACERS: usize = 200;
+/// How often.
+const ROUNDS: usize = 5;
+
+/// Two providers on one file, each with a store of its own, as in two processes.
+async fn two_apps(folder: &Folder, clock: &ManualClock) -> [App; 2] {
+    let first = app(&provider(&folder.store().await, clock));
+    [first, app(&provider(&folder.store().await, clock))]
+}
+
+async fn at_once<T, F>(apps: &[App; 2], racer: impl Fn(App) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(RACERS));
+    let start = |number: usize| {
+        let (barrier, racer) = (Arc::clone(&barrier), racer(apps[number % 2].clone()));
+        tokio::spawn(async move {
+            barrier.wait().await;
+            racer.await
+        })
+    };
+    let mut answers = Vec::new();
+    for task in (0..RACERS).map(start).collect::<Vec<_>>() {
+        answers.push(task.await.expect("every racer comes to its end"));
+    }
+    answers
+}
+
+/// RFC 6749 §4.1.2, §10.5
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let apps = two_apps(&folder, &clock).await;
+    for round in 0..ROUNDS {
+        let code = code(&apps[round % 2], "profile").await;
+        let answers = at_once(&apps, |app| {
+            let code = code.clone();
+            async move { redeem(&app, &code).await }
+        })
+        .await;
+        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
+        assert_eq!(good.len(), 1, "round {round}");
+        bad.into_iter().for_each(refused);
+        let (access, renewal) = issued(good[0]);
+        for app in &apps {
+            assert!(is_good(app, &access).await);
+        }
+        issued(&refresh(&apps[0], &renewal).await);
+    }
+}
+
+/// RFC 9700 §4.14.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_with_one_token_at_two_providers_all_get_its_one_successor() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let apps = two_apps(&folder, &clock).await;
+    let (_, mut renewal) = tokens(&apps[0], "profile").await;
+    for round in 1..=ROUNDS {
+        let answers = at_once(&apps, |app| {
+            let renewal = renewal.clone();
+            async move { refresh(&app, &renewal).await }
+        })
+        .await;
+        let successors: BTreeSet<_> = answers.iter().map(|answer| issued(answer).1).collect();
+        assert_eq!(successors.len(), 1, "round {round}");
+        let generation = grant(&folder.store().await).await.generation();
+        assert_eq!(generation, u32::try_from(round).expect("not so many"), "one step in round {round}");
+        renewal.clone_from(successors.first().expect("one"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let apps = two_apps(&folder, &clock).await;
+    let revoking = provider(&folder.store().await, &clock);
+    for round in 0..ROUNDS {
+        let (first, renewal) = tokens(&apps[0], "profile").await;
+        let key = revoking.grants_of(&"alice".into()).await.expect("the database answers")[0].key();
+        let (ended, turn) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let answers = at_once(&apps, |app| {
+            let (revoking, renewal) = (revoking.clone(), renewal.clone());
+            let (ended, turn) = (Arc::clone(&ended), Arc::clone(&turn));
+            async move {
+                if turn.fetch_add(1, Ordering::SeqCst) == round * 40 {
+                    revoking.revoke_grant(key).await.expect("the database answers");
+                    ended.store(true, Ordering::SeqCst);
+                    return None;
+                }
+                let begun_after = ended.load(Ordering::SeqCst);
+                Some((begun_after, refresh(&app, &renewal).await))
+            }
+        })
+        .await;
+        let mut successor = renewal;
+        for (begun_after, answer) in answers.into_iter().flatten() {
+            if answer.status == StatusCode::OK {
+                assert!(!begun_after, "a refresh begun after the revocation is accepted in round {round}");
+                let (access, renewed) = issued(&answer);
+                assert!(!is_good(&apps[round % 2], &access).await, "an access token lives on in round {round}");
+                successor = renewed;
+            } else {
+                refused(&answer);
+            }
+        }
+        refused(&refresh(&apps[0], &successor).await);
+        assert!(!is_good(&apps[1], &first).await);
+    }
+}
+
+/// Whoever waits for a write may go away; the write is done all the same.
+#[tokio::test]
+async fn a_caller_who_goes_away_cancels_nothing() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let key = OnceKey::new(&ISSUER.into(), "", b"");
+    let (until, now) = (UnixTime::from_secs(1_800_000_060), UnixTime::from_secs(1_800_000_000));
+    let writing = folder.pool().await.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
+    let mut asking = Box::pin(store.once(key, until, now));
+    let answered = std::future::poll_fn(|context| Poll::Ready(asking.as_mut().poll(context).is_ready()));
+    assert!(!answered.await, "it cannot be written yet");
+    drop(asking);
+    writing.rollback().await.expect("it was begun");
+    // Writes keep their order.
+    assert!(!store.once(key, until, now).await.expect("the database answers"), "it was not first any more");
+}
+
+/// Whoever holds a stolen code or token cannot keep the writer busy: what is refused without a change does not wait for
+/// it, nor does what is read.
+#[tokio::test]
+async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let pending = code(&app, "profile").await;
+    let used = code(&app, "profile").await;
+    let (access, first) = issued(&redeem(&app, &used).await);
+    let (_, second) = issued(&refresh(&app, &first).await);
+
+    let pool = folder.pool().await;
+    let writing = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
+    let now = UnixTime::from_secs(1_800_000_000);
+    let waiting = tokio::spawn(async move { store.once(OnceKey::new(&ISSUER.into(), "", b""), now, now).await });
+    tokio::task::yield_now().await;
+    let right = [
+        ("grant_type", "authorization_code"),
+        ("code", &*pending),
+        ("redirect_uri", WEB),
+        ("client_id", "public"),
+        ("code_verifier", VERIFIER),
+    ];
+    for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")] {
+        let mut params = right;
+        params[at].1 = wrong;
+        refused(&send(&app, form("/token", &params)).await);
+    }
+    let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
+    refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
+    refused(&redeem(&app, &used).await);
+    let (_, again) = issued(&refresh(&app, &first).await);
+    assert_eq!(again, second, "within the grace: the same successor");
+    assert!(is_good(&app, &access).await);
+    assert!(!waiting.is_finished());
+    writing.rollback().await.expect("it was begun");
+    assert!(waiting.await.expect("no panic").expect("its turn came"));
+    issued(&refresh(&app, &second).await);
+}
+
+// ---- a database that fails ------------------------------------------------------------------------------------------
+
+/// From now on every transaction fails that changes a grant: where its statement does, or only when it commits.
+async fn fail(pool: &SqlitePool, how: &str) {
+    let action = match how {
+        "COMMIT" => "INSERT INTO orphan VALUES (1)".to_owned(),
+        how => format!("SELECT RAISE({how}, 'out of order')"),
+    };
+    run(pool, "CREATE TABLE IF NOT EXISTS nobody (id INTEGER PRIMARY KEY)").await;
+    let orphan = "CREATE TABLE IF NOT EXISTS orphan (id INTEGER REFERENCES nobody (id) DEFERRABLE INITIALLY DEFERRED)";
+    run(pool, orphan).await;
+    run(pool, format!("CREATE TRIGGER failing AFTER UPDATE ON oauth_grant BEGIN {action}; END")).await;
+}
+
+async fn repair(pool: &SqlitePool) {
+    run(pool, "DROP TRIGGER failing").await;
+}
+
+const FAILURES: [&str; 3] = ["COMMIT", "ABORT", "ROLLBACK"];
+
+/// keycloak#49213: elsewhere a transaction that was rolled back left a counter advanced.
+#[tokio::test]
+async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let pool = folder.pool().await;
+    for how in FAILURES {
+        let code = code(&app, "profile").await;
+        fail(&pool, how).await;
+        let before = grant(&store).await;
+        unavailable(&redeem(&app, &code).await);
+        assert_eq!(grant(&store).await, before, "{how}");
+        repair(&pool).await;
+        let (_, renewal) = issued(&redeem(&app, &code).await);
+
+        fail(&pool, how).await;
+        let before = grant(&store).await;
+        unavailable(&refresh(&app, &renewal).await);
+        assert_eq!(grant(&store).await, before, "{how}");
+        repair(&pool).await;
+        clock.advance(seconds(3_600));
+        issued(&refresh(&app, &renewal).await);
+        run(&pool, "DELETE FROM oauth_grant").await;
+    }
+}
+
+/// The same for writes that share a transaction; after an error SQLite's connection may not be in the state that it
+/// seems to be in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_a_shared_transaction_fails_nothing_of_it_is_answered_and_nothing_consumed() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let pool = folder.pool().await;
+    let mut renewals = Vec::new();
+    for _ in 0..40 {
+        renewals.push(tokens(&app, "profile").await.1);
+    }
+    let refresh_all = async |renewals: &[String]| {
+        let refresh = |renewal: &String| {
+            let (app, renewal) = (app.clone(), renewal.clone());
+            tokio::spawn(async move { refresh(&app, &renewal).await })
+        };
+        let mut answers = Vec::new();
+        for answer in renewals.iter().map(refresh).collect::<Vec<_>>() {
+            answers.push(answer.await.expect("no panic"));
+        }
+        answers
+    };
+    let records = async || {
+        let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("the database answers");
+        grants.iter().map(|grant| Grant::clone(grant)).collect::<Vec<_>>()
+    };
+    for how in FAILURES {
+        fail(&pool, how).await;
+        let before = records().await;
+        refresh_all(&renewals).await.iter().for_each(unavailable);
+        assert_eq!(records().await, before, "{how}");
+        repair(&pool).await;
+        renewals = refresh_all(&renewals).await.iter().map(|answer| issued(answer).1).collect();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_answer_to_try_again_and_loses_nothing() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let whole = app(&provider(&folder.store().await, &clock));
+    let code = code(&whole, "profile").await;
+    let (access, renewal) = tokens(&whole, "profile").await;
+    let size: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&folder.pool().await).await.expect("a number");
+    let full = pool(folder.options().pragma("max_page_count", size.to_string())).await;
+    let store = SqliteStore::from_pool(full.clone()).await.expect("it is migrated");
+    let (secrets, _) = Secrets::open(folder.secret()).expect("the file");
+    let provider = builder(&clock).store(store).secrets(secrets).build().expect("a good configuration");
+    let app = app(&provider);
+
+    // Until the last page is full.
+    let mut approved = 0;
+    let last = loop {
+        let params = support::authorization("public", WEB, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        let answer = send(&app, form(&support::with_query("/authorize", &params), &[])).await;
+        match answer.redirected("code") {
+            Some(_) => approved += 1,
+            None => break answer,
+        }
+        assert!(approved < 1_000, "the disk is never full");
+    };
+    assert_eq!(last.redirected("error").as_deref(), Some("temporarily_unavailable"), "{last:?}");
+    assert!(is_good(&app, &access).await, "what is read is answered");
+    let written = refresh(&app, &renewal).await;
+    if written.status != StatusCode::OK {
+        unavailable(&written);
+    }
+    let grants = folder.store().await.grants(&ISSUER.into(), &Holder::User("alice".into())).await;
+    assert_eq!(grants.expect("the database answers").len(), 2 + approved, "what was answered is there");
+    issued(&redeem(&whole, &code).await);
+    issued(&refresh(&whole, &renewal).await);
+}
+
+#[tokio::test]
+async fn a_file_that_can_only_be_read_is_an_answer_to_try_again_and_loses_nothing() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let writable = app(&provider(&folder.store().await, &clock));
+    let code = code(&writable, "profile").await;
+    let (access, renewal) = tokens(&writable, "profile").await;
+    let store = SqliteStore::from_pool(pool(folder.options().read_only(true)).await).await.expect("it is migrated");
+    let (secrets, _) = Secrets::open(folder.secret()).expect("the file");
+    let provider = builder(&clock).store(store).secrets(secrets).build().expect("it starts");
+    let app = app(&provider);
+    for _ in 0..2 {
+        unavailable(&redeem(&app, &code).await);
+        unavailable(&refresh(&app, &renewal).await);
+        let revocation = form("/revoke", &[("token", &renewal), ("client_id", "public")]);
+        unavailable(&send(&app, revocation).await);
+        assert!(is_good(&app, &access).await, "what is read is answered");
+    }
+    issued(&redeem(&writable, &code).await);
+    issued(&refresh(&writable, &renewal).await);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_alone() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let (access, renewal) = tokens(&app, "profile").await;
+    let pool = folder.pool().await;
+    for (broken, whole) in [
+        ("scope = char(233)", "scope = 'profile'"),
+        ("resources = 'api'", "resources = 'https://shift.example'"),
+        ("claims = '['", "claims = NULL"),
+        ("generation = -1", "generation = 0"),
+        ("generation = 1 << 40", "generation = 0"),
+        ("expires_at = -1", "expires_at = 253402300799"),
+        ("revoke_reason = 'boredom', revoked_at = 5", "revoke_reason = NULL, revoked_at = NULL"),
+        ("revoked_at = 5", "revoked_at = NULL"),
+        ("revoked_tokens = x'00'", "revoked_tokens = NULL"),
+    ] {
+        run(&pool, format!("UPDATE oauth_grant SET {broken}")).await;
+        assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE, "{broken}");
+        unavailable(&refresh(&app, &renewal).await);
+        run(&pool, format!("UPDATE oauth_grant SET {whole}")).await;
+        assert!(is_good(&app, &access).await, "{whole}");
+    }
+    let hash: Vec<u8> =
+        sqlx::query_scalar("SELECT secret_hash FROM oauth_grant").fetch_one(&pool).await.expect("a hash");
+    for broken in ["x'00'", "NULL"] {
+        run(&pool, format!("UPDATE oauth_grant SET secret_hash = {broken}")).await;
+        unavailable(&refresh(&app, &renewal).await);
+    }
+    sqlx::query("UPDATE oauth_grant SET secret_hash = ?1").bind(hash).execute(&pool).await.expect("good SQL");
+    issued(&refresh(&app, &renewal).await);
+}
+
+// ---- opening --------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn what_is_no_database_of_ours_is_told_at_the_start() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let open = async |path: PathBuf| SqliteStore::open(path).await.map(drop).expect_err("no database").to_string();
+    for none in ["", ":memory:"] {
+        let told = open(none.into()).await;
+        assert!(told.contains("`MemoryStore`"), "{told}");
+    }
+    let told = open(folder.0.clone()).await;
+    assert!(told.contains("unable to open database file"), "{told}");
+    std::fs::write(folder.database(), "this is a letter, and no database at all".repeat(100)).expect("a file");
+    let told = open(folder.database()).await;
+    assert!(told.contains("file is not a database"), "{told}");
+    let told = open(folder.database().join("below a file")).await;
+    assert!(told.contains("Not a directory") || told.contains("exists"), "{told}");
+}
+
+#[tokio::test]
+async fn a_pool_that_is_not_migrated_or_answers_too_early_is_refused() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let fresh = pool(folder.options().create_if_missing(true)).await;
+    let told = |answer: Result<SqliteStore, SqliteError>| answer.map(drop).expect_err("refused").to_string();
+    assert!(told(SqliteStore::from_pool(fresh.clone()).await).contains("SqliteStore::migrate"));
+    SqliteStore::migrate(&fresh).await.expect("a new database");
+    SqliteStore::from_pool(fresh).await.expect("it is migrated");
+    let early = pool(folder.options().synchronous(SqliteSynchronous::Normal)).await;
+    assert!(told(SqliteStore::from_pool(early).await).contains("SqliteSynchronous::Full"));
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_left_alone() {
+    let folder = Folder::new();
+    drop(folder.store().await);
+    let pool = folder.pool().await;
+    run(&pool, "INSERT INTO oauth_schema (version) VALUES (1000)").await;
+    for answer in [SqliteStore::open(folder.database()).await, SqliteStore::from_pool(pool).await] {
+        let told = answer.map(drop).expect_err("it is of a later version").to_string();
+        assert!(told.contains("version 1000"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn first_starts_at_once_make_the_tables_once() {
+    let folder = Folder::new();
+    let starts: Vec<_> = (0..8).map(|_| tokio::spawn(SqliteStore::open(folder.database()))).collect();
+    for start in starts {
+        start.await.expect("no panic").expect("a database");
+    }
+}
+
+/// A database that the first version made, with what was granted then: whatever the version, it goes on from there.
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_to_this_one() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    run(&pool(folder.options().create_if_missing(true)).await, include_str!("sqlite/version_1.sql")).await;
+    let clock = ManualClock::default();
+    let store = folder.store().await;
+    let provider = builder(&clock).store(store.clone()).secrets(secrets(&[7]));
+    let provider = provider.build().expect("its key is known");
+    let app = app(&provider);
+    let tokens: Vec<_> = include_str!("sqlite/version_1.tokens").lines().collect();
+    let [access, renewal, retired, code] = &*tokens else { panic!("four tokens in {tokens:?}") };
+    assert!(is_good(&app, access).await);
+    issued(&redeem(&app, code).await);
+    issued(&refresh(&app, renewal).await);
+    refused(&refresh(&app, retired).await);
+    assert!(!is_good(&app, access).await, "the retired one ended the grant");
+    let client = found(&store, "app").await.expect("a client of then");
+    assert_eq!(client.to_record(), custom("app").to_record());
+    assert!(!store.create_client(ISSUER, custom("gone")).await.expect("the database answers"));
+    let wrong = builder(&clock).store(folder.store().await).secrets(secrets(&[8])).build();
+    assert!(wrong.is_err(), "the keys of then are known");
+}
