@@ -73,12 +73,11 @@ impl Example {
 
     /// Starts the program and waits until it is ready.
     fn start_with(args: &[&str]) -> Self {
-        let mut process = Command::new(program("provider"))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the example starts");
+        Self::spawn(Command::new(program("provider")).args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the example starts");
         let stdout = process.stdout.take().expect("stdout is piped");
         let mut example = Self { process, origin: String::new(), customapp: String::new(), said: String::new() };
         for line in BufReader::new(stdout).lines() {
@@ -570,6 +569,57 @@ async fn the_provider_answers_until_customapp_has_given_its_last_answer() {
     visitor.read_to_string(&mut answer).expect("the answer is whole");
     assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
     assert_eq!(example.process.wait().expect("it ran").code(), Some(0));
+}
+
+/// CustomApp waits for an answer that never comes. It may not take the provider's time to stop: that has its own, and what
+/// does not end within it is cut off, but never in silence.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_stalled_request_at_customapp_leaves_the_provider_time_for_its_last_answers() {
+    let provider = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let issuer = format!("http://{}", address(&provider));
+    let mut example = Example::spawn(
+        Command::new(program("provider"))
+            .args(["--listen", "127.0.0.1:0", "--issuer", &issuer, "--secret", path(&scratch("secret"))])
+            .stderr(Stdio::piped()),
+    );
+    let mut said = BufReader::new(example.process.stderr.take().expect("stderr is piped")).lines();
+    let customapp = example.customapp.trim_start_matches("http://").to_owned();
+    let mut visitor = TcpStream::connect(&customapp).expect("it listens");
+    visitor.write_all(format!("GET /connect HTTP/1.1\r\nhost: {customapp}\r\n\r\n").as_bytes()).expect("it reads");
+    let (_unanswered, _) = provider.accept().expect("CustomApp asks");
+    let address = example.origin.trim_start_matches("http://").to_owned();
+    let [mut slow, mut stalled] = [(); 2].map(|()| half_a_redemption(&address));
+
+    send("-TERM", &example);
+    let line = said.next().expect("CustomApp is given up first").expect("the example prints text");
+    assert_eq!(line, "CustomApp is cut off: its last answers took longer than 2s");
+    wait_until_closed(&address);
+    slow.write_all(b"code").expect("it still reads");
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).expect("the answer is whole");
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("client authentication failed\"}"), "{answer}");
+
+    let line = said.next().expect("then the provider is").expect("the example prints text");
+    assert_eq!(line, "the provider is cut off: its last answers took longer than 3s");
+    assert_eq!(example.process.wait().expect("it ran").code(), Some(0));
+    assert_eq!(stalled.read(&mut [0]).unwrap_or(0), 0, "nothing was answered");
+}
+
+/// `grant_type=authorization_code` but for its last word, at an endpoint that waits for it.
+#[cfg(unix)]
+fn half_a_redemption(address: &str) -> TcpStream {
+    let mut slow = TcpStream::connect(address).expect("it listens");
+    let head = format!(
+        "POST /v1/oauth2/token HTTP/1.1\r\nhost: {address}\r\nexpect: 100-continue\r\ncontent-length: 29\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).expect("it reads");
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).expect("it answers");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(b"grant_type=authorization_").expect("it reads");
+    slow
 }
 
 // ---- logging in ----------------------------------------------------------------------------------------------------

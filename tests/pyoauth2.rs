@@ -487,7 +487,7 @@ async fn errors_after_the_redirect_are_told_to_the_client() {
 }
 
 #[tokio::test]
-async fn server_error_of_a_store_is_503_and_consumes_nothing() {
+async fn server_error_of_a_store_is_503_and_loses_no_refresh_token() {
     let site = site();
     let code = site.code("profile").await;
     site.shelf.take_down(&[Op::Redeem, Op::Rotate, Op::Create]);
@@ -498,7 +498,15 @@ async fn server_error_of_a_store_is_503_and_consumes_nothing() {
     site.shelf.take_down(&[Op::Rotate]);
     assert_unavailable(&site.refresh(&pair.refresh).await);
     site.shelf.repair();
+    let pair = Pair::of(&site.refresh(&pair.refresh).await);
+    // Where the store did its part, and only its answer was lost:
+    let code = site.code("profile").await;
+    site.shelf.lose_answers(&[Op::Redeem, Op::Rotate]);
+    assert_unavailable(&site.refresh(&pair.refresh).await);
+    assert_unavailable(&site.token(&redemption(&code)).await);
+    site.shelf.repair();
     Pair::of(&site.refresh(&pair.refresh).await);
+    assert_invalid_grant(&site.token(&redemption(&code)).await);
 }
 
 // ---- ResourceProvider ------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use args::{Args, Store};
@@ -28,13 +29,15 @@ use axum::Router;
 use customapp::CustomApp;
 use stop::Stop;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tower_oauth::{Client, MemoryStore, Secrets};
 
 /// Expired grants are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How long a stop waits for the answers under way.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long a stop waits for CustomApp's answers under way, and after them for the provider's.
+const LAST_OF_CUSTOMAPP: Duration = Duration::from_secs(2);
+const LAST_OF_PROVIDER: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -72,19 +75,36 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let site = site::router(&provider, home.clone());
 
     let stop = Stop::listen()?;
-    let app = customapp.map(|(app, listener)| tokio::spawn(serve(listener, app.router(), stop.clone().asked())));
+    let app = customapp.map(|(app, listener)| {
+        let asked = stop.clone().asked();
+        tokio::spawn(async move { serve(listener, app.router(), asked, "CustomApp", LAST_OF_CUSTOMAPP).await })
+    });
     introduce(&issuer, home.as_deref());
     println!("listening on http://{address}");
-    let at_last = last(stop.clone(), app);
-    tokio::select! {
-        served = serve(listener, site, at_last) => Ok(served?),
-        () = async { stop.asked().await; tokio::time::sleep(LAST_ANSWERS).await } => Ok(()),
-    }
+    Ok(serve(listener, site, last(stop, app), "the provider", LAST_OF_PROVIDER).await?)
 }
 
-/// Answers until `stop`, then takes no more connections and ends with the last answer.
-async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    axum::serve(listener, app).with_graceful_shutdown(stop).await
+/// Answers until `stop`, then takes no more connections and ends with the last answer, or when its time is over.
+async fn serve(
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+    who: &str,
+    time: Duration,
+) -> io::Result<()> {
+    let stopping = Arc::new(Notify::new());
+    let begins = Arc::clone(&stopping);
+    let stop = async move {
+        stop.await;
+        begins.notify_one();
+    };
+    tokio::select! {
+        served = axum::serve(listener, app).with_graceful_shutdown(stop) => served,
+        () = async { stopping.notified().await; tokio::time::sleep(time).await } => {
+            eprintln!("{who} is cut off: its last answers took longer than {time:?}");
+            Ok(())
+        }
+    }
 }
 
 /// The provider stops after CustomApp, whose last answers may need it.

@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    /// RFC 9700 §4.5 and TRAPS: whoever guesses learns nothing of how close it was
+    /// RFC 6749 §5.2 and §10.10: whoever guesses learns nothing of how close it was
     #[test]
     fn refusals_of_one_handle_and_of_one_client_look_alike_on_the_wire() {
         for kind in ["code_", "refresh_", "client_"] {
