@@ -20,8 +20,8 @@ use support::{
 use tokio::sync::Barrier;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientId, ClientSecret, ClientStore, ConfigErrors, Grant, GrantStore, Holder, OnceKey, Provider,
-    RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteError, SqliteStore, UnixTime,
+    Client, ClientId, ClientSecret, ClientStore, ConfigErrors, Grant, GrantRecord, GrantStore, Holder, OnceKey,
+    Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteError, SqliteStore, UnixTime,
 };
 
 /// A folder of one test's own, gone with it.
@@ -171,6 +171,45 @@ async fn a_wrong_write_of_any_column_is_caught() {
         let told = failed.into_panic().downcast::<String>().expect("a panic with a text");
         assert!(told.starts_with("the store breaks the contract: "), "{wrong} is caught as: {told}");
     }
+}
+
+/// More than one write takes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_done_to_many_records_is_done_to_all_of_them() {
+    const COUNT: usize = 1_100;
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let (issuer, now) = (ISSUER.into(), UnixTime::from_secs(1_800_000_000));
+    let create = async |expires_at| {
+        let grants = (0..COUNT).map(|_| {
+            let mut record = GrantRecord::default();
+            (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
+            (record.subject, record.expires_at) = (Some("alice".to_owned()), expires_at);
+            let (store, grant) = (store.clone(), Grant::from_record(record).expect("a good record"));
+            tokio::spawn(async move { store.create(grant).await })
+        });
+        for created in grants.collect::<Vec<_>>() {
+            created.await.expect("no panic").expect("the database answers");
+        }
+    };
+    create(1_800_000_060).await;
+    for holder in
+        [Holder::User("alice".into()), Holder::Client("app".into()), Holder::UserAtClient("alice".into(), "app".into())]
+    {
+        let reason = RevocationReason::User;
+        assert_eq!(store.revoke_all(&issuer, &holder, reason, now).await.expect("the database answers"), COUNT);
+        assert_eq!(store.sweep(&issuer, now, seconds(60)).await.expect("the database answers"), COUNT);
+        assert!(store.grants(&issuer, &holder).await.expect("the database answers").is_empty());
+        create(1_800_000_060).await;
+    }
+    for key in 0..COUNT {
+        let key = OnceKey::new(&issuer, "", &key.to_be_bytes());
+        assert!(store.once(key, now, UnixTime::from_secs(0)).await.expect("the database answers"));
+    }
+    store.sweep(&issuer, now, seconds(60)).await.expect("the database answers");
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM oauth_once").fetch_one(&folder.pool().await).await.expect("one");
+    assert_eq!(left, 0);
 }
 
 // ---- what outlives a process ----------------------------------------------------------------------------------------
@@ -334,6 +373,8 @@ async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
     let app = app(&with(2).expect("the old one is forgotten"));
     assert!(!is_good(&app, &access).await);
     refused(&refresh(&app, &renewal).await);
+    // The key is noted before the first grant is made with it.
+    tokens(&app, "profile").await;
     assert!(node(&folder, &clock, &[1]).await.is_err(), "from now on the new one is in use");
 }
 
