@@ -1087,6 +1087,30 @@ async fn each_route_of_the_api_wants_its_scope() {
     assert_eq!(whoami["sub"], "alice");
 }
 
+/// RFC 6750 §3, read by an app in a browser: a preflight has no token, and a refusal says what to do.
+#[tokio::test]
+async fn an_app_in_a_browser_of_any_origin_may_call_the_api() {
+    let example = Example::start();
+    let mut browser = Browser::new();
+    for path in ["/v1/whoami", "/v1/users/me", "/v1/notes", "/v1/admin"] {
+        let origin = ("origin", "https://app.example");
+        let asks =
+            [origin, ("access-control-request-method", "GET"), ("access-control-request-headers", "authorization")];
+        let preflight = browser.send(Method::OPTIONS, &example.url(path), &asks, String::new()).await;
+        assert_eq!(
+            (preflight.status, preflight.header("access-control-allow-origin")),
+            (StatusCode::OK, "*"),
+            "{path}"
+        );
+        assert_eq!(preflight.header("access-control-allow-headers"), "authorization", "{path}");
+        assert_eq!(preflight.header("access-control-allow-credentials"), "", "{path}");
+        let refused = browser.send(Method::GET, &example.url(path), &[origin], String::new()).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(refused.header("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(refused.header("access-control-expose-headers"), "www-authenticate", "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_without_scope_gets_profile_and_every_exchange_a_refresh_token() {
     let example = Example::start();

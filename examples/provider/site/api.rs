@@ -5,7 +5,9 @@ use std::time::UNIX_EPOCH;
 
 use axum::routing::get;
 use axum::{Json, Router};
+use http::{Method, header};
 use serde_json::{Value, json};
+use tower_http::cors::{Any, CorsLayer};
 use tower_oauth::{Authorized, Provider};
 
 use super::Site;
@@ -19,6 +21,17 @@ pub(super) fn routes(provider: &Provider) -> Router<Site> {
         .route("/v1/users/me", get(me).route_layer(bearer().require("profile").user(users::of_token)))
         .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read")))
         .route("/v1/admin", get(admin).route_layer(bearer().require("admin")))
+        .layer(cors())
+}
+
+/// Apps in a browser may call the API from any origin. Around the bearer layers, so that it answers preflights, which
+/// never have a token; and a refusal can be read.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET])
+        .allow_headers([header::AUTHORIZATION])
+        .expose_headers([header::WWW_AUTHENTICATE])
 }
 
 async fn public() -> Json<Value> {
