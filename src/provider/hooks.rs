@@ -65,7 +65,8 @@ impl Issuance {
         &self.scope
     }
 
-    /// How long the token lives, from 1 second to 24 hours; by default what the
+    /// How long the token lives, from 1 second to 24 hours, and no longer than a refresh token may go
+    /// [unused](super::ProviderBuilder::refresh_token_idle); by default what the
     /// client is registered with, or else the provider is configured with.
     #[must_use]
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
