@@ -62,6 +62,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The low byte of the code that SQLite then answers.
 const SQLITE_BUSY: u32 = 5;
+
 impl SqliteStore {
     /// Opens a database, and makes it, with its folder and its tables, where it is missing.
     ///

@@ -15,11 +15,8 @@ impl ClientStore for SqliteStore {
 
     async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, SqliteError> {
         let statement = "SELECT record FROM oauth_client WHERE issuer = ?1 AND client_id = ?2 AND disabled = 0";
-        let record = of(statement, issuer, id)
-            .try_map(|row| row.try_get::<Option<String>, _>(0))
-            .fetch_optional(&self.0.readers)
-            .await?;
-        Ok(record.flatten().as_deref().map(Client::from_record).transpose()?)
+        let record = self.record(statement, issuer, id).await?;
+        Ok(record.as_deref().map(Client::from_record).transpose()?)
     }
 
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, SqliteError> {
@@ -78,11 +75,8 @@ impl SqliteStore {
     ) -> Result<Option<Client>, SqliteError> {
         let issuer = issuer.into();
         loop {
-            let record = of("SELECT record FROM oauth_client WHERE issuer = ?1 AND client_id = ?2", &issuer, id)
-                .try_map(|row| row.try_get::<Option<String>, _>(0))
-                .fetch_optional(&self.0.readers)
-                .await?;
-            let Some(record) = record.flatten() else { return Ok(None) };
+            let statement = "SELECT record FROM oauth_client WHERE issuer = ?1 AND client_id = ?2";
+            let Some(record) = self.record(statement, &issuer, id).await? else { return Ok(None) };
             let client = change(Client::from_record(&record)?);
             client.check()?;
             if client.id() != id {
@@ -157,6 +151,18 @@ impl SqliteStore {
             Ok(ListedClient { client, disabled: row.try_get(1)?, registered_itself: row.try_get(2)? })
         };
         rows.iter().map(listed).collect()
+    }
+
+    /// What is kept of a client; `None` also where it was deleted.
+    async fn record(
+        &self,
+        statement: &'static str,
+        issuer: &Issuer,
+        id: &ClientId,
+    ) -> Result<Option<String>, SqliteError> {
+        let record: Option<Option<String>> =
+            of(statement, issuer, id).try_map(|row| row.try_get(0)).fetch_optional(&self.0.readers).await?;
+        Ok(record.flatten())
     }
 
     /// The client first, so that nothing is granted to it once its grants end.

@@ -19,14 +19,18 @@ pub(super) struct Row {
     changes: i64,
 }
 
+/// What is kept of a grant, in the order of [`GrantRecord`].
+macro_rules! columns {
+    () => {
+        "key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, redirect_uri_sent, challenge, \
+         created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, revoked_at, revoke_reason, \
+         revoked_tokens, revoked_until"
+    };
+}
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, ",
-            "redirect_uri_sent, challenge, created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, ",
-            "revoked_at, revoke_reason, revoked_tokens, revoked_until, changes FROM oauth_grant WHERE ",
-            $rest
-        )
+        concat!("SELECT ", columns!(), ", changes FROM oauth_grant WHERE ", $rest)
     };
 }
 
@@ -35,14 +39,32 @@ const OF_USER: &str = select!("issuer = ?1 AND subject = ?2");
 const OF_USER_AT_CLIENT: &str = select!("issuer = ?1 AND subject = ?2 AND client_id = ?3");
 const OF_CLIENT: &str = select!("issuer = ?1 AND client_id = ?2");
 
-const INSERT: &str = "INSERT INTO oauth_grant (key, issuer, client_id, subject, scope, resources, claims, auth_time, \
-    redirect_uri, redirect_uri_sent, challenge, created_at, expires_at, redeemed_at, rotated_at, secret_hash, \
-    generation, revoked_at, revoke_reason, revoked_tokens, revoked_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT (key) DO NOTHING";
+const INSERT: &str = concat!(
+    "INSERT INTO oauth_grant (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) ",
+    "ON CONFLICT (key) DO NOTHING"
+);
 
 const REPLACE: &str = "UPDATE oauth_grant SET expires_at = ?3, redeemed_at = ?4, rotated_at = ?5, secret_hash = ?6, \
     generation = ?7, revoked_at = ?8, revoke_reason = ?9, revoked_tokens = ?10, revoked_until = ?11, \
     changes = changes + 1 WHERE key = ?1 AND changes = ?2";
+
+/// Binds what the transitions change.
+macro_rules! bind_changes {
+    ($query:expr, $record:ident) => {
+        $query
+            .bind($record.expires_at)
+            .bind($record.redeemed_at)
+            .bind($record.rotated_at)
+            .bind($record.secret_hash)
+            .bind($record.generation)
+            .bind($record.revoked_at)
+            .bind($record.revoke_reason)
+            .bind($record.revoked_tokens)
+            .bind($record.revoked_until)
+    };
+}
 
 pub(super) async fn find(executor: impl SqliteExecutor<'_>, key: GrantKey) -> Result<Option<Row>, SqliteError> {
     let row = sqlx::query(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
@@ -67,7 +89,7 @@ pub(super) async fn held(
 /// Keeps a new grant; one whose key is there already is left as it is.
 pub(super) fn insert(grant: &Grant) -> Statement {
     let record = grant.to_record();
-    sqlx::query(INSERT)
+    let query = sqlx::query(INSERT)
         .bind(&record.key[..])
         .bind(record.issuer)
         .bind(record.client_id)
@@ -79,36 +101,16 @@ pub(super) fn insert(grant: &Grant) -> Statement {
         .bind(record.redirect_uri)
         .bind(record.redirect_uri_sent)
         .bind(record.challenge)
-        .bind(record.created_at)
-        .bind(record.expires_at)
-        .bind(record.redeemed_at)
-        .bind(record.rotated_at)
-        .bind(record.secret_hash)
-        .bind(record.generation)
-        .bind(record.revoked_at)
-        .bind(record.revoke_reason)
-        .bind(record.revoked_tokens)
-        .bind(record.revoked_until)
+        .bind(record.created_at);
+    bind_changes!(query, record)
 }
 
 impl Row {
     /// Writes what this grant has become; false where the row is not the one that was read any more.
     pub(super) async fn replace(&self, connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, SqliteError> {
         let record = grant.to_record();
-        let written = sqlx::query(REPLACE)
-            .bind(&record.key[..])
-            .bind(self.changes)
-            .bind(record.expires_at)
-            .bind(record.redeemed_at)
-            .bind(record.rotated_at)
-            .bind(record.secret_hash)
-            .bind(record.generation)
-            .bind(record.revoked_at)
-            .bind(record.revoke_reason)
-            .bind(record.revoked_tokens)
-            .bind(record.revoked_until)
-            .execute(connection)
-            .await?;
+        let query = sqlx::query(REPLACE).bind(&record.key[..]).bind(self.changes);
+        let written = bind_changes!(query, record).execute(connection).await?;
         Ok(written.rows_affected() == 1)
     }
 
