@@ -1,5 +1,5 @@
-//! Spans of `tracing` (feature `tracing`): a span for each request to an endpoint and for each check of a
-//! token, with the names that OpenTelemetry has for HTTP and `oauth.*` for what it has no names for. Without the feature
+//! Spans of `tracing` (feature `tracing`): a span for each request to an endpoint that decides
+//! something, under its published path, and for each check of a token, with the names that OpenTelemetry has for HTTP and `oauth.*` for what it has no names for. Without the feature
 //! these functions do nothing.
 
 use http::{Method, StatusCode};
