@@ -281,6 +281,8 @@ pub enum ConfigError {
     Origin(String),
     /// A time is too long or too short.
     Lifetime(String),
+    /// The clock of the store's machine and that of this one are too far apart.
+    Clock(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -312,6 +314,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "CORS origin {origin:?}: write `https://host`, without a slash at the end")
             }
             Self::Lifetime(why) => write!(f, "lifetime: {why}"),
+            Self::Clock(why) => write!(f, "clock: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

@@ -83,6 +83,8 @@ pub enum EventKind {
     ClientRefused(ProtocolError),
     /// A request was refused.
     Refused(ProtocolError),
+    /// A provider started whose clock is more than 2 seconds away from that of the store.
+    ClockSkew,
     /// A store or a hook could not answer. Whoever asked, if anybody did, was told to try again.
     Unavailable,
 }
@@ -104,6 +106,7 @@ impl EventKind {
             Self::Registered => "registered",
             Self::ClientRefused(_) => "client_refused",
             Self::Refused(_) => "refused",
+            Self::ClockSkew => "clock_skew",
             Self::Unavailable => "unavailable",
         }
     }
@@ -206,7 +209,7 @@ fn log(event: &Event<'_>) {
     }
     match event.kind {
         EventKind::Unavailable => line!(ERROR),
-        EventKind::Replayed(_) | EventKind::Ahead => line!(WARN),
+        EventKind::Replayed(_) | EventKind::Ahead | EventKind::ClockSkew => line!(WARN),
         EventKind::Denied(error) | EventKind::Refused(error) if error.code().fault() == Fault::Server => line!(WARN),
         // Anybody can cause as many of these as they like.
         EventKind::Denied(ProtocolError::LOGIN_REQUIRED) => line!(DEBUG),

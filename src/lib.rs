@@ -79,7 +79,9 @@ pub use registration::RegistrationPolicy;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
-pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
 #[cfg(feature = "sqlite")]
-pub use store::{ListedClient, SqliteError, SqliteStore};
+pub use store::SqliteStore;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+pub use store::{ClientRegistry, DatabaseError, ListedClient};
+pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

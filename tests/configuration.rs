@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -19,10 +20,11 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::any;
 use base64::Engine;
-use down::Down;
+use down::{Apart, Down};
 use http::{Request, StatusCode};
 use support::{app, bearer, builder, form, provider, redeem, send, *};
 use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_oauth::event::Event;
 use tower_oauth::testing::{Flow, ManualClock, connect};
 use tower_oauth::{
     AuthMethod, AuthorizationRequest, Authorized, BearerLayer, Client, ClientSecret, ConfigError, ConfigErrors,
@@ -729,4 +731,37 @@ async fn verifier_of(flow: &Flow) -> String {
     flow.exchange(token, &format!("{WEB}?code=x&{state}")).await.unwrap_err();
     let sent = sent.lock().unwrap();
     sent.split('&').find_map(|pair| pair.strip_prefix("code_verifier=")).unwrap().to_owned()
+}
+
+/// DESIGN: two nodes whose clocks are a grace apart would take an honest retry for a stolen token.
+#[test]
+fn a_clock_that_is_further_from_the_stores_than_half_the_grace_is_refused_and_more_than_two_seconds_is_told() {
+    for (grace, most) in [(60, 30), (10, 5), (3, 2), (0, 2)] {
+        for (skew, told) in [(0, false), (2, false), (most, most > 2)] {
+            let heard = Arc::new(AtomicUsize::new(0));
+            let hears = Arc::clone(&heard);
+            let built = Provider::builder(ISSUER)
+                .store(Apart(Duration::from_secs(skew)))
+                .secrets(Secret::generate())
+                .refresh_grace(Duration::from_secs(grace))
+                .on_event(move |event: &Event<'_>| {
+                    assert_eq!(event.to_string(), "clock_skew");
+                    hears.fetch_add(1, Ordering::Relaxed);
+                })
+                .build();
+            assert!(built.is_ok(), "grace {grace}, skew {skew}: {built:?}");
+            assert_eq!(heard.load(Ordering::Relaxed), usize::from(told), "grace {grace}, skew {skew}");
+        }
+        let apart = Apart(Duration::from_millis(most * 1000 + 1));
+        let wrong = only(
+            Provider::builder(ISSUER)
+                .store(apart)
+                .secrets(Secret::generate())
+                .refresh_grace(Duration::from_secs(grace)),
+        );
+        let why = format!(
+            "clock: it is {most}.001s away from that of the store, and at most {most}s are safe: set both by NTP"
+        );
+        assert_eq!(wrong, why);
+    }
 }

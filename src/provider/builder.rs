@@ -10,13 +10,16 @@ use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
 use crate::error::{ProtocolError, StoreError};
-use crate::event::{Event, Events};
+use crate::event::{Event, EventKind, Events};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
 use crate::types::{ClientId, Issuer, Resource, Scope};
+
+/// How far apart the clocks of a node and of its store may be without a word.
+const SKEW: Duration = Duration::from_secs(2);
 
 /// Configures a [`Provider`]. Nothing is checked before [`build`](Self::build), which reports everything at once.
 #[must_use]
@@ -325,6 +328,10 @@ impl ProviderBuilder {
         let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
             return Err(ConfigErrors(wrong.into()));
         };
+        let skew = grants.clock_skew().unwrap_or_default();
+        if let Err(error) = check_clock(skew, self.lifetimes.refresh_grace) {
+            return Err(ConfigErrors([error].into()));
+        }
         // Last: a provider that is not built signs nothing.
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
@@ -346,6 +353,9 @@ impl ProviderBuilder {
             cors_origins: self.cors_origins,
             registration: self.registration,
         };
+        if skew > SKEW {
+            self.events.tell(&Event::new(EventKind::ClockSkew));
+        }
         let inner = Inner {
             config,
             handles,
@@ -468,4 +478,15 @@ impl ClientStore for NoClients {
     async fn client(&self, _: &Issuer, _: &ClientId) -> Result<Option<Client>, Self::Error> {
         Ok(None)
     }
+}
+
+/// Two nodes that are a grace apart would take an honest retry for a stolen token.
+fn check_clock(skew: Duration, grace: Duration) -> Result<(), ConfigError> {
+    let most = (grace / 2).max(SKEW);
+    if skew <= most {
+        return Ok(());
+    }
+    Err(ConfigError::Clock(format!(
+        "it is {skew:?} away from that of the store, and at most {most:?} are safe: set both by NTP"
+    )))
 }

@@ -50,6 +50,7 @@ pub(crate) trait DynGrants: Send + Sync {
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), StoreError>;
+    fn clock_skew(&self) -> Option<Duration>;
 }
 
 impl<G: GrantStore> DynGrants for G {
@@ -101,6 +102,10 @@ impl<G: GrantStore> DynGrants for G {
 
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), StoreError> {
         GrantStore::use_keys(self, issuer, ids, now).map_err(StoreError::new)
+    }
+
+    fn clock_skew(&self) -> Option<Duration> {
+        GrantStore::clock_skew(self)
     }
 }
 

@@ -40,6 +40,8 @@ use crate::types::{ClientId, Issuer, Subject, UnixTime};
 
 #[cfg(feature = "test-util")]
 pub mod contract;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+mod database;
 mod erased;
 #[cfg(feature = "memory")]
 mod memory;
@@ -47,11 +49,13 @@ mod pair;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+pub use database::{ClientRegistry, DatabaseError, ListedClient};
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteError, SqliteStore};
+pub use sqlite::SqliteStore;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -94,19 +98,6 @@ pub struct RegistrationTerms {
     pub limit: usize,
     /// Until when it is kept if no user connects it.
     pub keep_until: UnixTime,
-}
-
-/// A client as a store that keeps clients lists it.
-#[cfg(feature = "sqlite")]
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ListedClient {
-    /// The client.
-    pub client: Client,
-    /// Whether it is disabled: then it is unknown to providers, until it is enabled again.
-    pub disabled: bool,
-    /// Whether it registered itself (RFC 7591).
-    pub registered_itself: bool,
 }
 
 /// Keeps the grants. Implementors write `async fn`.
@@ -199,6 +190,12 @@ pub trait GrantStore: Send + Sync + 'static {
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), Self::Error> {
         let _ = (issuer, ids, now);
         Ok(())
+    }
+
+    /// How far apart the clocks of the store's machine and of this one were when the store was opened; `None` if it
+    /// has no clock of its own.
+    fn clock_skew(&self) -> Option<Duration> {
+        None
     }
 }
 

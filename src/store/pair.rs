@@ -78,4 +78,8 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), Self::Error> {
         self.1.use_keys(issuer, ids, now)
     }
+
+    fn clock_skew(&self) -> Option<Duration> {
+        self.1.clock_skew()
+    }
 }

@@ -7,7 +7,6 @@
 
 mod batches;
 mod clients;
-mod error;
 mod keys;
 mod rows;
 mod schema;
@@ -21,10 +20,10 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
-pub use self::error::SqliteError;
-use self::keys::{Keys, signed};
+use self::keys::signed;
 use self::rows::Row;
 use self::writer::Writer;
+use super::database::{DatabaseError, Keys};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -74,10 +73,10 @@ impl SqliteStore {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, DatabaseError> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
-            return Err(SqliteError::refused("this is no file: what is kept in memory is kept by `MemoryStore`"));
+            return Err(DatabaseError::refused("this is no file: what is kept in memory is kept by `MemoryStore`"));
         }
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -112,15 +111,17 @@ impl SqliteStore {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn from_pool(pool: SqlitePool) -> Result<Self, SqliteError> {
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, DatabaseError> {
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&pool).await?;
         if synchronous < 2 {
-            return Err(SqliteError::refused(
+            return Err(DatabaseError::refused(
                 "this pool answers before its writes are safe: open it with `.synchronous(SqliteSynchronous::Full)`",
             ));
         }
         if schema::version(&pool, schema::VERSIONS).await? < schema::VERSIONS.len() {
-            return Err(SqliteError::refused("the database is not migrated: call `SqliteStore::migrate(&pool)` first"));
+            return Err(DatabaseError::refused(
+                "the database is not migrated: call `SqliteStore::migrate(&pool)` first",
+            ));
         }
         Self::start(pool.clone(), pool, None).await
     }
@@ -130,7 +131,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// If the database cannot be written to, or its tables are a later version's.
-    pub async fn migrate(pool: &SqlitePool) -> Result<(), SqliteError> {
+    pub async fn migrate(pool: &SqlitePool) -> Result<(), DatabaseError> {
         schema::migrate(pool, schema::VERSIONS).await
     }
 
@@ -138,8 +139,8 @@ impl SqliteStore {
         readers: SqlitePool,
         writers: SqlitePool,
         secret_file: Option<PathBuf>,
-    ) -> Result<Self, SqliteError> {
-        let keys = Keys::load(&readers).await?;
+    ) -> Result<Self, DatabaseError> {
+        let keys = keys::load(&readers).await?;
         Ok(Self(Arc::new(Inner { readers, writer: Writer::new(writers), keys, secret_file })))
     }
 
@@ -148,7 +149,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// If the database cannot answer.
-    pub async fn forget_keys(&self, issuer: impl Into<Issuer>) -> Result<(), SqliteError> {
+    pub async fn forget_keys(&self, issuer: impl Into<Issuer>) -> Result<(), DatabaseError> {
         let issuer = issuer.into();
         let forget = sqlx::query("DELETE FROM oauth_key WHERE issuer = ?1").bind(issuer.as_str());
         self.0.writer.execute(forget).await?;
@@ -160,7 +161,7 @@ impl SqliteStore {
         &self,
         key: GrantKey,
         apply: impl Fn(&mut Grant) -> Outcome + Send + 'static,
-    ) -> Result<Verdict, SqliteError> {
+    ) -> Result<Verdict, DatabaseError> {
         let Some(row) = rows::find(&self.0.readers, key).await? else { return Ok(Verdict::UNKNOWN) };
         let mut next = Grant::clone(&row.grant);
         let outcome = apply(&mut next);
@@ -194,7 +195,7 @@ async fn change(
     connection: &mut SqliteConnection,
     mut row: Row,
     apply: impl Fn(&mut Grant) -> Outcome,
-) -> Result<Verdict, SqliteError> {
+) -> Result<Verdict, DatabaseError> {
     loop {
         let mut next = Grant::clone(&row.grant);
         let outcome = apply(&mut next);
@@ -209,25 +210,25 @@ async fn change(
 }
 
 impl GrantStore for SqliteStore {
-    type Error = SqliteError;
+    type Error = DatabaseError;
 
-    async fn create(&self, grant: Grant) -> Result<(), SqliteError> {
+    async fn create(&self, grant: Grant) -> Result<(), DatabaseError> {
         self.0.writer.execute(rows::insert(&grant)).await.map(drop)
     }
 
-    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, SqliteError> {
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
         Ok(rows::find(&self.0.readers, key).await?.map(|row| row.grant))
     }
 
-    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, SqliteError> {
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
         self.step(key, move |grant| grant.redeem(&step)).await
     }
 
-    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, SqliteError> {
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
         self.step(key, move |grant| grant.rotate(&step)).await
     }
 
-    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, SqliteError> {
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
         self.step(key, move |grant| grant.revoke(&step)).await
     }
 
@@ -237,15 +238,15 @@ impl GrantStore for SqliteStore {
         holder: &Holder,
         reason: RevocationReason,
         now: UnixTime,
-    ) -> Result<usize, SqliteError> {
+    ) -> Result<usize, DatabaseError> {
         self.end_all(issuer, holder, reason, now).await
     }
 
-    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, SqliteError> {
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, DatabaseError> {
         rows::held(&self.0.readers, issuer, holder).await
     }
 
-    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, SqliteError> {
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, DatabaseError> {
         let see = sqlx::query(
             "INSERT INTO oauth_once (key, until) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET until = excluded.until \
              WHERE until <= ?3",
@@ -256,16 +257,16 @@ impl GrantStore for SqliteStore {
         Ok(self.0.writer.execute(see).await? == 1)
     }
 
-    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, SqliteError> {
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
         let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
         self.sweep_the_rest(issuer, now, idle).await?;
         Ok(swept)
     }
 
-    fn secrets(&self) -> Result<Option<Secrets>, SqliteError> {
+    fn secrets(&self) -> Result<Option<Secrets>, DatabaseError> {
         let Some(path) = &self.0.secret_file else { return Ok(None) };
         if self.0.keys.any() && !path.exists() {
-            return Err(SqliteError::refused(format!(
+            return Err(DatabaseError::refused(format!(
                 "{} is missing, and it signed tokens that may still be good: put it back, or end those tokens with \
                  `SqliteStore::forget_keys`",
                 path.display()
@@ -274,7 +275,7 @@ impl GrantStore for SqliteStore {
         Ok(Some(Secrets::open(path)?.0))
     }
 
-    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), SqliteError> {
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {
         if let Some(id) = self.0.keys.start(issuer, ids)? {
             // Writes keep their order, so it is there before the first grant whose handles this key makes. Where this
             // one fails, each sweep tries again.

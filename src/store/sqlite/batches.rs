@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 
 use super::keys;
-use super::{SqliteError, SqliteStore};
+use super::{DatabaseError, SqliteStore};
 use crate::grant::RevocationReason;
 use crate::store::Holder;
 use crate::types::{Issuer, UnixTime};
@@ -45,7 +45,7 @@ impl SqliteStore {
         holder: &Holder,
         reason: RevocationReason,
         now: UnixTime,
-    ) -> Result<usize, SqliteError> {
+    ) -> Result<usize, DatabaseError> {
         let (mut ended, mut after) = (0, 0);
         loop {
             let (issuer, holder) = (issuer.clone(), holder.clone());
@@ -65,7 +65,7 @@ impl SqliteStore {
     }
 
     /// Forgets the grants that are over: found by the readers, in the order of their making.
-    pub(super) async fn sweep_grants(&self, issuer: &Issuer, now: i64, idle: i64) -> Result<usize, SqliteError> {
+    pub(super) async fn sweep_grants(&self, issuer: &Issuer, now: i64, idle: i64) -> Result<usize, DatabaseError> {
         let (mut swept, mut after) = (0, 0);
         loop {
             let over: Vec<i64> = sqlx::query_scalar(FIND_OVER)
@@ -91,7 +91,7 @@ impl SqliteStore {
         issuer: &Issuer,
         now: UnixTime,
         idle: Duration,
-    ) -> Result<(), SqliteError> {
+    ) -> Result<(), DatabaseError> {
         let passed = "DELETE FROM oauth_once WHERE key IN (SELECT key FROM oauth_once WHERE until <= ?1 LIMIT 500)";
         while self.0.writer.execute(sqlx::query(passed).bind(now.as_signed())).await? >= BATCH as u64 {}
         let unused = "DELETE FROM oauth_client WHERE issuer = ?1 AND keep_until <= ?2 AND client_id NOT IN \
@@ -120,7 +120,7 @@ async fn end_some(
     holder: &Holder,
     reason: RevocationReason,
     now: UnixTime,
-) -> Result<Vec<i64>, SqliteError> {
+) -> Result<Vec<i64>, DatabaseError> {
     let (statement, whose, client) = match holder {
         Holder::User(subject) => (END_USER, subject.as_str(), None),
         Holder::UserAtClient(subject, client) => (END_USER_AT_CLIENT, subject.as_str(), Some(client.as_str())),

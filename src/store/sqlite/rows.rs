@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 
-use super::SqliteError;
+use super::DatabaseError;
 use super::writer::Statement;
 use crate::error::InvalidRecord;
 use crate::grant::{Grant, GrantRecord};
@@ -66,7 +66,7 @@ macro_rules! bind_changes {
     };
 }
 
-pub(super) async fn find(executor: impl SqliteExecutor<'_>, key: GrantKey) -> Result<Option<Row>, SqliteError> {
+pub(super) async fn find(executor: impl SqliteExecutor<'_>, key: GrantKey) -> Result<Option<Row>, DatabaseError> {
     let row = sqlx::query(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
     row.as_ref().map(Row::read).transpose()
 }
@@ -75,7 +75,7 @@ pub(super) async fn held(
     executor: impl SqliteExecutor<'_>,
     issuer: &Issuer,
     holder: &Holder,
-) -> Result<Vec<Arc<Grant>>, SqliteError> {
+) -> Result<Vec<Arc<Grant>>, DatabaseError> {
     let query = match holder {
         Holder::User(subject) => sqlx::query(OF_USER).bind(issuer.as_str()).bind(subject.as_str()),
         Holder::UserAtClient(subject, client) => {
@@ -107,14 +107,18 @@ pub(super) fn insert(grant: &Grant) -> Statement {
 
 impl Row {
     /// Writes what this grant has become; false where the row is not the one that was read any more.
-    pub(super) async fn replace(&self, connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, SqliteError> {
+    pub(super) async fn replace(
+        &self,
+        connection: &mut SqliteConnection,
+        grant: &Grant,
+    ) -> Result<bool, DatabaseError> {
         let record = grant.to_record();
         let query = sqlx::query(REPLACE).bind(&record.key[..]).bind(self.changes);
         let written = bind_changes!(query, record).execute(connection).await?;
         Ok(written.rows_affected() == 1)
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, SqliteError> {
+    fn read(row: &SqliteRow) -> Result<Self, DatabaseError> {
         let (record, changes) = columns(row).map_err(|_| InvalidRecord::new("a column of another type"))?;
         Ok(Self { grant: Arc::new(Grant::from_record(record)?), changes })
     }

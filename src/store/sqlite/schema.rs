@@ -2,13 +2,13 @@
 
 use sqlx::{Connection, SqlitePool};
 
-use super::SqliteError;
+use super::DatabaseError;
 
 /// What makes each version from the one before it.
 pub(super) const VERSIONS: &[&str] = &[include_str!("schema/1.sql")];
 
 /// Brings a database to the last version, in one transaction. One that is there already is not written to.
-pub(super) async fn migrate(pool: &SqlitePool, versions: &[&'static str]) -> Result<(), SqliteError> {
+pub(super) async fn migrate(pool: &SqlitePool, versions: &[&'static str]) -> Result<(), DatabaseError> {
     if version(pool, versions).await? == versions.len() {
         return Ok(());
     }
@@ -28,7 +28,7 @@ pub(super) async fn migrate(pool: &SqlitePool, versions: &[&'static str]) -> Res
 }
 
 /// The version of a database; 0 where it has none of our tables.
-pub(super) async fn version(pool: &SqlitePool, versions: &[&'static str]) -> Result<usize, SqliteError> {
+pub(super) async fn version(pool: &SqlitePool, versions: &[&'static str]) -> Result<usize, DatabaseError> {
     let known: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'oauth_schema'").fetch_one(pool).await?;
     if known == 0 {
@@ -36,7 +36,7 @@ pub(super) async fn version(pool: &SqlitePool, versions: &[&'static str]) -> Res
     }
     let version: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM oauth_schema").fetch_one(pool).await?;
     usize::try_from(version).ok().filter(|version| *version <= versions.len()).ok_or_else(|| {
-        SqliteError::refused(format!(
+        DatabaseError::refused(format!(
             "the database has version {version} of the tables and this program knows {}: use a later one",
             versions.len()
         ))

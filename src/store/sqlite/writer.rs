@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::SqliteError;
+use super::DatabaseError;
 use crate::store::BoxFuture;
 
 /// How many writes go into one transaction at most: others have to wait for it.
@@ -32,7 +32,7 @@ impl Writer {
     }
 
     /// Runs a statement; answers how many rows it changed.
-    pub(super) async fn execute(&self, statement: Statement) -> Result<u64, SqliteError> {
+    pub(super) async fn execute(&self, statement: Statement) -> Result<u64, DatabaseError> {
         self.write(|connection| Box::pin(run(connection, statement))).await
     }
 
@@ -43,12 +43,12 @@ impl Writer {
 
     /// Does `work`, and answers when what it wrote is safe. It writes in one statement, which SQLite undoes by itself
     /// where it fails, and which is good whatever was written since an earlier statement read.
-    pub(super) async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, SqliteError> {
+    pub(super) async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DatabaseError> {
         // Nobody answers if the runtime that the store was opened on is gone.
-        self.hand_over(work).await.unwrap_or_else(|_| Err(SqliteError::refused("the store's writer has stopped")))
+        self.hand_over(work).await.unwrap_or_else(|_| Err(DatabaseError::refused("the store's writer has stopped")))
     }
 
-    fn hand_over<T: Send + 'static>(&self, work: impl Work<T>) -> oneshot::Receiver<Result<T, SqliteError>> {
+    fn hand_over<T: Send + 'static>(&self, work: impl Work<T>) -> oneshot::Receiver<Result<T, DatabaseError>> {
         let (reply, answer) = oneshot::channel();
         // Where nobody takes it, the reply is dropped with it, and that is what the answer then says.
         let _ = self.0.send(Box::new(Write { work: Some(work), done: None, reply }));
@@ -58,21 +58,21 @@ impl Writer {
 
 /// What is to be written.
 pub(super) trait Work<T>:
-    for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static
+    for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static
 {
 }
 
 impl<T, W> Work<T> for W where
-    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, SqliteError>> + Send + 'static
+    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static
 {
 }
 
-async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<u64, SqliteError> {
+async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<u64, DatabaseError> {
     Ok(statement.execute(connection).await?.rows_affected())
 }
 
 /// All of them or none.
-async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), SqliteError> {
+async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
     let mut connection = pool.acquire().await?;
     let committed = match batch {
         // SQLite makes a transaction of one statement by itself, without the ways to it and back for begin and commit.
@@ -86,7 +86,7 @@ async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), Sql
     committed
 }
 
-async fn together(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), SqliteError> {
+async fn together(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for job in batch {
         job.run(&mut transaction).await?;
@@ -96,15 +96,15 @@ async fn together(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>])
 
 trait Job: Send {
     /// Answers an error where the whole transaction failed.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>>;
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), DatabaseError>>;
 
-    fn answer(self: Box<Self>, committed: Result<(), SqliteError>);
+    fn answer(self: Box<Self>, committed: Result<(), DatabaseError>);
 }
 
 struct Write<W, T> {
     work: Option<W>,
-    done: Option<Result<T, SqliteError>>,
-    reply: oneshot::Sender<Result<T, SqliteError>>,
+    done: Option<Result<T, DatabaseError>>,
+    reply: oneshot::Sender<Result<T, DatabaseError>>,
 }
 
 impl<W, T> Job for Write<W, T>
@@ -112,7 +112,7 @@ where
     W: Work<T>,
     T: Send,
 {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), SqliteError>> {
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), DatabaseError>> {
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
             match work(connection).await {
@@ -125,7 +125,7 @@ where
         })
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), SqliteError>) {
+    fn answer(self: Box<Self>, committed: Result<(), DatabaseError>) {
         let Self { done, reply, .. } = *self;
         if let Some(answer) = committed.map_or_else(|error| Some(Err(error)), |()| done) {
             // Whoever asked may have gone away.
