@@ -84,4 +84,6 @@ pub use store::SqliteStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use store::{ClientRegistry, DatabaseError, ListedClient};
 pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+#[cfg(feature = "redis")]
+pub use store::{RedisOptions, RedisStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
