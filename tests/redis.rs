@@ -7,8 +7,8 @@ mod races;
 mod servers;
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -17,6 +17,7 @@ use support::{
     Answer, App, ISSUER, SECRET, WEB, app, basic, bearer, builder, code, confidential, form, public, redeem, refresh,
     seconds, send, tokens,
 };
+use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     Client, ClientId, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder,
@@ -289,7 +290,12 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let proxy = Proxy::before(&server).await;
     let store = connect(proxy.url()).await;
-    let app = app(&provider(&store, &clock));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&told);
+    let provider = builder(&clock).store(store.clone()).secrets(secrets(&[1])).on_event(move |event: &Event<'_>| {
+        ear.lock().expect("no panic").push(event.to_string());
+    });
+    let app = app(&provider.build().expect("a good configuration"));
     let pending = code(&app, "profile").await;
     proxy.swallow(1);
     let (access, renewal) = issued(&redeem(&app, &pending).await);
@@ -306,6 +312,15 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     proxy.swallow(1);
     assert_eq!(revoke(&app, &renewed).await.status, StatusCode::OK);
     assert!(!is_good(&app, &access).await);
+    // It is told of once, and so is a code that is used again.
+    let (_, stolen) = tokens(&app, "profile").await;
+    issued(&refresh(&app, &stolen).await);
+    clock.advance(seconds(11));
+    proxy.swallow(2);
+    refused(&refresh(&app, &stolen).await);
+    let told = told.lock().expect("no panic").join(" ");
+    let ends = ["revoked: client", "replayed: refresh_reuse"].map(|end| told.matches(end).count());
+    assert_eq!(ends, [1, 1], "{told}");
 
     proxy.swallow(1);
     let (key, until, now) =
@@ -380,6 +395,23 @@ async fn without_the_replicas_the_answer_is_to_try_again_and_trying_again_is_rig
     // The code is used, and its user starts again.
     refused(&redeem(&app, &pending).await);
     tokens(&app, "profile").await;
+}
+
+/// A new connection knows nothing of what the lost one wrote.
+#[tokio::test]
+async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let proxy = Proxy::before(&server).await;
+    let waiting = RedisStore::options().replicas(1).connect(proxy.url()).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let (_, renewal) = tokens(&app, "profile").await;
+    let pending = code(&app, "profile").await;
+    replica.pause();
+    proxy.swallow(1);
+    unavailable(&redeem(&app, &pending).await);
+    proxy.swallow(1);
+    unavailable(&revoke(&app, &renewal).await);
 }
 
 // ---- a Redis that is not as it should be ----------------------------------------------------------------------------
