@@ -29,3 +29,9 @@ async fn random_steps_end_as_the_rules_say() {
     let database = Database::new().await;
     contract::check_steps(rand::random(), steps(), async || database.store().await).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_keeps_clients() {
+    let database = Database::new().await;
+    contract::check_registry(async || database.store().await).await;
+}
