@@ -17,6 +17,7 @@
 //! - `metrics`: counters of events.
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `redis`: `RedisStore`.
+//! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -85,6 +86,8 @@ pub use store::SqliteStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use store::{ClientRegistry, DatabaseError, ListedClient};
 pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+#[cfg(feature = "postgres")]
+pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{RedisOptions, RedisStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
