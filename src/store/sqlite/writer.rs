@@ -1,5 +1,8 @@
 //! The one writer: it takes whatever waits into one transaction, and answers when that is safe.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
@@ -14,21 +17,33 @@ const MOST: usize = 256;
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// Hands writes to the task that does them. What was handed over is done, whatever becomes of who waits for it.
-pub(super) struct Writer(mpsc::UnboundedSender<Box<dyn Job>>);
+pub(super) struct Writer {
+    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
+    /// How many were handed over and are not done.
+    under_way: Arc<AtomicUsize>,
+}
 
 impl Writer {
     /// Starts the task. It ends when the writer is dropped and everything is done.
     pub(super) fn new(pool: SqlitePool) -> Self {
         let (writer, mut jobs) = mpsc::unbounded_channel();
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&under_way);
         tokio::spawn(async move {
             let mut batch = Vec::new();
             // While one transaction waits for the disk, the next one gathers.
             while jobs.recv_many(&mut batch, MOST).await > 0 {
                 let committed = commit(&pool, &mut batch).await;
+                left.fetch_sub(batch.len(), Ordering::Relaxed);
                 batch.drain(..).for_each(|job| job.answer(committed.clone()));
             }
         });
-        Self(writer)
+        Self { jobs: writer, under_way }
+    }
+
+    /// Whether a write would be alone now, with nobody to share its transaction and nobody to wait for it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
     }
 
     /// Runs a statement; answers how many rows it changed.
@@ -50,8 +65,9 @@ impl Writer {
 
     fn hand_over<T: Send + 'static>(&self, work: impl Work<T>) -> oneshot::Receiver<Result<T, DatabaseError>> {
         let (reply, answer) = oneshot::channel();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         // Where nobody takes it, the reply is dropped with it, and that is what the answer then says.
-        let _ = self.0.send(Box::new(Write { work: Some(work), done: None, reply }));
+        let _ = self.jobs.send(Box::new(Write { work: Some(work), done: None, reply }));
         answer
     }
 }
