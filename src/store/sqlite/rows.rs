@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 
 use super::DatabaseError;
-use super::keys::signed;
+use super::signed;
 use super::writer::Statement;
 use crate::error::InvalidRecord;
 use crate::grant::{Grant, GrantRecord, Redemption, Rotation};
