@@ -97,7 +97,7 @@ impl SqliteStore {
         let readers = pool(READERS).test_before_acquire(false).connect_lazy_with(reading);
         let mut secret_file = path.as_os_str().to_owned();
         secret_file.push(".secret");
-        Self::start(readers, writers, Some(secret_file.into())).await
+        Self::start(readers, Writer::new(writers, true), Some(secret_file.into())).await
     }
 
     /// Keeps everything in a database of the app's own, which was [migrated](Self::migrate). It has no secret file:
@@ -123,7 +123,7 @@ impl SqliteStore {
                 "the database is not migrated: call `SqliteStore::migrate(&pool)` first",
             ));
         }
-        Self::start(pool.clone(), pool, None).await
+        Self::start(pool.clone(), Writer::new(pool, false), None).await
     }
 
     /// Makes the tables, or brings those of an earlier version to this one, all of it or nothing. Tables of a later
@@ -135,13 +135,9 @@ impl SqliteStore {
         schema::migrate(pool, schema::VERSIONS).await
     }
 
-    async fn start(
-        readers: SqlitePool,
-        writers: SqlitePool,
-        secret_file: Option<PathBuf>,
-    ) -> Result<Self, DatabaseError> {
+    async fn start(readers: SqlitePool, writer: Writer, secret_file: Option<PathBuf>) -> Result<Self, DatabaseError> {
         let keys = keys::load(&readers).await?;
-        Ok(Self(Arc::new(Inner { readers, writer: Writer::new(writers), keys, secret_file })))
+        Ok(Self(Arc::new(Inner { readers, writer, keys, secret_file })))
     }
 
     /// Lets providers of this issuer start without the secrets that signed tokens so far: after a leak, when these

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
@@ -24,16 +25,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the task. It ends when the writer is dropped and everything is done.
-    pub(super) fn new(pool: SqlitePool) -> Self {
+    /// Starts the task. It ends when the writer is dropped and everything is done. A connection that is nobody else's is
+    /// kept between the transactions: a pool asks it for a sign of life whenever it comes back.
+    pub(super) fn new(pool: SqlitePool, is_ours: bool) -> Self {
         let (writer, mut jobs) = mpsc::unbounded_channel();
         let under_way = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&under_way);
         tokio::spawn(async move {
-            let mut batch = Vec::new();
+            let (mut batch, mut kept) = (Vec::new(), None);
             // While one transaction waits for the disk, the next one gathers.
             while jobs.recv_many(&mut batch, MOST).await > 0 {
-                let committed = commit(&pool, &mut batch).await;
+                let committed = commit(&pool, &mut kept, &mut batch).await;
+                if !is_ours {
+                    kept = None;
+                }
                 left.fetch_sub(batch.len(), Ordering::Relaxed);
                 batch.drain(..).for_each(|job| job.answer(committed.clone()));
             }
@@ -88,16 +93,24 @@ async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<
 }
 
 /// All of them or none.
-async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
-    let mut connection = pool.acquire().await?;
+async fn commit(
+    pool: &SqlitePool,
+    kept: &mut Option<PoolConnection<Sqlite>>,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), DatabaseError> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => pool.acquire().await?,
+    };
     let committed = match batch {
         // SQLite makes a transaction of one statement by itself, without the ways to it and back for begin and commit.
         [job] => job.run(&mut connection).await,
         batch => together(&mut connection, batch).await,
     };
-    if committed.is_err() {
+    match committed {
+        Ok(()) => *kept = Some(connection),
         // SQLite may have rolled back by itself, and then this connection's state is not what sqlx takes it for.
-        connection.close_on_drop();
+        Err(_) => connection.close_on_drop(),
     }
     committed
 }
