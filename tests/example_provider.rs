@@ -5,6 +5,9 @@
 #[cfg(feature = "redis")]
 #[path = "support/redis.rs"]
 mod redis_servers;
+#[cfg(feature = "postgres")]
+#[path = "support/postgres.rs"]
+mod postgres;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -43,6 +46,7 @@ fn program(example: &str) -> PathBuf {
             .args(["build", "--quiet", "--examples"])
             .args(cfg!(feature = "sqlite").then_some("--features=sqlite"))
             .args(cfg!(feature = "redis").then_some("--features=redis"))
+            .args(cfg!(feature = "postgres").then_some("--features=postgres"))
             .arg("--profile")
             .arg(if name == "debug" { "dev" } else { name })
             .arg("--target-dir")
@@ -411,6 +415,40 @@ async fn with_sqlite_an_app_stays_connected_over_kill_9_and_the_secret_is_beside
     assert!(error.contains("are missing: add them"), "{error}");
 }
 
+/// Two nodes, one of which is killed.
+#[tokio::test]
+#[cfg(feature = "postgres")]
+async fn with_postgres_a_token_of_one_node_is_good_at_the_other_until_it_is_revoked_and_a_secret_has_to_be_given() {
+    let database = postgres::Database::new().await;
+    let (store, secret) = (database.url(), scratch("secret"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let issuer = format!("http://{}", address(&listener));
+    drop(listener);
+    let args = ["--listen", &issuer["http://".len()..], "--store", &store];
+    let error = refused(&args);
+    assert!(error.contains("--secret FILE"), "{error}");
+
+    let args = [&args[..], &["--secret", path(&secret)]].concat();
+    let first = Example::start_with(&args);
+    let mut browser = logged_in(&first).await;
+    let tokens = CommandLine::new().tokens(&first, &mut browser, "profile").await;
+    let token = tokens["access_token"].as_str().expect("a token");
+    let args = ["--listen", "127.0.0.1:0", "--issuer", &issuer, "--store", &store, "--secret", path(&secret)];
+    let second = Example::start_with(&args);
+    let me = second.url("/v1/users/me");
+    let mut other = Browser::new();
+    assert_eq!(other.get_with(&me, token).await.status, StatusCode::OK);
+    let fields = [("token", token), ("client_id", "cli")];
+    let revoked = browser.post(&first.url("/v1/oauth2/revoke"), SAME_ORIGIN, &fields).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+    assert_eq!(other.get_with(&me, token).await.status, StatusCode::UNAUTHORIZED);
+    first.kill();
+    let renewal = tokens["refresh_token"].as_str().expect("a token");
+    let fields = [("grant_type", "refresh_token"), ("client_id", "cli"), ("refresh_token", renewal)];
+    let renewed = other.post(&second.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text);
+}
+
 #[tokio::test]
 #[cfg(feature = "redis")]
 async fn two_nodes_on_one_redis_know_each_others_tokens_and_revocations() {
@@ -449,7 +487,7 @@ async fn a_store_that_cannot_be_used_is_an_error_of_one_line_that_says_what_to_w
     let letter = folder.join("letter");
     std::fs::write(&letter, "a letter, and no database".repeat(100)).expect("a file");
     let unusable = [path(&folder), path(&letter)].map(|file| format!("sqlite:{file}"));
-    for store in unusable.iter().map(String::as_str).chain(["sqlite:", "postgres", "memory:"]) {
+    for store in unusable.iter().map(String::as_str).chain(["sqlite:", "postgres", "postgres:file", "memory:"]) {
         let error = refused(&["--listen", "127.0.0.1:0", "--store", store]);
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(error.contains("--store sqlite:"), "{error}");

@@ -741,6 +741,14 @@ async fn a_database_of_a_later_version_is_left_alone() {
     }
 }
 
+/// A database that the first version made, with what was granted then: whatever the version, it goes on from there.
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_to_this_one() {
+    let database = Database::new().await;
+    database.run(include_str!("postgres/version_1.sql")).await;
+    nodes::what_the_first_version_granted_goes_on(&database).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn first_starts_at_once_make_the_tables_once() {
     let database = Database::new().await;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use http::StatusCode;
-use nodes::{Durable, Place, connected, custom, grant, is_good, issued, refused, secrets, unavailable};
+use nodes::{Durable, Place, connected, custom, grant, is_good, issued, refused, unavailable};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, SqlitePool};
 use support::{
@@ -18,8 +18,8 @@ use support::{
 };
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey,
-    Provider, RevocationReason, Secret, Secrets, SqliteStore, UnixTime,
+    ClientRegistry, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey, Provider,
+    RevocationReason, Secret, Secrets, SqliteStore, UnixTime,
 };
 
 /// A folder of one test's own, gone with it.
@@ -312,10 +312,6 @@ async fn where_the_secret_file_is_gone_no_other_is_made() {
 }
 
 // ---- clients --------------------------------------------------------------------------------------------------------
-
-async fn found(store: &SqliteStore, id: &str) -> Option<Client> {
-    store.client(&ISSUER.into(), &id.into()).await.expect("the database answers")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn it_keeps_clients() {
@@ -697,21 +693,5 @@ async fn a_database_of_the_first_version_is_brought_to_this_one() {
     let folder = Folder::new();
     std::fs::create_dir_all(&folder.0).expect("a folder");
     run(&pool(folder.options().create_if_missing(true)).await, include_str!("sqlite/version_1.sql")).await;
-    let clock = ManualClock::default();
-    let store = folder.store().await;
-    let provider = builder(&clock).store(store.clone()).secrets(secrets(&[7]));
-    let provider = provider.build().expect("its key is known");
-    let app = app(&provider);
-    let tokens: Vec<_> = include_str!("sqlite/version_1.tokens").lines().collect();
-    let [access, renewal, retired, code] = &*tokens else { panic!("four tokens in {tokens:?}") };
-    assert!(is_good(&app, access).await);
-    issued(&redeem(&app, code).await);
-    issued(&refresh(&app, renewal).await);
-    refused(&refresh(&app, retired).await);
-    assert!(!is_good(&app, access).await, "the retired one ended the grant");
-    let client = found(&store, "app").await.expect("a client of then");
-    assert_eq!(client.to_record(), custom("app").to_record());
-    assert!(!store.create_client(&ISSUER.into(), custom("gone")).await.expect("the database answers"));
-    let wrong = builder(&clock).store(folder.store().await).secrets(secrets(&[8])).build();
-    assert!(wrong.is_err(), "the keys of then are known");
+    nodes::what_the_first_version_granted_goes_on(&folder).await;
 }

@@ -118,6 +118,24 @@ pub async fn one_place_serves_several_issuers(place: &impl Place) {
     assert!(store.client(&other.issuer().into(), &id).await.expect("the database answers").is_none());
 }
 
+/// The place has a database of the first version, as a provider with the secret 7 left it.
+pub async fn what_the_first_version_granted_goes_on(place: &impl Place) {
+    let clock = ManualClock::default();
+    let store = place.store().await;
+    let app = app(&with(&store, &clock, &[7]).expect("its key is known"));
+    let tokens: Vec<_> = include_str!("../sqlite/version_1.tokens").lines().collect();
+    let [access, renewal, retired, code] = &*tokens else { panic!("four tokens in {tokens:?}") };
+    assert!(is_good(&app, access).await);
+    issued(&redeem(&app, code).await);
+    issued(&refresh(&app, renewal).await);
+    refused(&refresh(&app, retired).await);
+    assert!(!is_good(&app, access).await, "the retired one ended the grant");
+    let client = store.client(&ISSUER.into(), &"app".into()).await.expect("the database answers");
+    assert_eq!(client.expect("a client of then").to_record(), custom("app").to_record());
+    assert!(!store.create_client(&ISSUER.into(), custom("gone")).await.expect("the database answers"));
+    assert!(node(place, &clock, &[8]).await.is_err(), "the keys of then are known");
+}
+
 // ---- the keys in use ------------------------------------------------------------------------------------------------
 
 pub fn secrets(of: &[u8]) -> Secrets {
