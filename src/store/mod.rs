@@ -43,6 +43,8 @@ pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod database;
 mod erased;
+#[cfg(any(feature = "memory", feature = "postgres", feature = "redis"))]
+mod key_state;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
@@ -117,7 +119,7 @@ pub trait GrantStore: Send + Sync + 'static {
     /// Keeps a new grant. A grant whose key is there already is this one: an earlier try of the same step.
     fn create(&self, grant: Grant) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// The grant, whatever became of it.
+    /// The grant, whatever became of it, as it is now.
     fn find(&self, key: GrantKey) -> impl Future<Output = Result<Option<Arc<Grant>>, Self::Error>> + Send;
 
     /// Redeems a code.
@@ -165,10 +167,19 @@ pub trait GrantStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
     /// The grant, if it is known without waiting: always for memory, from a cache for others, which must return
-    /// nothing that it would not stand by. `None`: ask [`find`](Self::find).
+    /// nothing that it would not stand by. `None`: ask [`load`](Self::load).
+    ///
+    /// Only the check of an access token asks this; what decides about anything else asks [`find`](Self::find).
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         let _ = key;
         None
+    }
+
+    /// The grant for the check of an access token that [`cached`](Self::cached) has none for. A store with a cache
+    /// keeps the answer for it, and lets those who ask at once for one grant share it; others leave this method out,
+    /// and it is [`find`](Self::find).
+    fn load(&self, key: GrantKey) -> impl Future<Output = Result<Option<Arc<Grant>>, Self::Error>> + Send {
+        self.find(key)
     }
 
     /// The secrets that the store keeps or makes by itself; `Ok(None)` if they have to be given to the builder. Asked

@@ -71,6 +71,10 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
         self.1.cached(key)
     }
 
+    async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, Self::Error> {
+        self.1.load(key).await
+    }
+
     fn secrets(&self) -> Result<Option<Secrets>, Self::Error> {
         self.1.secrets()
     }
