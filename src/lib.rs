@@ -83,5 +83,5 @@ pub use store::MemoryStore;
 pub use store::SqliteStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use store::{ClientRegistry, DatabaseError, ListedClient};
-pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationTerms, Store};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

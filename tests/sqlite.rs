@@ -21,7 +21,7 @@ use tokio::sync::Barrier;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord,
-    GrantStore, Holder, OnceKey, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteStore,
+    GrantStore, Holder, Layered, OnceKey, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteStore,
     UnixTime,
 };
 
@@ -546,6 +546,40 @@ async fn a_deleted_client_is_gone_with_its_grants_and_its_id_is_not_given_out_ag
     let record: Option<String> = query.fetch_one(&folder.pool().await).await.expect("a row");
     assert_eq!(record, None, "nothing of it is kept but its id");
     assert!(store.create_client(&"https://other.example".into(), custom("app")).await.expect("the database answers"));
+}
+
+/// What is ended in the store to which clients move does not come back from the one that they came from.
+#[tokio::test]
+async fn a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store() {
+    let (folder, earlier, clock) = (Folder::new(), Folder::new(), ManualClock::default());
+    let (new, old) = (folder.store().await, earlier.store().await);
+    let layered = Layered(new.clone(), old.clone());
+    let app = app(&builder(&clock).store(new.clone()).clients(layered.clone()).build().expect("good"));
+    let machine = |id| Client::confidential(id, SECRET).grant_types([tower_oauth::GrantType::ClientCredentials]);
+    let ids = ["disabled", "deleted", "only old"];
+    for id in ids {
+        old.create_client(&ISSUER.into(), machine(id)).await.expect("the database answers");
+        assert_eq!(asks(&app, id, SECRET).await, StatusCode::OK, "{id}");
+    }
+    let now = UnixTime::from_secs(1_800_000_000);
+    for id in &ids[..2] {
+        new.create_client(&ISSUER.into(), machine(id)).await.expect("the database answers");
+    }
+    new.disable_client(&ISSUER.into(), &ids[0].into(), now).await.expect("the database answers");
+    new.delete_client(&ISSUER.into(), &ids[1].into(), now).await.expect("the database answers");
+    let mut taken = Vec::new();
+    for id in ids {
+        taken.push((
+            asks(&app, id, SECRET).await,
+            new.is_taken(&ISSUER.into(), &id.into()).await.expect("the database answers"),
+            layered.is_taken(&ISSUER.into(), &id.into()).await.expect("the database answers"),
+        ));
+    }
+    let ended = (StatusCode::UNAUTHORIZED, true, true);
+    assert_eq!(taken, [ended, ended, (StatusCode::OK, false, true)]);
+    assert!(!new.is_taken(&"https://other.example".into(), &ids[0].into()).await.expect("the database answers"));
+    new.enable_client(&ISSUER.into(), &ids[0].into()).await.expect("the database answers");
+    assert_eq!(asks(&app, ids[0], SECRET).await, StatusCode::OK);
 }
 
 /// RFC 7591, and a limit that holds for clients of two nodes at once.

@@ -45,6 +45,7 @@ mod database;
 mod erased;
 #[cfg(any(feature = "memory", feature = "postgres", feature = "redis"))]
 mod key_state;
+mod layered;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
@@ -54,6 +55,7 @@ mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use database::{ClientRegistry, DatabaseError, ListedClient};
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
+pub use layered::Layered;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
@@ -78,6 +80,14 @@ pub trait ClientStore: Send + Sync + 'static {
         issuer: &Issuer,
         id: &ClientId,
     ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send;
+
+    /// Whether this id is or was a client's here, and is not given out again: also that of a client that is disabled or
+    /// was deleted. [`Layered`] asks this before it looks in an older store.
+    ///
+    /// A store that cannot tell leaves this method out; then what it deletes is as if it had never been.
+    fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        async { Ok(self.client(issuer, id).await?.is_some()) }
+    }
 
     /// Keeps a client that registered itself; `Ok(false)` if there are as many as there can be. A store that takes none
     /// leaves this method out.

@@ -17,6 +17,10 @@ impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
         self.0.client(issuer, id).await
     }
 
+    async fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> Result<bool, Self::Error> {
+        self.0.is_taken(issuer, id).await
+    }
+
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Self::Error> {
         self.0.register(issuer, client, terms).await
     }
