@@ -1,6 +1,8 @@
 //! The SQLite store: the contract and the rules, what outlives a process, two processes on one file, and a database that
 //! fails.
 
+#[path = "support/secrets.rs"]
+mod replaced;
 mod support;
 
 use std::collections::BTreeSet;
@@ -330,6 +332,18 @@ async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
     }
     let elsewhere = Provider::builder("https://other.example").store(folder.store().await).secrets(secrets(&[3]));
     assert!(elsewhere.build().is_ok(), "another issuer has keys of its own");
+}
+
+#[tokio::test]
+async fn secrets_replaced_in_two_steps_log_nobody_out() {
+    let folder = Folder::new();
+    replaced::are_replaced_in_two_steps(async || folder.store().await).await;
+}
+
+#[tokio::test]
+async fn secrets_replaced_in_one_step_would_log_people_out() {
+    let folder = Folder::new();
+    replaced::are_not_replaced_in_one_step(async || folder.store().await).await;
 }
 
 #[tokio::test]
