@@ -49,6 +49,8 @@ mod layered;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -58,6 +60,8 @@ pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
 pub use layered::Layered;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{OpenPostgres, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
