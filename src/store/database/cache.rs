@@ -2,7 +2,7 @@
 //! network twice within a few seconds.
 //!
 //! A grant that was revoked is never kept as alive. Whoever changes one calls [`GrantCache::changing`] before, and what
-//! was kept of it is forgotten before the change is answered; what others change is [heard of](Listener). Whoever loads
+//! was kept of it is forgotten before the change is answered; what others change is [heard of](Following). Whoever loads
 //! a grant leaves a mark in its place *before* asking the store, and forgetting takes the mark away: then what the store
 //! answers is neither kept, nor given to those who ask from then on, since it may have been read before the change.
 //!
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(in crate::store) use self::listener::Listener;
+pub(in crate::store) use self::listener::{Feed, Following};
 use self::shard::{Place, Shard};
 use super::DatabaseError;
 use crate::grant::Grant;
@@ -63,7 +63,7 @@ impl GrantCache {
     }
 
     /// How often the store is to be asked for what was revoked, so that contact is never lost without a reason.
-    pub(in crate::store) fn pace(&self) -> Option<Duration> {
+    fn pace(&self) -> Option<Duration> {
         let often = (self.lifetime / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
         (!self.lifetime.is_zero()).then_some(often)
     }

@@ -1,9 +1,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::advance;
 
+use super::listener::{Listener, Question};
 use super::*;
 use crate::grant::{Redeemed, RevocationReason, Revoked};
 
@@ -354,9 +355,22 @@ fn the_store_is_asked_several_times_in_a_lifetime() {
 /// A cache with the grants 1 and 2, and a listener that has heard of everything up to 7.
 async fn listening() -> (GrantCache, Listener) {
     let (cache, mut listener) = (cache(), Listener::default());
-    listener.answered(&cache, listener.asking(), 7);
+    answered(&mut listener, &cache, 7);
     refill(&cache).await;
     (cache, listener)
+}
+
+fn answered(listener: &mut Listener, cache: &GrantCache, number: u64) {
+    let question = listener.asking();
+    listener.answered(cache, &question, vec![number]);
+}
+
+fn told(listener: &mut Listener, cache: &GrantCache, number: u64, keys: &[u32]) {
+    listener.told(cache, &message(number, keys));
+}
+
+fn message(number: u64, keys: &[u32]) -> String {
+    keys.iter().fold(number.to_string(), |message, number| format!("{message} {}", key(*number)))
 }
 
 async fn refill(cache: &GrantCache) {
@@ -372,29 +386,66 @@ fn known(cache: &GrantCache) -> [bool; 2] {
 #[tokio::test(start_paused = true)]
 async fn what_is_told_is_forgotten_at_once() {
     let (cache, mut listener) = listening().await;
-    listener.told(&cache, 8, Some(&[key(1), key(9)]));
+    told(&mut listener, &cache, 8, &[9, 1]);
     assert_eq!(known(&cache), [false, true]);
-    listener.answered(&cache, listener.asking(), 8);
+    answered(&mut listener, &cache, 8);
     assert_eq!(known(&cache), [false, true], "nothing was missed");
-    listener.told(&cache, 9, None);
+    told(&mut listener, &cache, 9, &[]);
     assert_eq!(known(&cache), [false, false], "too many to name");
+    for nonsense in ["", " ", "10 ", "x 1", "10 AAAA"] {
+        refill(&cache).await;
+        listener.told(&cache, nonsense);
+        assert_eq!(known(&cache), [false, false], "{nonsense:?} may say anything");
+    }
+    refill(&cache).await;
+    answered(&mut listener, &cache, 9);
+    assert_eq!(known(&cache), [true, true]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_something_was_not_told_everything_is_forgotten() {
     let (cache, mut listener) = listening().await;
-    listener.told(&cache, 9, Some(&[key(1)]));
+    told(&mut listener, &cache, 9, &[1]);
     assert_eq!(known(&cache), [false, false], "8 is missing");
     refill(&cache).await;
-    listener.answered(&cache, listener.asking(), 9);
+    answered(&mut listener, &cache, 9);
     assert_eq!(known(&cache), [true, true], "9 was heard of");
-    listener.answered(&cache, listener.asking(), 10);
+    answered(&mut listener, &cache, 10);
     assert_eq!(known(&cache), [false, false], "10 was not");
     refill(&cache).await;
-    listener.told(&cache, 10, Some(&[key(2)]));
+    told(&mut listener, &cache, 10, &[2]);
     assert_eq!(known(&cache), [true, false], "told late");
-    listener.answered(&cache, listener.asking(), 10);
+    answered(&mut listener, &cache, 10);
     assert_eq!(known(&cache), [true, false]);
+}
+
+/// Each lane counts for itself, and a message is in the lane of its key.
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_found_in_every_lane() {
+    let (cache, mut listener) = (cache(), Listener::default());
+    let answer = |listener: &mut Listener, lanes: [u64; 64]| {
+        let question = listener.asking();
+        listener.answered(&cache, &question, lanes.to_vec());
+    };
+    let mut lanes = [5; 64];
+    answer(&mut listener, lanes);
+    refill(&cache).await;
+    // Keys whose first byte is 255, 4 and 3.
+    for (number, lane) in [(255, 63), (4, 1), (3, 0)] {
+        lanes[lane] += 1;
+        told(&mut listener, &cache, lanes[lane], &[number]);
+        answer(&mut listener, lanes);
+        assert_eq!(known(&cache), [true, true], "nothing was missed");
+    }
+    told(&mut listener, &cache, lanes[63] + 2, &[255]);
+    assert_eq!(known(&cache), [false, false], "told with a gap");
+    lanes[63] += 2;
+    refill(&cache).await;
+    answer(&mut listener, lanes);
+    assert_eq!(known(&cache), [true, true]);
+    lanes[17] += 1;
+    answer(&mut listener, lanes);
+    assert_eq!(known(&cache), [false, false], "not told");
 }
 
 /// The answer is of the moment at which the store was asked.
@@ -402,24 +453,24 @@ async fn where_something_was_not_told_everything_is_forgotten() {
 async fn an_answer_that_what_was_told_has_overtaken_is_no_gap() {
     let (cache, mut listener) = listening().await;
     let question = listener.asking();
-    listener.told(&cache, 8, Some(&[key(1)]));
-    listener.told(&cache, 9, Some(&[]));
-    listener.answered(&cache, question, 8);
+    told(&mut listener, &cache, 8, &[1]);
+    told(&mut listener, &cache, 9, &[9]);
+    listener.answered(&cache, &question, vec![8]);
     assert_eq!(known(&cache), [false, true]);
-    listener.told(&cache, 10, Some(&[]));
+    told(&mut listener, &cache, 10, &[9]);
     assert_eq!(known(&cache), [false, true]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_reconnect_or_in_an_older_database_everything_is_forgotten() {
     let (cache, mut listener) = listening().await;
-    listener.answered(&cache, listener.asking(), 3);
+    answered(&mut listener, &cache, 3);
     assert_eq!(known(&cache), [false, false], "a backup was restored");
     refill(&cache).await;
     listener.reconnected();
-    listener.told(&cache, 9, Some(&[]));
+    told(&mut listener, &cache, 9, &[9]);
     assert_eq!(known(&cache), [true, true]);
-    listener.answered(&cache, listener.asking(), 9);
+    answered(&mut listener, &cache, 9);
     assert_eq!(known(&cache), [false, false]);
 }
 
@@ -427,12 +478,102 @@ async fn after_a_reconnect_or_in_an_older_database_everything_is_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn contact_is_counted_from_the_question() {
     let (cache, mut listener) = listening().await;
-    let question = listener.asking();
+    let question: Question = listener.asking();
     advance(SECOND * 2).await;
-    listener.answered(&cache, question, 7);
+    listener.answered(&cache, &question, vec![7]);
     assert_eq!(known(&cache), [true, true]);
     advance(BOUND - SECOND * 2).await;
     assert!(!cache.is_in_contact(Instant::now()));
+}
+
+/// A connection whose other end is the test's.
+struct Line {
+    told: mpsc::UnboundedReceiver<Result<String, DatabaseError>>,
+    number: watch::Receiver<Option<u64>>,
+}
+
+impl Feed for Line {
+    async fn told(&mut self) -> Result<String, DatabaseError> {
+        self.told.recv().await.unwrap_or_else(|| Err(DatabaseError::refused("cut")))
+    }
+
+    async fn numbers(&mut self) -> Result<Vec<u64>, DatabaseError> {
+        let number = *self.number.borrow();
+        match number {
+            Some(number) => Ok(vec![number]),
+            // Silence.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+type Told = mpsc::UnboundedSender<Result<String, DatabaseError>>;
+
+/// A cache that follows a store: what the store tells on the last connection, and the number that it answers.
+fn following() -> (Arc<GrantCache>, Following, Arc<Mutex<Option<Told>>>, watch::Sender<Option<u64>>) {
+    let (cache, line) = (Arc::new(GrantCache::new(BOUND)), Arc::new(Mutex::new(None)));
+    let (number, answer) = watch::channel(Some(7));
+    let last = Arc::clone(&line);
+    let following = Following::start(&cache, move || {
+        let (tell, told) = mpsc::unbounded_channel();
+        *last.lock().unwrap() = Some(tell);
+        let number = answer.clone();
+        async move { Ok(Line { told, number }) }
+    });
+    (cache, following, line, number)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_tells_is_forgotten_and_what_it_does_not_is_found_within_a_second() {
+    let (cache, _following, line, number) = following();
+    let tell = |told: Result<String, DatabaseError>| line.lock().unwrap().as_ref().unwrap().send(told).unwrap();
+    tokio::time::sleep(SECOND / 10).await;
+    refill(&cache).await;
+    assert_eq!(known(&cache), [true, true]);
+    number.send_replace(Some(8));
+    tell(Ok(message(8, &[1])));
+    tokio::task::yield_now().await;
+    assert_eq!(known(&cache), [false, true]);
+    tokio::time::sleep(SECOND * 2).await;
+    assert_eq!(known(&cache), [false, true], "nothing was missed");
+
+    number.send_replace(Some(9));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(known(&cache), [false, false], "it was not told");
+
+    // What comes with the answer is heard before it.
+    refill(&cache).await;
+    number.send_replace(Some(10));
+    tell(Ok(message(10, &[2])));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(known(&cache), [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_or_falls_silent_is_made_anew() {
+    let (cache, following, line, number) = following();
+    tokio::time::sleep(SECOND / 10).await;
+    refill(&cache).await;
+    line.lock().unwrap().take();
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(known(&cache), [false, false], "whatever was told meanwhile was missed");
+    refill(&cache).await;
+    assert_eq!(known(&cache), [true, true], "it is in contact again");
+
+    number.send_replace(None);
+    tokio::time::sleep(BOUND - SECOND / 2).await;
+    refill(&cache).await;
+    tokio::time::sleep(SECOND).await;
+    refill(&cache).await;
+    assert_eq!(known(&cache), [false, false], "out of contact");
+    number.send_replace(Some(7));
+    tokio::time::sleep(BOUND + SECOND).await;
+    refill(&cache).await;
+    assert_eq!(known(&cache), [true, true], "another connection answers");
+
+    drop(following);
+    tokio::time::sleep(BOUND).await;
+    assert!(line.lock().unwrap().as_ref().unwrap().is_closed(), "nobody follows");
 }
 
 // ---- races ----------------------------------------------------------------------------------------------------------
