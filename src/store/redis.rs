@@ -10,6 +10,7 @@ mod clients;
 mod keys;
 mod names;
 mod options;
+mod revocations;
 mod rows;
 mod scripts;
 mod steps;
@@ -25,7 +26,7 @@ use self::keys::ToNote;
 use self::names::Names;
 pub use self::options::RedisOptions;
 use self::scripts::{Form, ONCE};
-use super::database::{DatabaseError, Keys};
+use super::database::{DatabaseError, Following, GrantCache, Keys, Which};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -36,6 +37,9 @@ use crate::types::{Issuer, UnixTime};
 ///
 /// Any number of processes can use one Redis at once, and one store serves several issuers. It keeps no secret: give the
 /// builder [secrets](crate::ProviderBuilder::secrets), the same to every process.
+///
+/// A node answers the check of an access token from what it read up to 5 seconds ago, or another
+/// [time](RedisOptions::cache), and refuses what another node revoked a moment later: see there for the worst case.
 ///
 /// ```no_run
 /// use tower_oauth::{Provider, RedisStore, Secrets};
@@ -84,6 +88,8 @@ struct Inner {
     keys: Keys,
     to_note: ToNote,
     skew: Duration,
+    cache: Arc<GrantCache>,
+    _following: Following,
 }
 
 impl RedisStore {
@@ -157,6 +163,7 @@ impl GrantStore for RedisStore {
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         let answer = self.write(true, |form| vec![steps::redeem(&self.0.names, key, &step, form)]).await?;
         let acknowledged = answer.acknowledged();
         let verdict = rows::verdict(key, answer.last())?;
@@ -167,11 +174,13 @@ impl GrantStore for RedisStore {
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         let answer = self.write(false, |form| vec![steps::rotate(&self.0.names, key, &step, form)]).await?;
         rows::verdict(key, answer.last())
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         let answer =
             self.0.calls.send_durably(|form| all([steps::revoke(&self.0.names, key, &step, None, form)])).await?;
         let (acknowledged, repeated) = (answer.acknowledged(), answer.repeated);
@@ -195,6 +204,7 @@ impl GrantStore for RedisStore {
         reason: RevocationReason,
         now: UnixTime,
     ) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Of(issuer, holder));
         let (issuer, client) = (issuer.clone(), holder.client().cloned());
         self.end_all(holder, &Revocation { issuer, client, secret: None, token: None, reason, now }).await
     }
@@ -216,10 +226,19 @@ impl GrantStore for RedisStore {
     }
 
     async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Over(issuer, now, idle));
         let swept = self.sweep_grants(issuer, now, idle).await?;
         self.sweep_clients(issuer, now).await?;
         self.sweep_keys(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.0.cache.cached(key)
+    }
+
+    async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
+        self.0.cache.load(key, || self.find(key)).await
     }
 
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {
