@@ -10,7 +10,12 @@ mod open;
 mod revocations;
 mod rows;
 mod schema;
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+mod server;
 mod statements;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -72,7 +72,9 @@ impl Walk {
         if random.random_bool(0.3) {
             // As many access tokens are revoked as are remembered: one more is one too many.
             let tokens = (100..132).map(|token| (token_id(token), at(END))).collect();
-            record.revoked = Some(Box::new(Revoked { tokens, ..Revoked::default() }));
+            // It may have been one too many before, by a clock that was ahead.
+            let issued_until = random.random_bool(0.5).then(|| at(40));
+            record.revoked = Some(Box::new(Revoked { tokens, issued_until, ..Revoked::default() }));
         }
         Self { random, record, now: 5, taken: Vec::new() }
     }
@@ -140,7 +142,7 @@ impl Walk {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = "other".into(),
             2 => step.redirect_uri = Some("https://app.example/other".to_owned()),
-            3 => step.redirect_uri = None,
+            3 | 7 | 8 => step.redirect_uri = None,
             4 => step.challenge = Some([3; 32]),
             5 => step.challenge = None,
             6 => step.double_submit = seconds(0),
