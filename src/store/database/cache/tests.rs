@@ -509,8 +509,11 @@ impl Feed for Line {
 
 type Told = mpsc::UnboundedSender<Result<String, DatabaseError>>;
 
-/// A cache that follows a store: what the store tells on the last connection, and the number that it answers.
-fn following() -> (Arc<GrantCache>, Following, Arc<Mutex<Option<Told>>>, watch::Sender<Option<u64>>) {
+/// The other end of the last connection.
+type Tell = Arc<Mutex<Option<Told>>>;
+
+/// A cache that follows a store: what the store tells, and the number that it answers.
+fn following() -> (Arc<GrantCache>, Following, Tell, watch::Sender<Option<u64>>) {
     let (cache, line) = (Arc::new(GrantCache::new(BOUND)), Arc::new(Mutex::new(None)));
     let (number, answer) = watch::channel(Some(7));
     let last = Arc::clone(&line);
