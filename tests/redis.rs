@@ -25,8 +25,9 @@ use tower_oauth::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Without a cache, so that what is asked is asked of Redis: `tests/cache.rs` is about the cache.
 async fn connect(url: String) -> RedisStore {
-    RedisStore::connect(url).await.expect("Redis answers")
+    RedisStore::options().cache(Duration::ZERO).connect(url).await.expect("Redis answers")
 }
 
 async fn store(server: &Server) -> RedisStore {
@@ -88,9 +89,15 @@ async fn revoke(app: &App, token: &str) -> Answer {
 // ---- the contract and the rules -------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn it_keeps_the_contract() {
+async fn it_keeps_the_contract_with_and_without_a_cache() {
     let server = Server::start();
     contract::check(async || store(&server).await).await;
+    contract::check(async || cached(&server).await).await;
+}
+
+/// As it is where nobody says otherwise.
+async fn cached(server: &Server) -> RedisStore {
+    RedisStore::connect(server.url()).await.expect("Redis answers")
 }
 
 /// `scripts/test long` asks for ten times as many.
@@ -101,7 +108,7 @@ fn steps() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_steps_end_as_the_rules_say() {
     let server = Server::start();
-    contract::check_steps(rand::random(), steps(), async || store(&server).await).await;
+    contract::check_steps(rand::random(), steps(), async || cached(&server).await).await;
 }
 
 /// A cluster refuses a script whose keys are in different slots.

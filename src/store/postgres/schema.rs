@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection};
 
 use super::DatabaseError;
-use super::statements::for_schema;
+use super::statements::{DURABLE, for_schema};
 
 /// What makes each version from the one before it; each notes its number. They name no schema: they are for the one
 /// that is first in the `search_path`.
@@ -22,6 +22,7 @@ pub(super) async fn migrate(
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     // Whoever waits here for another start finds its work done.
     sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
+    sqlx::raw_sql(DURABLE).execute(&mut *transaction).await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
     sqlx::query(lock).bind(format!("tower-oauth migrates {schema}")).execute(&mut *transaction).await?;
     let done = version(&mut transaction, schema, versions).await?;
