@@ -7,8 +7,8 @@ mod races;
 mod servers;
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -17,10 +17,11 @@ use support::{
     Answer, App, ISSUER, SECRET, WEB, app, basic, bearer, builder, code, confidential, form, public, redeem, refresh,
     seconds, send, tokens,
 };
+use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientId, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder,
-    OnceKey, Provider, RedisStore, RevocationReason, Secret, Secrets, UnixTime,
+    Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord,
+    GrantStore, Holder, OnceKey, Provider, RedisStore, RegistrationPolicy, RevocationReason, Secret, Secrets, UnixTime,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -296,7 +297,12 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let proxy = Proxy::before(&server).await;
     let store = connect(proxy.url()).await;
-    let app = app(&provider(&store, &clock));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&told);
+    let provider = builder(&clock).store(store.clone()).secrets(secrets(&[1])).on_event(move |event: &Event<'_>| {
+        ear.lock().expect("no panic").push(event.to_string());
+    });
+    let app = app(&provider.build().expect("a good configuration"));
     let pending = code(&app, "profile").await;
     proxy.swallow(1);
     let (access, renewal) = issued(&redeem(&app, &pending).await);
@@ -313,6 +319,15 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     proxy.swallow(1);
     assert_eq!(revoke(&app, &renewed).await.status, StatusCode::OK);
     assert!(!is_good(&app, &access).await);
+    // It is told of once, and so is a code that is used again.
+    let (_, stolen) = tokens(&app, "profile").await;
+    issued(&refresh(&app, &stolen).await);
+    clock.advance(seconds(11));
+    proxy.swallow(2);
+    refused(&refresh(&app, &stolen).await);
+    let told = told.lock().expect("no panic").join(" ");
+    let ends = ["revoked: client", "replayed: refresh_reuse"].map(|end| told.matches(end).count());
+    assert_eq!(ends, [1, 1], "{told}");
 
     proxy.swallow(1);
     let (key, until, now) =
@@ -387,6 +402,23 @@ async fn without_the_replicas_the_answer_is_to_try_again_and_trying_again_is_rig
     // The code is used, and its user starts again.
     refused(&redeem(&app, &pending).await);
     tokens(&app, "profile").await;
+}
+
+/// A new connection knows nothing of what the lost one wrote.
+#[tokio::test]
+async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let proxy = Proxy::before(&server).await;
+    let waiting = RedisStore::options().replicas(1).connect(proxy.url()).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let (_, renewal) = tokens(&app, "profile").await;
+    let pending = code(&app, "profile").await;
+    replica.pause();
+    proxy.swallow(1);
+    unavailable(&redeem(&app, &pending).await);
+    proxy.swallow(1);
+    unavailable(&revoke(&app, &renewal).await);
 }
 
 // ---- a Redis that is not as it should be ----------------------------------------------------------------------------
@@ -731,4 +763,91 @@ async fn a_client_that_is_deleted_or_disabled_gets_no_more_tokens() {
         raw.ask(&["HGETALL", &name]).await
     };
     assert_eq!(kept, ["cron", ""], "nothing of it is kept but its id");
+}
+
+#[tokio::test]
+async fn clients_are_created_changed_and_listed_and_an_id_is_given_once() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let issuer = ISSUER.into();
+    let named = |id: &str| Client::public(id).redirect_uri(WEB);
+    for id in ["b", "a"] {
+        assert!(store.create_client(&issuer, named(id)).await.expect("Redis answers"));
+        assert!(!store.create_client(&issuer, named(id)).await.expect("Redis answers"));
+    }
+    let renamed = store.update_client(&issuer, &"b".into(), |client| client.name("Renamed")).await;
+    assert_eq!(renamed.expect("a good client").expect("there is one").client_name(), "Renamed");
+    let nobody = store.update_client(&issuer, &"c".into(), |client| client).await;
+    assert!(nobody.expect("Redis answers").is_none());
+    store.create_client(&issuer, Client::public("bad")).await.expect_err("it has no redirect URI");
+    store.update_client(&issuer, &"b".into(), |client| client.scope("\u{e9}")).await.expect_err("no scope");
+    store.update_client(&issuer, &"b".into(), |_| named("other")).await.expect_err("another id");
+    let listed = store.clients(&issuer).await.expect("Redis answers");
+    let listed: Vec<_> =
+        listed.iter().map(|listed| (listed.client.id().as_str(), listed.client.client_name())).collect();
+    assert_eq!(listed, [("a", "a"), ("b", "Renamed")]);
+}
+
+/// Operators at two nodes add a secret each, and none is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_one_client_at_once_all_stay() {
+    const COUNT: usize = 20;
+    let server = Server::start();
+    let stores = [store(&server).await, store(&server).await];
+    let app = Client::confidential("app", SECRET).redirect_uri(WEB);
+    assert!(stores[0].create_client(&ISSUER.into(), app).await.expect("Redis answers"));
+    let change = |number: usize| {
+        let store = stores[number % 2].clone();
+        tokio::spawn(async move {
+            let secret = ClientSecret::generate();
+            store.update_client(&ISSUER.into(), &"app".into(), |client| client.and_secret(&secret)).await
+        })
+    };
+    for change in (0..COUNT).map(change).collect::<Vec<_>>() {
+        change.await.expect("no panic").expect("a good client");
+    }
+    let app = stores[0].client(&ISSUER.into(), &"app".into()).await.expect("Redis answers").expect("there is one");
+    assert_eq!(app.to_record().matches("sha256").count(), COUNT + 1);
+}
+
+/// RFC 7591, and a limit that holds for clients of two nodes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_that_register_themselves_are_counted_and_those_that_nobody_connects_are_forgotten() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let policy = || RegistrationPolicy::open().limit(5).keep_unused(seconds(100));
+    let node = async || {
+        let builder = builder(&clock).store(store(&server).await).secrets(secrets(&[1]));
+        builder.registration(policy()).build().expect("a good configuration")
+    };
+    let nodes = [node().await, node().await];
+    let apps = [app(&nodes[0]), app(&nodes[1])];
+    let register = |number: usize| {
+        let app = apps[number % 2].clone();
+        let body = r#"{"redirect_uris": ["https://web.example/cb"], "token_endpoint_auth_method": "none"}"#;
+        let request = http::Request::post("/register").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(body.into()).expect("a good request");
+        tokio::spawn(async move { send(&app, request).await })
+    };
+    let mut ids = Vec::new();
+    for answer in (0..20).map(register).collect::<Vec<_>>() {
+        let answer = answer.await.expect("no panic");
+        if answer.status == StatusCode::CREATED {
+            ids.push(answer.json()["client_id"].as_str().expect("an id").to_owned());
+        }
+    }
+    assert_eq!(ids.len(), 5);
+    let store = store(&server).await;
+    let listed = async || store.clients(&ISSUER.into()).await.expect("Redis answers");
+    assert!(listed().await.iter().all(|listed| !listed.disabled && listed.registered_itself));
+
+    clock.advance(seconds(50));
+    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
+    clock.advance(seconds(49));
+    nodes[0].sweep().await.expect("Redis answers");
+    assert_eq!(listed().await.len(), 5);
+    clock.advance(seconds(1));
+    nodes[0].sweep().await.expect("Redis answers");
+    let left: Vec<_> = listed().await.iter().map(|listed| listed.client.id().as_str().to_owned()).collect();
+    assert_eq!(left, [ids[0].clone()], "the one that a user connects");
+    assert_eq!(register(0).await.expect("no panic").status, StatusCode::CREATED, "there is room again");
 }

@@ -10,6 +10,7 @@
 //! | `registered:{issuer}` | sorted set | those that registered themselves, and until when they are kept if nobody connects them |
 //! | `keys` | hash | with which keys handles were made, and when last |
 //! | `revocations:{x}` | number | how many revocations there were of grants whose key begins with `x` |
+//! | `wait` | text | nothing: it is written so that there is something to wait for |
 //! | `once:..` | hash | what happened once, and until when that is remembered |
 //!
 //! Each revocation is also published, with that number and the grant's key: to `revoked:N`, where N is the number of the
@@ -110,7 +111,6 @@ impl Names {
         format!("{}once:{}", self.prefix, URL_SAFE_NO_PAD.encode(key.as_bytes()))
     }
 
-    /// Written to where nothing else is, so that there is something to wait for.
     pub(super) fn wait(&self) -> String {
         format!("{}wait", self.prefix)
     }
