@@ -548,6 +548,18 @@ mod tests {
     }
 
     #[test]
+    fn key_ids_are_those_that_handles_carry_and_the_first_one_signs() {
+        let both = handles([secret(1), secret(2)].into_iter().collect::<Secrets>());
+        let signed = |handles: &Handles| {
+            let mut raw = [0; CODE];
+            assert!(decode(&handles.mint_code(&code())[handles.code_prefix.len()..], &mut raw));
+            *raw[1..].first_chunk::<4>().unwrap()
+        };
+        assert_eq!(both.key_ids(), [signed(&handles(secret(1))), signed(&handles(secret(2)))]);
+        assert_eq!(signed(&both), both.key_ids()[0]);
+    }
+
+    #[test]
     fn another_issuer_or_secret_has_other_handles_and_other_record_keys() {
         let ours = handles(secret(1));
         let theirs = Handles::new("toa", &secret(1).into(), &"https://b.example".into()).unwrap();

@@ -108,6 +108,30 @@ async fn random_steps_end_as_the_rules_say() {
     contract::check_steps(rand::random(), steps(), async || folder.store().await).await;
 }
 
+/// A store alone with a step writes its usual case at once; one with more to do reads first, and lets the rules decide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn random_steps_end_as_the_rules_say_where_the_writer_always_has_something_else_to_do() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let busy: Vec<_> = (0..3)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                loop {
+                    let (key, now) =
+                        (OnceKey::new(&ISSUER.into(), "", &rand::random::<[u8; 16]>()), UnixTime::from_secs(1));
+                    store.once(key, UnixTime::from_secs(2), now).await.expect("the database answers");
+                }
+            })
+        })
+        .collect();
+    contract::check_steps(rand::random(), steps() / 10, async || store.clone()).await;
+    for busy in busy {
+        assert!(!busy.is_finished());
+        busy.abort();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_pool_of_the_apps_own_keeps_the_contract_with_one_connection_and_without_wal() {
     let folder = Folder::new();
@@ -381,8 +405,42 @@ async fn a_caller_who_goes_away_cancels_nothing() {
     assert!(!store.once(key, until, now).await.expect("the database answers"), "it was not first any more");
 }
 
+/// What is refused without a change writes nothing, and what is answered once more neither.
+#[tokio::test]
+async fn what_changes_nothing_writes_nothing() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let app = app(&provider(&store, &clock));
+    let pending = code(&app, "profile").await;
+    let used = code(&app, "profile").await;
+    let (_, first) = issued(&redeem(&app, &used).await);
+    let (_, second) = issued(&refresh(&app, &first).await);
+    let log = folder.0.join("provider.db-wal");
+    let written = || std::fs::read(&log).expect("the log of what is written");
+    let before = written();
+    let right = [
+        ("grant_type", "authorization_code"),
+        ("code", &*pending),
+        ("redirect_uri", WEB),
+        ("client_id", "public"),
+        ("code_verifier", VERIFIER),
+    ];
+    for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")] {
+        let mut params = right;
+        params[at].1 = wrong;
+        refused(&send(&app, form("/token", &params)).await);
+    }
+    let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
+    refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
+    refused(&redeem(&app, &used).await);
+    issued(&refresh(&app, &first).await);
+    assert!(written() == before, "something was written");
+    issued(&send(&app, form("/token", &right)).await);
+    assert!(written() != before, "the test sees what is written");
+}
+
 /// Whoever holds a stolen code or token cannot keep the writer busy: what is refused without a change does not wait for
-/// it, nor does what is read.
+/// one that has something to do, nor does what is read.
 #[tokio::test]
 async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() {
     let (folder, clock) = (Folder::new(), ManualClock::default());

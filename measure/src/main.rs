@@ -1,5 +1,5 @@
-//! `measure bearer`: what the bearer layer costs, beside a hand-written look-up. `measure stores`: what a store costs,
-//! beside a bare `UPDATE`. Run by `scripts/measure`.
+//! `measure bearer`: what the bearer layer costs, beside a hand-written look-up. `measure stores`: what each store costs,
+//! beside its database alone. Run by `scripts/measure`.
 
 mod bearer;
 #[cfg(feature = "stores")]
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("bearer") => bearer::run(),
         #[cfg(feature = "stores")]
-        Some("stores") => stores::run(),
+        Some("stores") => stores::run(std::env::args().nth(2).as_deref()),
         _ => {
             eprintln!("usage: measure bearer or stores");
             ExitCode::FAILURE

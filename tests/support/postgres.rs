@@ -124,7 +124,7 @@ impl Server {
         self.answers()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+    #[allow(clippy::disallowed_methods, reason = "another process is waited for")]
     fn answers(&self) -> bool {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {

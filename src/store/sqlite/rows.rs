@@ -6,9 +6,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 
 use super::DatabaseError;
+use super::signed;
 use super::writer::Statement;
 use crate::error::InvalidRecord;
-use crate::grant::{Grant, GrantRecord};
+use crate::grant::{Grant, GrantRecord, Redemption, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
 use crate::types::Issuer;
@@ -49,6 +50,25 @@ const INSERT: &str = concat!(
 const REPLACE: &str = "UPDATE oauth_grant SET expires_at = ?3, redeemed_at = ?4, rotated_at = ?5, secret_hash = ?6, \
     generation = ?7, revoked_at = ?8, revoke_reason = ?9, revoked_tokens = ?10, revoked_until = ?11, \
     changes = changes + 1 WHERE key = ?1 AND changes = ?2";
+
+/// The usual case of a rotation; what it asks for is in [`Grant::rotate`].
+const ROTATE: &str = concat!(
+    "UPDATE oauth_grant SET generation = generation + 1, rotated_at = ?6, changes = changes + 1 ",
+    "WHERE key = ?1 AND issuer = ?2 AND client_id = ?3 AND secret_hash = ?4 AND generation = ?5 ",
+    "AND revoked_at IS NULL AND expires_at > ?6 AND max(?6 - rotated_at, 0) < ?7 RETURNING ",
+    columns!(),
+    ", changes"
+);
+
+/// The usual case of a redemption; what it asks for is in [`Grant::redeem`].
+const REDEEM: &str = concat!(
+    "UPDATE oauth_grant SET redeemed_at = ?7, rotated_at = ?7, secret_hash = ?5, generation = 0, expires_at = ?6, ",
+    "changes = changes + 1 WHERE key = ?1 AND issuer = ?2 AND client_id = ?3 AND challenge IS ?4 ",
+    "AND iif(?8 IS NULL, challenge IS NOT NULL OR NOT redirect_uri_sent, redirect_uri = ?8) ",
+    "AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > ?7 RETURNING ",
+    columns!(),
+    ", changes"
+);
 
 /// Binds what the transitions change.
 macro_rules! bind_changes {
@@ -103,6 +123,41 @@ pub(super) fn insert(grant: &Grant) -> Statement {
         .bind(record.challenge)
         .bind(record.created_at);
     bind_changes!(query, record)
+}
+
+/// Rotates, where nothing speaks against it.
+pub(super) fn rotate(key: GrantKey, step: &Rotation) -> Statement {
+    sqlx::query(ROTATE)
+        .bind(key.as_bytes().to_vec())
+        .bind(step.issuer.as_str().to_owned())
+        .bind(step.client.as_str().to_owned())
+        .bind(step.secret.to_vec())
+        .bind(step.generation)
+        .bind(step.now.as_signed())
+        .bind(signed(step.idle))
+}
+
+/// Redeems, where nothing speaks against it.
+pub(super) fn redeem(key: GrantKey, step: &Redemption) -> Statement {
+    sqlx::query(REDEEM)
+        .bind(key.as_bytes().to_vec())
+        .bind(step.issuer.as_str().to_owned())
+        .bind(step.client.as_str().to_owned())
+        .bind(step.challenge.map(|challenge| challenge.to_vec()))
+        .bind(step.secret.to_vec())
+        .bind(step.grant_expires_at.as_signed())
+        .bind(step.now.as_signed())
+        .bind(step.redirect_uri.clone())
+}
+
+/// The record as a statement left it; `None` if the statement changed none.
+pub(super) async fn changed(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<Option<Arc<Grant>>, DatabaseError> {
+    // All of the answer and not its row alone: the row is there before its transaction is committed.
+    let rows = statement.fetch_all(connection).await?;
+    rows.first().map(|row| Ok(Row::read(row)?.grant)).transpose()
 }
 
 impl Row {

@@ -1,5 +1,9 @@
 //! The one writer: it takes whatever waits into one transaction, and answers when that is safe.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
@@ -14,21 +18,37 @@ const MOST: usize = 256;
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// Hands writes to the task that does them. What was handed over is done, whatever becomes of who waits for it.
-pub(super) struct Writer(mpsc::UnboundedSender<Box<dyn Job>>);
+pub(super) struct Writer {
+    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
+    /// How many were handed over and are not done.
+    under_way: Arc<AtomicUsize>,
+}
 
 impl Writer {
-    /// Starts the task. It ends when the writer is dropped and everything is done.
-    pub(super) fn new(pool: SqlitePool) -> Self {
+    /// Starts the task. It ends when the writer is dropped and everything is done. A connection that is nobody else's is
+    /// kept between the transactions: a pool asks it for a sign of life whenever it comes back.
+    pub(super) fn new(pool: SqlitePool, is_ours: bool) -> Self {
         let (writer, mut jobs) = mpsc::unbounded_channel();
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&under_way);
         tokio::spawn(async move {
-            let mut batch = Vec::new();
+            let (mut batch, mut kept) = (Vec::new(), None);
             // While one transaction waits for the disk, the next one gathers.
             while jobs.recv_many(&mut batch, MOST).await > 0 {
-                let committed = commit(&pool, &mut batch).await;
+                let committed = commit(&pool, &mut kept, &mut batch).await;
+                if !is_ours {
+                    kept = None;
+                }
+                left.fetch_sub(batch.len(), Ordering::Relaxed);
                 batch.drain(..).for_each(|job| job.answer(committed.clone()));
             }
         });
-        Self(writer)
+        Self { jobs: writer, under_way }
+    }
+
+    /// Whether a write would be alone now, with nobody to share its transaction and nobody to wait for it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
     }
 
     /// Runs a statement; answers how many rows it changed.
@@ -50,8 +70,9 @@ impl Writer {
 
     fn hand_over<T: Send + 'static>(&self, work: impl Work<T>) -> oneshot::Receiver<Result<T, DatabaseError>> {
         let (reply, answer) = oneshot::channel();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         // Where nobody takes it, the reply is dropped with it, and that is what the answer then says.
-        let _ = self.0.send(Box::new(Write { work: Some(work), done: None, reply }));
+        let _ = self.jobs.send(Box::new(Write { work: Some(work), done: None, reply }));
         answer
     }
 }
@@ -72,16 +93,24 @@ async fn run(connection: &mut SqliteConnection, statement: Statement) -> Result<
 }
 
 /// All of them or none.
-async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
-    let mut connection = pool.acquire().await?;
+async fn commit(
+    pool: &SqlitePool,
+    kept: &mut Option<PoolConnection<Sqlite>>,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), DatabaseError> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => pool.acquire().await?,
+    };
     let committed = match batch {
         // SQLite makes a transaction of one statement by itself, without the ways to it and back for begin and commit.
         [job] => job.run(&mut connection).await,
         batch => together(&mut connection, batch).await,
     };
-    if committed.is_err() {
+    match committed {
+        Ok(()) => *kept = Some(connection),
         // SQLite may have rolled back by itself, and then this connection's state is not what sqlx takes it for.
-        connection.close_on_drop();
+        Err(_) => connection.close_on_drop(),
     }
     committed
 }

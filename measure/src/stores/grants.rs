@@ -1,0 +1,92 @@
+//! The grants that a store has, and what their clients know of them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use tokio::task::JoinSet;
+use tower_oauth::{Grant, GrantKey, GrantRecord, GrantStore, Outcome, Rotation};
+
+use super::Problem;
+
+/// What a client knows of its grant.
+pub(super) struct Known {
+    pub(super) key: GrantKey,
+    generation: AtomicU32,
+}
+
+impl Known {
+    /// Uses its refresh token.
+    pub(super) async fn rotate<S>(&self, store: &S, step: &Rotation) -> Result<(), Problem>
+    where
+        S: GrantStore<Error: Into<Problem>>,
+    {
+        let mut step = step.clone();
+        step.generation = self.generation.fetch_add(1, Ordering::Relaxed);
+        match store.rotate(self.key, step).await.map_err(Into::into)?.outcome {
+            Outcome::Rotated => Ok(()),
+            other => Err(format!("a rotation is {other:?}").into()),
+        }
+    }
+}
+
+/// Every caller has grants of its own.
+pub(super) struct Mine {
+    pub(super) grants: Arc<[Known]>,
+    pub(super) caller: usize,
+    pub(super) callers: usize,
+    pub(super) at: usize,
+}
+
+impl Mine {
+    pub(super) fn next(&mut self) -> &Known {
+        // A prime stride: each grant has its turn, and no two neighbours after each other.
+        self.at += 7_919;
+        let own = self.grants.len() / self.callers;
+        &self.grants[self.at % own * self.callers + self.caller]
+    }
+}
+
+/// Fills a store with grants of as many users, redeemed.
+pub(super) async fn fill<S>(store: &S, count: usize, step: &Rotation) -> Result<Arc<[Known]>, Problem>
+where
+    S: GrantStore<Error: Into<Problem> + Send> + Clone,
+{
+    let mut running = JoinSet::new();
+    let mut grants = Vec::with_capacity(count);
+    for number in 0..count {
+        let grant = grant(number, step)?;
+        grants.push(Known { key: grant.key(), generation: AtomicU32::new(0) });
+        let store = store.clone();
+        running.spawn(async move { store.create(grant).await.map_err(Into::into) });
+        while running.len() >= 256 {
+            if let Some(created) = running.join_next().await {
+                created??;
+            }
+        }
+    }
+    while let Some(created) = running.join_next().await {
+        created??;
+    }
+    Ok(grants.into())
+}
+
+fn grant(number: usize, step: &Rotation) -> Result<Grant, Problem> {
+    let mut record = GrantRecord::default();
+    record.key = rand::random();
+    record.issuer = step.issuer.as_str().to_owned();
+    record.client_id = step.client.as_str().to_owned();
+    record.subject = Some(measure::flow::subject(number));
+    record.scope = "profile".to_owned();
+    record.resources = record.issuer.clone();
+    record.redirect_uri = Some("https://customapp.example/oauth/redirect".to_owned());
+    record.redirect_uri_sent = true;
+    record.challenge = Some(rand::random::<[u8; 32]>().to_vec());
+    record.created_at = 1_800_000_000;
+    record.expires_at = 253_402_300_799;
+    record.redeemed_at = Some(1_800_000_000);
+    record.rotated_at = Some(1_800_000_000);
+    record.secret_hash = Some(step.secret.to_vec());
+    Ok(Grant::from_record(record)?)
+}
