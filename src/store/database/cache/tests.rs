@@ -225,7 +225,8 @@ async fn what_is_being_loaded_when_it_is_forgotten_is_neither_kept_nor_shared_wi
         let mut early = Box::pin(cache.load(key(1), slow));
         assert!(is_waiting(&mut early).await);
         drop(cache.changing(which));
-        let late = load(&cache, key(1), &after).await.unwrap();
+        let late = tokio::time::timeout(SECOND * 10, load(&cache, key(1), &after)).await;
+        let late = late.expect("it waits for nobody").unwrap();
         assert!(late.revoked().is_some(), "who comes later asks anew");
         gate.notify_one();
         assert!(early.await.unwrap().unwrap().revoked().is_none(), "who came before gets what was then");
@@ -490,14 +491,21 @@ async fn contact_is_counted_from_the_question() {
 struct Line {
     told: mpsc::UnboundedReceiver<Result<String, DatabaseError>>,
     number: watch::Receiver<Option<u64>>,
+    /// What is told when the number is asked for, before the answer.
+    before: Arc<Mutex<Option<Result<String, DatabaseError>>>>,
+    first: Option<Result<String, DatabaseError>>,
 }
 
 impl Feed for Line {
     async fn told(&mut self) -> Result<String, DatabaseError> {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
         self.told.recv().await.unwrap_or_else(|| Err(DatabaseError::refused("cut")))
     }
 
     async fn numbers(&mut self) -> Result<Vec<u64>, DatabaseError> {
+        self.first = self.before.lock().unwrap().take();
         let number = *self.number.borrow();
         match number {
             Some(number) => Ok(vec![number]),
@@ -509,27 +517,31 @@ impl Feed for Line {
 
 type Told = mpsc::UnboundedSender<Result<String, DatabaseError>>;
 
-/// The other end of the last connection.
-type Tell = Arc<Mutex<Option<Told>>>;
+/// The other end of the last connection, and what is told before the next answer.
+#[derive(Clone, Default)]
+struct Tell {
+    line: Arc<Mutex<Option<Told>>>,
+    before: Arc<Mutex<Option<Result<String, DatabaseError>>>>,
+}
 
 /// A cache that follows a store: what the store tells, and the number that it answers.
 fn following() -> (Arc<GrantCache>, Following, Tell, watch::Sender<Option<u64>>) {
-    let (cache, line) = (Arc::new(GrantCache::new(BOUND)), Arc::new(Mutex::new(None)));
+    let (cache, tell) = (Arc::new(GrantCache::new(BOUND)), Tell::default());
     let (number, answer) = watch::channel(Some(7));
-    let last = Arc::clone(&line);
+    let last = tell.clone();
     let following = Following::start(&cache, move || {
-        let (tell, told) = mpsc::unbounded_channel();
-        *last.lock().unwrap() = Some(tell);
-        let number = answer.clone();
-        async move { Ok(Line { told, number }) }
+        let (line, told) = mpsc::unbounded_channel();
+        *last.line.lock().unwrap() = Some(line);
+        let (number, before) = (answer.clone(), Arc::clone(&last.before));
+        async move { Ok(Line { told, number, before, first: None }) }
     });
-    (cache, following, line, number)
+    (cache, following, tell, number)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_the_store_tells_is_forgotten_and_what_it_does_not_is_found_within_a_second() {
-    let (cache, _following, line, number) = following();
-    let tell = |told: Result<String, DatabaseError>| line.lock().unwrap().as_ref().unwrap().send(told).unwrap();
+    let (cache, _following, tells, number) = following();
+    let tell = |told: Result<String, DatabaseError>| tells.line.lock().unwrap().as_ref().unwrap().send(told).unwrap();
     tokio::time::sleep(SECOND / 10).await;
     refill(&cache).await;
     assert_eq!(known(&cache), [true, true]);
@@ -547,17 +559,17 @@ async fn what_the_store_tells_is_forgotten_and_what_it_does_not_is_found_within_
     // What comes with the answer is heard before it.
     refill(&cache).await;
     number.send_replace(Some(10));
-    tell(Ok(message(10, &[2])));
+    *tells.before.lock().unwrap() = Some(Ok(message(10, &[2])));
     tokio::time::sleep(SECOND).await;
     assert_eq!(known(&cache), [true, false]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_or_falls_silent_is_made_anew() {
-    let (cache, following, line, number) = following();
+    let (cache, following, tells, number) = following();
     tokio::time::sleep(SECOND / 10).await;
     refill(&cache).await;
-    line.lock().unwrap().take();
+    tells.line.lock().unwrap().take();
     tokio::time::sleep(SECOND / 2).await;
     assert_eq!(known(&cache), [false, false], "whatever was told meanwhile was missed");
     refill(&cache).await;
@@ -576,7 +588,7 @@ async fn a_connection_that_breaks_or_falls_silent_is_made_anew() {
 
     drop(following);
     tokio::time::sleep(BOUND).await;
-    assert!(line.lock().unwrap().as_ref().unwrap().is_closed(), "nobody follows");
+    assert!(tells.line.lock().unwrap().as_ref().unwrap().is_closed(), "nobody follows");
 }
 
 // ---- races ----------------------------------------------------------------------------------------------------------
