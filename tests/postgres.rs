@@ -1,6 +1,8 @@
 //! The PostgreSQL store: the contract and the rules, two nodes on one database, what is written and when it is safe, and a
 //! database that fails.
 
+#[path = "support/moves.rs"]
+mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/postgres.rs"]
@@ -788,4 +790,17 @@ async fn a_node_whose_clock_is_far_from_the_servers_does_not_start() {
             assert!(error.to_string().contains("away from that of the store"), "{error}");
         }
     }
+}
+
+// ---- what moves -----------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn secrets_replaced_in_two_steps_log_nobody_out() {
+    moves::secrets_replaced_in_two_steps_log_nobody_out(&Database::new().await).await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store() {
+    let (new, old) = (Database::new().await, Database::new().await);
+    moves::a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store(&new, &old).await;
 }
