@@ -5,8 +5,6 @@
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
-#[path = "support/races.rs"]
-mod races;
 #[path = "support/redis.rs"]
 mod servers;
 mod support;
@@ -15,17 +13,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::StatusCode;
+use nodes::{Durable, Place, grant, is_good, issued, refused, secrets, unavailable};
 use servers::{Proxy, Raw, Server, mutation};
 use support::{
-    Answer, App, ISSUER, SECRET, WEB, app, basic, bearer, builder, code, confidential, form, public, redeem, refresh,
-    seconds, send, tokens,
+    Answer, App, ISSUER, SECRET, WEB, app, basic, bearer, builder, code, confidential, form, redeem, refresh, seconds,
+    send, tokens,
 };
 use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord,
-    GrantStore, Holder, OnceKey, Provider, RedisStore, RegistrationPolicy, RevocationReason, Secret, Secrets, UnixTime,
+    Client, ClientId, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder,
+    OnceKey, Provider, RedisStore, RevocationReason, UnixTime,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,10 +36,6 @@ async fn connect(url: String) -> RedisStore {
 
 async fn store(server: &Server) -> RedisStore {
     connect(server.url()).await
-}
-
-fn secrets(of: &[u8]) -> Secrets {
-    of.iter().map(|number| Secret::from_bytes([*number; 32])).collect()
 }
 
 fn with_secrets(store: &RedisStore, clock: &ManualClock, numbers: &[u8]) -> Result<Provider, ConfigErrors> {
@@ -56,31 +51,12 @@ async fn node(server: &Server, clock: &ManualClock) -> Provider {
     provider(&store(server).await, clock)
 }
 
-/// The one grant that alice gave.
-async fn grant(store: &RedisStore) -> Arc<Grant> {
-    let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("Redis answers");
-    assert_eq!(grants.len(), 1);
-    Arc::clone(&grants[0])
-}
+impl Place for Server {
+    type Store = RedisStore;
 
-#[track_caller]
-fn refused(answer: &Answer) {
-    assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant"), "{answer:?}");
-}
-
-#[track_caller]
-fn unavailable(answer: &Answer) {
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
-    assert!(!answer.header(header::RETRY_AFTER).is_empty(), "{answer:?}");
-}
-
-/// The access and the refresh token of a good answer.
-#[track_caller]
-fn issued(answer: &Answer) -> (String, String) {
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    let json = answer.json();
-    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned();
-    (text("access_token"), text("refresh_token"))
+    async fn store(&self) -> RedisStore {
+        connect(self.url()).await
+    }
 }
 
 /// The names of all keys but the 64 numbers of revocations, which stay.
@@ -90,8 +66,10 @@ async fn left(server: &Server) -> Vec<String> {
     names
 }
 
-async fn is_good(app: &App, access_token: &str) -> bool {
-    send(app, bearer("/me", access_token)).await.status == StatusCode::OK
+impl Durable for RedisStore {
+    async fn forget(&self, issuer: &str) -> Result<(), DatabaseError> {
+        self.forget_keys(issuer).await
+    }
 }
 
 async fn revoke(app: &App, token: &str) -> Answer {
@@ -105,6 +83,7 @@ async fn it_keeps_the_contract_with_and_without_a_cache() {
     let server = Server::start();
     contract::check(async || store(&server).await).await;
     contract::check(async || cached(&server).await).await;
+    contract::check_registry(async || store(&server).await).await;
 }
 
 /// As it is where nobody says otherwise.
@@ -608,24 +587,6 @@ async fn entries_that_lead_to_nothing_mislead_nobody_and_the_sweep_drops_them() 
 // ---- several stores and issuers in one Redis ------------------------------------------------------------------------
 
 #[tokio::test]
-async fn one_store_serves_several_issuers() {
-    let (server, clock) = (Server::start(), ManualClock::default());
-    let store = store(&server).await;
-    let other = Provider::builder("https://other.example").store(store.clone()).clock(clock.clone());
-    let other = other.scope("profile", "see your profile").scope("notes:read", "read your notes").client(public());
-    let other = other.secrets(secrets(&[2])).build().expect("another issuer has keys of its own");
-    let (here, there) = (app(&provider(&store, &clock)), app(&other));
-    let (access, renewal) = tokens(&here, "profile").await;
-    let (their_access, their_renewal) = tokens(&there, "profile").await;
-    assert!(is_good(&here, &access).await && is_good(&there, &their_access).await);
-    assert!(!is_good(&there, &access).await && !is_good(&here, &their_access).await);
-    refused(&refresh(&there, &renewal).await);
-    assert_eq!(other.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 1);
-    assert_eq!(refresh(&here, &renewal).await.status, StatusCode::OK);
-    refused(&refresh(&there, &their_renewal).await);
-}
-
-#[tokio::test]
 async fn stores_with_different_prefixes_know_nothing_of_each_other() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let of = async |prefix: &str| RedisStore::options().prefix(prefix).connect(server.url()).await.expect("it answers");
@@ -650,24 +611,6 @@ async fn a_provider_needs_a_secret_and_is_told_how_to_make_one() {
     assert!(told.contains("Secrets::open"), "{told}");
 }
 
-#[tokio::test]
-async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
-    let (server, clock) = (Server::start(), ManualClock::default());
-    let node = async |numbers: &[u8]| with_secrets(&store(&server).await, &clock, numbers);
-    let (access, _) = tokens(&app(&node(&[1]).await.expect("the first one")), "profile").await;
-    let error = node(&[2]).await.expect_err("it has another secret").to_string();
-    assert!(error.contains("1 of the secrets that signed") && error.contains("forget_keys"), "{error}");
-    // Appended, then moved to the front: from then on both are in use.
-    for (numbers, starts) in [(&[1, 2][..], true), (&[1], true), (&[2, 1], true), (&[1], false), (&[2], false)] {
-        let node = node(numbers).await;
-        assert_eq!(node.is_ok(), starts, "{numbers:?}");
-        if let Ok(node) = node {
-            assert!(is_good(&app(&node), &access).await);
-            tokens(&app(&node), "profile").await;
-        }
-    }
-}
-
 /// Also where all that it does is to refresh what an earlier key made.
 #[tokio::test]
 async fn a_key_is_noted_with_the_first_token_that_it_makes() {
@@ -678,69 +621,6 @@ async fn a_key_is_noted_with_the_first_token_that_it_makes() {
     assert!(node(&[1]).await.is_ok(), "it made nothing yet");
     issued(&refresh(&second, &renewal).await);
     assert!(node(&[1]).await.is_err());
-}
-
-#[tokio::test]
-async fn a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live() {
-    let (server, clock) = (Server::start(), ManualClock::default());
-    let node = async |numbers: &[u8]| with_secrets(&store(&server).await, &clock, numbers);
-    let old = node(&[1]).await.expect("the first one");
-    tokens(&app(&old), "profile").await;
-    for _ in 0..30 {
-        clock.advance(DAY);
-        old.sweep().await.expect("Redis answers");
-    }
-    let new = node(&[2, 1]).await.expect("it has both");
-    tokens(&app(&new), "profile").await;
-    drop(old);
-    // 90 days without a use, and a day more.
-    for day in 1..=91 {
-        clock.advance(DAY);
-        new.sweep().await.expect("Redis answers");
-        assert_eq!(node(&[2]).await.is_ok(), day == 91, "after {day} days");
-    }
-}
-
-#[tokio::test]
-async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
-    let (server, clock) = (Server::start(), ManualClock::default());
-    let store = store(&server).await;
-    let (access, renewal) = tokens(&app(&provider(&store, &clock)), "profile").await;
-    store.forget_keys("https://other.example").await.expect("Redis answers");
-    assert!(with_secrets(&store, &clock, &[2]).is_err());
-    store.forget_keys(ISSUER).await.expect("Redis answers");
-    let app = app(&with_secrets(&store, &clock, &[2]).expect("the old one is forgotten"));
-    assert!(!is_good(&app, &access).await);
-    refused(&refresh(&app, &renewal).await);
-    tokens(&app, "profile").await;
-    assert!(with_secrets(&connect(server.url()).await, &clock, &[1]).is_err(), "the new one is in use");
-}
-
-// ---- several nodes at once ------------------------------------------------------------------------------------------
-
-async fn nodes(server: &Server) -> [Provider; 2] {
-    let clock = ManualClock::default();
-    [node(server, &clock).await, node(server, &clock).await]
-}
-
-/// RFC 6749 §4.1.2, §10.5
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_200_redemptions_of_one_code_at_two_nodes_one_wins_and_its_grant_lives() {
-    let server = Server::start();
-    races::redemptions(&nodes(&server).await).await;
-}
-
-/// RFC 9700 §4.14.2
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_200_refreshes_with_one_token_at_two_nodes_all_get_its_one_successor() {
-    let server = Server::start();
-    races::refreshes(&nodes(&server).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_200_refreshes_at_two_nodes_against_a_revocation_nothing_lives_on() {
-    let server = Server::start();
-    races::refreshes_against_a_revocation(&nodes(&server).await).await;
 }
 
 // ---- clients --------------------------------------------------------------------------------------------------------
@@ -776,108 +656,73 @@ async fn a_client_that_is_deleted_or_disabled_gets_no_more_tokens() {
     assert_eq!(kept, ["cron", ""], "nothing of it is kept but its id");
 }
 
+// ---- what holds for every store that outlives its process -----------------------------------------------------------
+
+/// CVE-2026-9802
 #[tokio::test]
-async fn clients_are_created_changed_and_listed_and_an_id_is_given_once() {
-    let server = Server::start();
-    let store = store(&server).await;
-    let issuer = ISSUER.into();
-    let named = |id: &str| Client::public(id).redirect_uri(WEB);
-    for id in ["b", "a"] {
-        assert!(store.create_client(&issuer, named(id)).await.expect("Redis answers"));
-        assert!(!store.create_client(&issuer, named(id)).await.expect("Redis answers"));
-    }
-    let renamed = store.update_client(&issuer, &"b".into(), |client| client.name("Renamed")).await;
-    assert_eq!(renamed.expect("a good client").expect("there is one").client_name(), "Renamed");
-    let nobody = store.update_client(&issuer, &"c".into(), |client| client).await;
-    assert!(nobody.expect("Redis answers").is_none());
-    store.create_client(&issuer, Client::public("bad")).await.expect_err("it has no redirect URI");
-    store.update_client(&issuer, &"b".into(), |client| client.scope("\u{e9}")).await.expect_err("no scope");
-    store.update_client(&issuer, &"b".into(), |_| named("other")).await.expect_err("another id");
-    let listed = store.clients(&issuer).await.expect("Redis answers");
-    let listed: Vec<_> =
-        listed.iter().map(|listed| (listed.client.id().as_str(), listed.client.client_name())).collect();
-    assert_eq!(listed, [("a", "a"), ("b", "Renamed")]);
+async fn a_restart_does_not_reset_the_detection_of_reuse() {
+    nodes::a_restart_does_not_reset_the_detection_of_reuse(&Server::start()).await;
 }
 
-/// Operators at two nodes add a secret each, and none is lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn changes_of_one_client_at_once_all_stay() {
-    const COUNT: usize = 20;
-    let server = Server::start();
-    let stores = [store(&server).await, store(&server).await];
-    let app = Client::confidential("app", SECRET).redirect_uri(WEB);
-    assert!(stores[0].create_client(&ISSUER.into(), app).await.expect("Redis answers"));
-    let change = |number: usize| {
-        let store = stores[number % 2].clone();
-        tokio::spawn(async move {
-            let secret = ClientSecret::generate();
-            store.update_client(&ISSUER.into(), &"app".into(), |client| client.and_secret(&secret)).await
-        })
-    };
-    for change in (0..COUNT).map(change).collect::<Vec<_>>() {
-        change.await.expect("no panic").expect("a good client");
-    }
-    let app = stores[0].client(&ISSUER.into(), &"app".into()).await.expect("Redis answers").expect("there is one");
-    assert_eq!(app.to_record().matches("sha256").count(), COUNT + 1);
+#[tokio::test]
+async fn one_redis_serves_several_issuers() {
+    nodes::one_place_serves_several_issuers(&Server::start()).await;
 }
 
-/// RFC 7591, and a limit that holds for clients of two nodes at once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_that_register_themselves_are_counted_and_those_that_nobody_connects_are_forgotten() {
-    let (server, clock) = (Server::start(), ManualClock::default());
-    let policy = || RegistrationPolicy::open().limit(5).keep_unused(seconds(100));
-    let node = async || {
-        let builder = builder(&clock).store(store(&server).await).secrets(secrets(&[1]));
-        builder.registration(policy()).build().expect("a good configuration")
-    };
-    let nodes = [node().await, node().await];
-    let apps = [app(&nodes[0]), app(&nodes[1])];
-    let register = |number: usize| {
-        let app = apps[number % 2].clone();
-        let body = r#"{"redirect_uris": ["https://web.example/cb"], "token_endpoint_auth_method": "none"}"#;
-        let request = http::Request::post("/register").header(header::CONTENT_TYPE, "application/json");
-        let request = request.body(body.into()).expect("a good request");
-        tokio::spawn(async move { send(&app, request).await })
-    };
-    let mut ids = Vec::new();
-    for answer in (0..20).map(register).collect::<Vec<_>>() {
-        let answer = answer.await.expect("no panic");
-        if answer.status == StatusCode::CREATED {
-            ids.push(answer.json()["client_id"].as_str().expect("an id").to_owned());
-        }
-    }
-    assert_eq!(ids.len(), 5);
-    let store = store(&server).await;
-    let listed = async || store.clients(&ISSUER.into()).await.expect("Redis answers");
-    assert!(listed().await.iter().all(|listed| !listed.disabled && listed.registered_itself));
+#[tokio::test]
+async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
+    nodes::a_node_without_a_secret_that_signs_for_its_issuer_does_not_start(&Server::start()).await;
+}
 
-    clock.advance(seconds(50));
-    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
-    clock.advance(seconds(49));
-    nodes[0].sweep().await.expect("Redis answers");
-    assert_eq!(listed().await.len(), 5);
-    clock.advance(seconds(1));
-    nodes[0].sweep().await.expect("Redis answers");
-    let left: Vec<_> = listed().await.iter().map(|listed| listed.client.id().as_str().to_owned()).collect();
-    assert_eq!(left, [ids[0].clone()], "the one that a user connects");
-    assert_eq!(register(0).await.expect("no panic").status, StatusCode::CREATED, "there is room again");
+#[tokio::test]
+async fn two_providers_of_one_store_are_held_to_it_too() {
+    nodes::two_providers_of_one_store_are_held_to_it_too(&Server::start()).await;
+}
+
+#[tokio::test]
+async fn a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live() {
+    nodes::a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live(&Server::start()).await;
+}
+
+#[tokio::test]
+async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
+    nodes::after_a_leak_the_old_keys_are_forgotten_on_purpose(&Server::start()).await;
+}
+
+#[tokio::test]
+async fn a_secret_is_added_before_the_old_one_is_retired() {
+    nodes::a_secret_is_added_before_the_old_one_is_retired(&Server::start()).await;
+}
+
+#[tokio::test]
+async fn a_disabled_client_gets_nothing_more_and_can_be_connected_anew() {
+    nodes::a_disabled_client_gets_nothing_more_and_can_be_connected_anew(&Server::start()).await;
+}
+
+/// RFC 7591
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
+    nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Server::start()).await;
+}
+
+/// RFC 6749 §4.1.2, §10.5
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {
+    nodes::of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives(&Server::start()).await;
+}
+
+/// RFC 9700 §4.14.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_with_one_token_at_two_providers_all_get_its_one_successor() {
+    nodes::of_200_refreshes_with_one_token_at_two_providers_all_get_its_one_successor(&Server::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on() {
+    nodes::of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on(&Server::start()).await;
 }
 
 // ---- what moves -----------------------------------------------------------------------------------------------------
-
-impl nodes::Durable for RedisStore {
-    async fn forget(&self, issuer: &str) -> Result<(), DatabaseError> {
-        self.forget_keys(issuer).await
-    }
-}
-
-impl nodes::Place for Server {
-    type Store = RedisStore;
-
-    async fn store(&self) -> RedisStore {
-        cached(self).await
-    }
-}
 
 #[tokio::test]
 async fn secrets_replaced_in_two_steps_log_nobody_out() {
