@@ -354,6 +354,11 @@ impl Grant {
         self.revoked().is_none() && now < self.expires_at
     }
 
+    /// Whether its code waits to be redeemed.
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.redeemed.is_none() && self.redirect_uri.is_some()
+    }
+
     /// Whether nothing will come of it any more: a store may forget it.
     #[must_use]
     pub fn is_over(&self, now: UnixTime, idle: Duration) -> bool {

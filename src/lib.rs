@@ -85,7 +85,7 @@ pub use store::MemoryStore;
 pub use store::SqliteStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use store::{ClientRegistry, DatabaseError, ListedClient};
-pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationTerms, Store};
 #[cfg(feature = "postgres")]
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]

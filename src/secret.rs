@@ -5,7 +5,7 @@
 //! with HKDF-SHA-256 ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) from the secret, the purpose and the issuer.
 //!
 //! To replace a secret without logging anyone out: append the new one on every node (it verifies), then move it to the
-//! front (it signs), then drop the old one after the longest idle time of a refresh token.
+//! front (it signs), then drop the old one after the longest idle time of a refresh token. `SECURITY.md` has the steps.
 //!
 //! ```
 //! use tower_oauth::{Secret, Secrets};

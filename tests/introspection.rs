@@ -11,8 +11,8 @@ use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use shelf::Op;
 use site::{
-    Pair, Site, assert_invalid_request, assert_refused, assert_unavailable, assert_uncached_json, redemption,
-    site_with, with,
+    Pair, Site, assert_invalid_grant, assert_invalid_request, assert_refused, assert_unavailable, assert_uncached_json,
+    redemption, refreshing, site_with, with,
 };
 use support::{Answer, VERIFIER, basic, code_of, form, request, seconds, send, *};
 use tower_oauth::Client;
@@ -284,6 +284,23 @@ async fn a_hint_is_only_a_hint() {
             assert_eq!(answer.json()["active"], true, "{hint}");
         }
     }
+}
+
+/// A cache may be behind its store for as long as its store says. It is there for the check of an access token, and
+/// nothing else believes it.
+#[tokio::test]
+async fn a_cache_is_asked_for_the_check_of_an_access_token_alone() {
+    let site = site();
+    let pair = connect(&site, "profile").await;
+    site.shelf.fill_cache();
+    let keys: Vec<_> = site.shelf.records().into_keys().collect();
+    let elsewhere = builder(&site.clock).store(site.shelf.clone()).build().expect("a provider");
+    elsewhere.revoke_grant(keys[0]).await.expect("the store answers");
+    assert!(site.is_good(&pair.access).await, "the cache is asked");
+    for token in [&pair.access, &pair.refresh] {
+        assert_inactive(&introspect(&site, "confidential", token).await);
+    }
+    assert_invalid_grant(&site.token_as("confidential", &refreshing(&pair.refresh)).await);
 }
 
 /// An outage is 503 and never `{"active":false}`, which would end sessions.

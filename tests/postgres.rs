@@ -1,6 +1,8 @@
 //! The PostgreSQL store: the contract and the rules, two nodes on one database, what is written and when it is safe, and a
 //! database that fails.
 
+#[path = "support/moves.rs"]
+mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/postgres.rs"]
@@ -27,8 +29,9 @@ use tower_oauth::{
 impl Place for Database {
     type Store = PostgresStore;
 
+    /// Without a cache, so that what is asked is asked of the database: `tests/cache.rs` is about the cache.
     async fn store(&self) -> PostgresStore {
-        PostgresStore::connect(&self.url()).migrate().await.expect("a database")
+        PostgresStore::connect(&self.url()).migrate().cache(Duration::ZERO).await.expect("a database")
     }
 }
 
@@ -59,9 +62,15 @@ fn told(answer: Result<PostgresStore, DatabaseError>) -> String {
 // ---- the contract and the rules -------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn it_keeps_the_contract() {
+async fn it_keeps_the_contract_with_and_without_a_cache() {
     let database = Database::new().await;
     contract::check(async || database.store().await).await;
+    contract::check(async || cached(&database).await).await;
+}
+
+/// As it is where nobody says otherwise.
+async fn cached(database: &Database) -> PostgresStore {
+    PostgresStore::connect(&database.url()).migrate().await.expect("a database")
 }
 
 /// `scripts/test long` asks for ten times as many.
@@ -72,7 +81,7 @@ fn steps() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_steps_end_as_the_rules_say() {
     let database = Database::new().await;
-    contract::check_steps(rand::random(), steps(), async || database.store().await).await;
+    contract::check_steps(rand::random(), steps(), async || cached(&database).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -789,4 +798,17 @@ async fn a_node_whose_clock_is_far_from_the_servers_does_not_start() {
             assert!(error.to_string().contains("away from that of the store"), "{error}");
         }
     }
+}
+
+// ---- what moves -----------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn secrets_replaced_in_two_steps_log_nobody_out() {
+    moves::secrets_replaced_in_two_steps_log_nobody_out(&Database::new().await).await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store() {
+    let (new, old) = (Database::new().await, Database::new().await);
+    moves::a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store(&new, &old).await;
 }

@@ -1,6 +1,8 @@
 //! The SQLite store: the contract and the rules, what outlives a process, two processes on one file, and a database that
 //! fails.
 
+#[path = "support/moves.rs"]
+mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
 mod support;
@@ -275,6 +277,22 @@ async fn one_file_serves_several_issuers() {
 #[tokio::test]
 async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
     nodes::a_node_without_a_secret_that_signs_for_its_issuer_does_not_start(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn secrets_replaced_in_two_steps_log_nobody_out() {
+    moves::secrets_replaced_in_two_steps_log_nobody_out(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn secrets_replaced_in_one_step_would_log_people_out() {
+    moves::secrets_replaced_in_one_step_would_log_people_out(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store() {
+    let (new, old) = (Folder::new(), Folder::new());
+    moves::a_client_that_was_disabled_or_deleted_is_not_looked_for_in_an_older_store(&new, &old).await;
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Verify for Provider {
         }
         let provider = self.clone();
         Verification::later(span::carried(async move {
-            match provider.grant(key).await {
+            match provider.load(key).await {
                 Ok(Some(grant)) => Ok(admit(&handle, grant, now)?),
                 Ok(None) => Err(Own::Unknown.into()),
                 Err(error) => Err(Refusal::Unavailable(error)),

@@ -217,15 +217,17 @@ impl Provider {
         Ok(kept)
     }
 
+    /// For the check of an access token alone, as is [`load`](Self::load).
     pub(crate) fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         self.0.grants.cached(key)
     }
 
+    pub(crate) async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, StoreError> {
+        self.0.grants.load(key).await
+    }
+
     pub(crate) async fn grant(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, StoreError> {
-        match self.cached(key) {
-            Some(grant) => Ok(Some(grant)),
-            None => self.0.grants.find(key).await,
-        }
+        self.0.grants.find(key).await
     }
 
     pub(crate) async fn create(&self, grant: Grant) -> Result<(), StoreError> {
@@ -237,10 +239,7 @@ impl Provider {
         let config = &self.0.config;
         let now = self.now();
         let mut grants = self.0.grants.grants(&config.issuer, holder).await?;
-        grants.retain(|grant| {
-            let pending = grant.redeemed.is_none() && grant.redirect_uri.is_some();
-            !pending && !grant.is_over(now, config.lifetimes.refresh_idle)
-        });
+        grants.retain(|grant| !grant.is_pending() && !grant.is_over(now, config.lifetimes.refresh_idle));
         Ok(grants)
     }
 

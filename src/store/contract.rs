@@ -10,7 +10,7 @@
 //! | `create is repeatable` | a second create under the same key changes nothing, whatever became of the grant |
 //! | `steps follow the rules` | random steps end as [`Grant::redeem`], [`Grant::rotate`] and [`Grant::revoke`] say: the outcome, the record in the verdict, and the record that is found afterwards |
 //! | `a refusal writes nothing` | a step that is refused leaves the whole record as it was |
-//! | `cached says what find says` | [`GrantStore::cached`] answers nothing or the record that is found |
+//! | `cached says what find says` | [`GrantStore::cached`] answers nothing or the record that is found, and [`GrantStore::load`] the one that is found |
 //! | `one redemption wins` | of many at once, one redeems; the others are refused, and without PKCE end the grant |
 //! | `one rotation steps` | many at once make one step; the others get the same successor |
 //! | `no update is lost` | different changes of one grant at once all stay |
@@ -174,12 +174,15 @@ impl<S: GrantStore> Check<S> {
         }
     }
 
-    /// What is found under a key; what is cached must be that.
+    /// What is found under a key; what is cached must be that, and is from now on where the store has a cache.
     async fn found(&self, key: GrantKey) -> Option<Arc<Grant>> {
         let found = self.answered(self.store.find(key).await);
-        if let Some(cached) = self.store.cached(key) {
-            self.and("cached says what find says").same(Some(&cached), found.as_deref(), "cached");
-        }
+        let check = self.and("cached says what find says");
+        let (told, by) = match self.store.cached(key) {
+            None => (check.answered(self.store.load(key).await), "load"),
+            cached => (cached, "cached"),
+        };
+        check.same(told.as_deref(), found.as_deref(), by);
         found
     }
 

@@ -1,9 +1,13 @@
 //! What the stores have in common that outlive their process.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod cache;
 mod error;
 mod keys;
 mod registry;
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub(super) use self::cache::{Feed, Following, GrantCache, Which};
 pub use self::error::DatabaseError;
 pub(super) use self::keys::{KeyId, Keys};
 pub(super) use self::registry::changed;

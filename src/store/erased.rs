@@ -48,6 +48,7 @@ pub(crate) trait DynGrants: Send + Sync {
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
+    fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), StoreError>;
     fn clock_skew(&self) -> Option<Duration>;
@@ -94,6 +95,10 @@ impl<G: GrantStore> DynGrants for G {
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         GrantStore::cached(self, key)
+    }
+
+    fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>> {
+        boxed(GrantStore::load(self, key))
     }
 
     fn secrets(&self) -> Result<Option<Secrets>, StoreError> {

@@ -2,13 +2,14 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet, Entry};
 
+use super::key_state::KeyState;
 use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::config::ConfigErrors;
@@ -294,36 +295,5 @@ impl SubjectIndex {
         let shard = &self.shards[(hash % 16) as usize];
         // A set of keys is whole after every operation on it, so a panic elsewhere does not spoil it.
         (hash, shard.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A grant's key is a digest of what nobody can choose, so its first bytes are a good hash already.
-#[derive(Clone, Copy, Default)]
-struct KeyState;
-
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl BuildHasher for KeyState {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher::default()
-    }
-}
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

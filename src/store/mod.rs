@@ -43,6 +43,9 @@ pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod database;
 mod erased;
+#[cfg(any(feature = "memory", feature = "postgres", feature = "redis"))]
+mod key_state;
+mod layered;
 #[cfg(feature = "memory")]
 mod memory;
 mod pair;
@@ -58,6 +61,7 @@ pub use self::redis::{RedisOptions, RedisStore};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use database::{ClientRegistry, DatabaseError, ListedClient};
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};
+pub use layered::Layered;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
@@ -84,6 +88,14 @@ pub trait ClientStore: Send + Sync + 'static {
         issuer: &Issuer,
         id: &ClientId,
     ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send;
+
+    /// Whether this id is or was a client's here, and is not given out again: also that of a client that is disabled or
+    /// was deleted. [`Layered`] asks this before it looks in an older store.
+    ///
+    /// A store that cannot tell leaves this method out; then what it deletes is as if it had never been.
+    fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        async { Ok(self.client(issuer, id).await?.is_some()) }
+    }
 
     /// Keeps a client that registered itself; `Ok(false)` if there are as many as there can be. A store that takes none
     /// leaves this method out.
@@ -125,7 +137,7 @@ pub trait GrantStore: Send + Sync + 'static {
     /// Keeps a new grant. A grant whose key is there already is this one: an earlier try of the same step.
     fn create(&self, grant: Grant) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// The grant, whatever became of it.
+    /// The grant, whatever became of it, as it is now.
     fn find(&self, key: GrantKey) -> impl Future<Output = Result<Option<Arc<Grant>>, Self::Error>> + Send;
 
     /// Redeems a code.
@@ -173,10 +185,19 @@ pub trait GrantStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
     /// The grant, if it is known without waiting: always for memory, from a cache for others, which must return
-    /// nothing that it would not stand by. `None`: ask [`find`](Self::find).
+    /// nothing that it would not stand by. `None`: ask [`load`](Self::load).
+    ///
+    /// Only the check of an access token asks this; what decides about anything else asks [`find`](Self::find).
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         let _ = key;
         None
+    }
+
+    /// The grant for the check of an access token that [`cached`](Self::cached) has none for. A store with a cache
+    /// keeps the answer for it, and lets those who ask at once for one grant share it; others leave this method out,
+    /// and it is [`find`](Self::find).
+    fn load(&self, key: GrantKey) -> impl Future<Output = Result<Option<Arc<Grant>>, Self::Error>> + Send {
+        self.find(key)
     }
 
     /// The secrets that the store keeps or makes by itself; `Ok(None)` if they have to be given to the builder. Asked

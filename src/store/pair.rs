@@ -17,6 +17,10 @@ impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
         self.0.client(issuer, id).await
     }
 
+    async fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> Result<bool, Self::Error> {
+        self.0.is_taken(issuer, id).await
+    }
+
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Self::Error> {
         self.0.register(issuer, client, terms).await
     }
@@ -69,6 +73,10 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         self.1.cached(key)
+    }
+
+    async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, Self::Error> {
+        self.1.load(key).await
     }
 
     fn secrets(&self) -> Result<Option<Secrets>, Self::Error> {

@@ -7,6 +7,7 @@ mod clients;
 mod connections;
 mod keys;
 mod open;
+mod revocations;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use self::keys::Unnoted;
 pub use self::open::OpenPostgres;
 use self::rows::{Row, query};
 use self::statements::Statements;
-use super::database::{DatabaseError, Keys, signed};
+use super::database::{DatabaseError, Following, GrantCache, Keys, Which, signed};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -42,6 +43,9 @@ use crate::types::{Issuer, UnixTime};
 /// Each transition is one round trip. A redemption and a revocation are answered when they are on the disk, and on the
 /// standbys that the server waits for, even where its `synchronous_commit` is off; a rotation follows that setting. Where
 /// the database does not answer for 5 seconds, the request is answered with 503.
+///
+/// A node answers the check of an access token from what it read up to 5 seconds ago, or another
+/// [time](OpenPostgres::cache), and refuses what another node revoked a moment later: see there for the worst case.
 ///
 /// It keeps no secret: give the builder [secrets](crate::ProviderBuilder::secrets), the same on every node.
 ///
@@ -59,13 +63,15 @@ use crate::types::{Issuer, UnixTime};
 pub struct PostgresStore(Arc<Inner>);
 
 struct Inner {
-    connections: Connections,
+    connections: Arc<Connections>,
     statements: Statements,
     /// Its name, quoted.
     schema: String,
     keys: Keys,
     unnoted: Unnoted,
     skew: Duration,
+    cache: Arc<GrantCache>,
+    _following: Following,
 }
 
 /// How often a step is sent that finds its row changed in between, before it is given up.
@@ -145,16 +151,19 @@ impl GrantStore for PostgresStore {
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         self.step(|| rows::redeem(&self.0.statements, &key, &step), |grant| grant.redeem(&step)).await
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         self.step(|| rows::rotate(&self.0.statements, &key, &step), |grant| grant.rotate(&step)).await
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         self.step(|| rows::revoke(&self.0.statements, &key, &step), |grant| grant.revoke(&step)).await
     }
 
@@ -165,6 +174,7 @@ impl GrantStore for PostgresStore {
         reason: RevocationReason,
         now: UnixTime,
     ) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Of(issuer, holder));
         self.end_all(issuer, holder, reason, now).await
     }
 
@@ -183,9 +193,18 @@ impl GrantStore for PostgresStore {
     }
 
     async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Over(issuer, now, idle));
         let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
         self.sweep_the_rest(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.0.cache.cached(key)
+    }
+
+    async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
+        self.0.cache.load(key, || self.find(key)).await
     }
 
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {

@@ -10,6 +10,7 @@ mod clients;
 mod keys;
 mod names;
 mod options;
+mod revocations;
 mod rows;
 mod scripts;
 mod steps;
@@ -23,7 +24,7 @@ use self::keys::ToNote;
 use self::names::Names;
 pub use self::options::RedisOptions;
 use self::scripts::ONCE;
-use super::database::{DatabaseError, Keys};
+use super::database::{DatabaseError, Following, GrantCache, Keys, Which};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -34,6 +35,9 @@ use crate::types::{Issuer, UnixTime};
 ///
 /// Any number of processes can use one Redis at once, and one store serves several issuers. It keeps no secret: give the
 /// builder [secrets](crate::ProviderBuilder::secrets), the same to every process.
+///
+/// A node answers the check of an access token from what it read up to 5 seconds ago, or another
+/// [time](RedisOptions::cache), and refuses what another node revoked a moment later: see there for the worst case.
 ///
 /// ```no_run
 /// use tower_oauth::{Provider, RedisStore, Secrets};
@@ -82,6 +86,8 @@ struct Inner {
     keys: Keys,
     to_note: ToNote,
     skew: Duration,
+    cache: Arc<GrantCache>,
+    _following: Following,
 }
 
 impl RedisStore {
@@ -148,6 +154,7 @@ impl GrantStore for RedisStore {
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         let answer = self.0.calls.send_durably(|form| all([steps::redeem(&self.0.names, key, &step, form)])).await?;
         let verdict = answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::CodeReuse))?;
@@ -158,12 +165,14 @@ impl GrantStore for RedisStore {
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         let answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
         answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::One(key));
         let revoke = |form| all([steps::revoke(&self.0.names, key, &step, None, form)]);
         let answer = self.0.calls.send_durably(revoke).await?;
         let verdict = answer.verdict(key, Outcome::Revoked, (step.now, step.reason))?;
@@ -181,6 +190,7 @@ impl GrantStore for RedisStore {
         reason: RevocationReason,
         now: UnixTime,
     ) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Of(issuer, holder));
         let (issuer, client) = (issuer.clone(), holder.client().cloned());
         self.end_all(holder, &Revocation { issuer, client, secret: None, token: None, reason, now }).await
     }
@@ -202,10 +212,19 @@ impl GrantStore for RedisStore {
     }
 
     async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
+        let _changing = self.0.cache.changing(Which::Over(issuer, now, idle));
         let swept = self.sweep_grants(issuer, now, idle).await?;
         self.sweep_clients(issuer, now).await?;
         self.sweep_keys(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
+        self.0.cache.cached(key)
+    }
+
+    async fn load(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
+        self.0.cache.load(key, || self.find(key)).await
     }
 
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {

@@ -174,7 +174,8 @@ async fn end<S: GrantStore>(check: &Check<S>, names: &Names, grant: &Grant, roun
     }
     let found = check.answered(check.store.find(grant.key).await);
     let cached = check.store.cached(grant.key).or_else(|| found.clone());
-    for record in [found, cached] {
+    let loaded = check.answered(check.store.load(grant.key).await);
+    for record in [found, cached, loaded] {
         check.holds(record.is_some_and(|record| record.revoked().is_some()), "it is alive after it was revoked");
     }
 }
@@ -190,6 +191,8 @@ async fn refresh_until_refused<S: GrantStore>(check: &Check<S>, mut grant: Grant
         check.holds(!begun_after_the_end, "a rotation begun after the grant was revoked is accepted");
         check.holds(verdict.outcome == Outcome::Rotated, format_args!("a rotation is {:?}", verdict.outcome));
         grant.rotate(&step);
+        // So that a cache is filled while the grant ends.
+        check.answered(check.store.load(grant.key).await);
         // Whoever never waits lets nobody else go on.
         tokio::task::yield_now().await;
     }

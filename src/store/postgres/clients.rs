@@ -20,6 +20,10 @@ impl ClientStore for PostgresStore {
         Ok(record.as_deref().map(Client::from_record).transpose()?)
     }
 
+    async fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> Result<bool, DatabaseError> {
+        Ok(!self.0.connections.run(|| of(&self.0.statements.any_client, issuer, id)).await?.is_empty())
+    }
+
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, DatabaseError> {
         let record = client.to_record();
         let limit = i64::try_from(terms.limit).unwrap_or(i64::MAX);

@@ -117,6 +117,10 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, DatabaseErro
 }
 
 impl Own {
+    pub(super) const fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     async fn lease(&self) -> Result<Lease<'_>, Error> {
         // It is never closed.
         let room = self.room.acquire().await.map_err(|_| Error::PoolClosed)?;

@@ -10,9 +10,11 @@ use sqlx::{ConnectOptions, PgConnection, PgPool, Row as _};
 
 use super::connections::{Connections, in_time};
 use super::keys::{self, Unnoted};
-use super::statements::Statements;
+use super::revocations::Revocations;
+use super::statements::{Statements, channel};
 use super::{DatabaseError, Inner, PostgresStore, schema};
 use crate::clock::{Clock, SystemClock};
+use crate::store::database::{Following, GrantCache};
 
 /// The first version that finds the rows of some pages of a table without a look at the others.
 const OLDEST: i32 = 140_000;
@@ -25,6 +27,7 @@ pub struct OpenPostgres {
     from: From,
     schema: String,
     migrate: bool,
+    cache: Duration,
 }
 
 enum From {
@@ -34,11 +37,16 @@ enum From {
 
 impl OpenPostgres {
     pub(super) fn url(url: &str) -> Self {
-        Self { from: From::Url(url.to_owned()), schema: "oauth".to_owned(), migrate: false }
+        Self {
+            from: From::Url(url.to_owned()),
+            schema: "oauth".to_owned(),
+            migrate: false,
+            cache: GrantCache::LIFETIME,
+        }
     }
 
     pub(super) fn pool(pool: PgPool) -> Self {
-        Self { from: From::Pool(pool), schema: "oauth".to_owned(), migrate: false }
+        Self { from: From::Pool(pool), schema: "oauth".to_owned(), migrate: false, cache: GrantCache::LIFETIME }
     }
 
     /// In which schema the tables are. By default `oauth`.
@@ -54,6 +62,21 @@ impl OpenPostgres {
     /// provider starts.
     pub fn migrate(mut self) -> Self {
         self.migrate = true;
+        self
+    }
+
+    /// For how long the check of an access token may go by what this node read of its grant before. By default 5 seconds;
+    /// zero asks the database at every check.
+    ///
+    /// What a node revokes it refuses from then on. The other nodes are told (`NOTIFY`) and refuse it a moment later;
+    /// where that does not get through, as behind a pooler, they find it within a second by asking. **In the worst case**,
+    /// with a node that is cut off from all of this, a revoked token is good there for as long as this says, and not
+    /// longer. A node that was cut off for that long asks the database at every check, until it is not.
+    ///
+    /// This is about the check of access tokens alone: introspection, refreshes and all else ask the database. A node needs
+    /// one connection more, beside those of its pool.
+    pub const fn cache(mut self, lifetime: Duration) -> Self {
+        self.cache = lifetime;
         self
     }
 
@@ -78,8 +101,22 @@ impl OpenPostgres {
         }
         let statements = Statements::new(&schema);
         let keys = keys::load(&connections, &statements).await?;
-        Ok(PostgresStore(Arc::new(Inner { connections, statements, schema, keys, unnoted: Unnoted::default(), skew })))
+        let connections = Arc::new(connections);
+        let cache = Arc::new(GrantCache::new(self.cache));
+        let following = follow(&cache, &connections, &schema, &statements);
+        let unnoted = Unnoted::default();
+        let inner = Inner { connections, statements, schema, keys, unnoted, skew, cache, _following: following };
+        Ok(PostgresStore(Arc::new(inner)))
     }
+}
+
+fn follow(cache: &Arc<GrantCache>, connections: &Arc<Connections>, schema: &str, statements: &Statements) -> Following {
+    let (connections, channel, ask) = (Arc::clone(connections), channel(schema), statements.revocations.clone());
+    Following::start(cache, move || {
+        // As the pool makes them now: a password may be another by then.
+        let (options, channel, ask) = (connections.options(), channel.clone(), ask.clone());
+        async move { Revocations::listen(options, &channel, ask).await }
+    })
 }
 
 impl IntoFuture for OpenPostgres {

@@ -4,9 +4,12 @@
 //! writes nothing and locks nothing. Where another step has the row, PostgreSQL waits for it and looks again at what it
 //! left. The statement answers the row as it is afterwards: with the outcome where it changed it, and without where it
 //! did not. Then the rules themselves, asked in Rust on that row, say what became of the step.
+//!
+//! What ends something tells the other nodes of it, in the same statement: see `revocations.rs`.
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::grant::Outcome;
@@ -20,12 +23,35 @@ macro_rules! columns {
     };
 }
 
+/// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
+/// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.
+macro_rules! tell {
+    ($ended:literal, $keys:expr) => {
+        concat!(
+            "told AS (UPDATE {schema}.oauth_revocation SET number = number + 1 WHERE EXISTS (SELECT FROM ",
+            $ended,
+            ") RETURNING pg_notify('{channel}', number || ",
+            $keys,
+            "))"
+        )
+    };
+}
+
+/// A key as [`GrantKey`](crate::GrantKey) writes it, behind a space.
+macro_rules! key_text {
+    ($key:literal) => {
+        concat!("' ' || rtrim(translate(encode(", $key, ", 'base64'), '+/', '-_'), '=')")
+    };
+}
+
 /// A transition: the `UPDATE`, and the row where it changed nothing. `$1` is the key.
 macro_rules! transition {
     ($($update:expr),+ $(,)?) => {
         concat!(
             "WITH changed AS (UPDATE {schema}.oauth_grant SET ", $($update,)+
-            " RETURNING ", columns!(), ", outcome) SELECT * FROM changed UNION ALL SELECT ", columns!(),
+            " RETURNING ", columns!(), ", outcome), ",
+            tell!("changed WHERE outcome IN (3, 7)", key_text!("$1::bytea")),
+            " SELECT * FROM changed UNION ALL SELECT ", columns!(),
             ", NULL::smallint FROM {schema}.oauth_grant WHERE key = $1 AND NOT EXISTS (SELECT FROM changed)"
         )
     };
@@ -143,7 +169,17 @@ macro_rules! end_all {
             " ORDER BY key LIMIT 500), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, revoke_reason = $2, ",
             "outcome = 7 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
             durably!(),
-            " RETURNING 1) SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM next), ",
+            " RETURNING key), ",
+            // What is told has 8,000 bytes at most.
+            tell!(
+                "ended",
+                concat!(
+                    "CASE WHEN (SELECT count(*) FROM ended) > 200 THEN '' ELSE (SELECT string_agg(",
+                    key_text!("key"),
+                    ", '') FROM ended) END"
+                )
+            ),
+            " SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM next), ",
             "(SELECT key FROM next ORDER BY key DESC LIMIT 1)"
         )
     };
@@ -190,6 +226,8 @@ statements! {
                    OR greatest($2::bigint - rotated_at, 0) >= $3 AND rotated_at IS NOT NULL) \
                    AND (SELECT pg_try_advisory_xact_lock(hashtextextended($6, 0))) LIMIT 500 FOR UPDATE SKIP LOCKED) \
                    DELETE FROM {schema}.oauth_grant WHERE ctid = ANY (ARRAY(SELECT ctid FROM over)) RETURNING 1",
+    /// How many revocations there were.
+    revocations: "SELECT number FROM {schema}.oauth_revocation",
     pages: "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint",
     /// `$1` now.
     sweep_once: "DELETE FROM {schema}.oauth_once WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.oauth_once \
@@ -231,6 +269,13 @@ statements! {
 
 /// The text for a schema, whose name is quoted.
 pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
-    // Besides the texts above it has a name that was quoted, and no value.
-    AssertSqlSafe(Arc::<str>::from(text.replace("{schema}", schema))).into_sql_str()
+    let text = text.replace("{schema}", schema).replace("{channel}", &channel(schema));
+    // Besides the texts above it has a name that was quoted, one of letters and digits, and no value.
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// Where revocations are told: channels belong to no schema, and their names are no longer than those of schemas.
+pub(super) fn channel(schema: &str) -> String {
+    let digest = Sha256::digest(schema);
+    digest[..8].iter().fold("tower_oauth_".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }

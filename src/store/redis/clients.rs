@@ -50,6 +50,10 @@ impl ClientStore for RedisStore {
         Ok(kept.filter(|kept| !kept.disabled).map(|kept| kept.client))
     }
 
+    async fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> Result<bool, DatabaseError> {
+        Ok(self.text_of(issuer, id).await?.is_some())
+    }
+
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, DatabaseError> {
         let names = &self.0.names;
         let id = client.id().clone();

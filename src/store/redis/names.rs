@@ -9,8 +9,12 @@
 //! | `clients:{issuer}` | hash | the clients of an issuer: the id of each, and its record |
 //! | `registered:{issuer}` | sorted set | those that registered themselves, and until when they are kept if nobody connects them |
 //! | `keys` | hash | with which keys handles were made, and when last |
+//! | `revocations:{x}` | number | how many revocations there were of grants whose key begins with `x` |
 //! | `wait` | text | nothing: it is written so that there is something to wait for |
 //! | `once:..` | hash | what happened once, and until when that is remembered |
+//!
+//! Each revocation is also published, with that number and the grant's key: to `revoked:N`, where N is the number of the
+//! database, since a channel belongs to no database.
 //!
 //! What is between braces decides in which slot of a Redis Cluster a key is, so each script has its keys in one slot. The
 //! first of the 64 characters that a grant's key can begin with spreads the grants. Users, clients and issuers are there
@@ -31,12 +35,17 @@ pub(super) type Digest = [u8; 16];
 /// What every key of a store begins with.
 pub(super) struct Names {
     prefix: String,
+    channel: String,
 }
 
 impl Names {
     /// A prefix with braces in it would put every key into one slot.
     pub(super) fn new(prefix: String) -> Option<Self> {
-        (!prefix.contains(['{', '}'])).then_some(Self { prefix })
+        (!prefix.contains(['{', '}'])).then(|| Self { channel: String::new(), prefix }.in_database(0))
+    }
+
+    pub(super) fn in_database(self, number: i64) -> Self {
+        Self { channel: format!("{}revoked:{number}", self.prefix), ..self }
     }
 
     pub(super) fn prefix(&self) -> &str {
@@ -54,8 +63,24 @@ impl Names {
 
     /// Of each character that a grant's key can begin with.
     pub(super) fn all_due(&self, issuer: &Issuer) -> Vec<String> {
-        let first = |number: u8| URL_SAFE_NO_PAD.encode([number << 2]);
-        (0..64).map(|number| self.due_of(issuer, &first(number)[..1])).collect()
+        firsts().map(|first| self.due_of(issuer, &first)).collect()
+    }
+
+    pub(super) fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    pub(super) fn revocations(&self, key: GrantKey) -> String {
+        self.revocations_of(&key.to_string()[..1])
+    }
+
+    /// In the order of the keys.
+    pub(super) fn all_revocations(&self) -> Vec<String> {
+        firsts().map(|first| self.revocations_of(&first)).collect()
+    }
+
+    fn revocations_of(&self, first: &str) -> String {
+        format!("{}revocations:{{{first}}}", self.prefix)
     }
 
     fn due_of(&self, issuer: &Issuer, first: &str) -> String {
@@ -89,6 +114,11 @@ impl Names {
     pub(super) fn wait(&self) -> String {
         format!("{}wait", self.prefix)
     }
+}
+
+/// What a grant's key can begin with, in the order of the keys.
+fn firsts() -> impl Iterator<Item = String> {
+    (0..64_u8).map(|number| URL_SAFE_NO_PAD.encode([number << 2])[..1].to_owned())
 }
 
 /// A grant, and under whom it is found.
@@ -158,8 +188,8 @@ mod tests {
     fn every_grant_is_in_one_of_the_64_sets_of_its_issuer_and_with_it_in_one_slot() {
         let names = Names::new("oauth:".to_owned()).unwrap();
         let issuer = Issuer::from("https://a.example");
-        let all = names.all_due(&issuer);
-        assert_eq!(all.len(), 64);
+        let (all, counts) = (names.all_due(&issuer), names.all_revocations());
+        assert_eq!((all.len(), counts.len()), (64, 64));
         let mut met = std::collections::HashSet::new();
         for first in 0..=255 {
             let key = GrantKey::from_bytes([first; 16]);
@@ -167,6 +197,8 @@ mod tests {
             assert!(all.contains(&due), "{due}");
             let tag = |name: &str| name.split(['{', '}']).nth(1).map(str::to_owned);
             assert_eq!(tag(&due), tag(&names.grant(key)));
+            assert_eq!(names.revocations(key), counts[usize::from(first) / 4]);
+            assert_eq!(tag(&names.revocations(key)), tag(&due));
             met.insert(due);
         }
         assert_eq!(met.len(), 64);

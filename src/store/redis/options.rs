@@ -10,14 +10,16 @@ use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, Value};
 use super::calls::{Calls, all};
 use super::keys::{self, ToNote};
 use super::names::Names;
+use super::revocations::Revocations;
 use super::scripts::ALL;
 use super::{DatabaseError, Inner, RedisStore};
 use crate::clock::{Clock, SystemClock};
+use crate::store::database::{Following, GrantCache};
 
 /// How long an answer may take, the replicas' acknowledgement included.
-const ANSWER: Duration = Duration::from_secs(3);
+pub(super) const ANSWER: Duration = Duration::from_secs(3);
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// How many calls wait for being written to the connection before others have to wait for them.
 const QUEUED: usize = 1024;
 
@@ -27,11 +29,12 @@ const QUEUED: usize = 1024;
 pub struct RedisOptions {
     prefix: String,
     replicas: usize,
+    cache: Duration,
 }
 
 impl RedisOptions {
     pub(super) fn new() -> Self {
-        Self { prefix: "oauth:".to_owned(), replicas: 0 }
+        Self { prefix: "oauth:".to_owned(), replicas: 0, cache: GrantCache::LIFETIME }
     }
 
     /// What the name of every key begins with. By default `oauth:`.
@@ -52,6 +55,21 @@ impl RedisOptions {
         self
     }
 
+    /// For how long the check of an access token may go by what this node read of its grant before. By default 5 seconds;
+    /// zero asks Redis at every check.
+    ///
+    /// What a node revokes it refuses from then on. The other nodes are told (`PUBLISH`) and refuse it a moment later;
+    /// where that does not get through, they find it within a second by asking. **In the worst case**, with a node that is
+    /// cut off from all of this, a revoked token is good there for as long as this says, and not longer. A node that was
+    /// cut off for that long asks Redis at every check, until it is not.
+    ///
+    /// This is about the check of access tokens alone: introspection, refreshes and all else ask Redis. A node needs one
+    /// connection more; with [`with_manager`](Self::with_manager) it has none, and asks every second.
+    pub const fn cache(mut self, lifetime: Duration) -> Self {
+        self.cache = lifetime;
+        self
+    }
+
     /// Connects to `redis://[[user]:password@]host[:port][/database]`. A connection that is lost is made again.
     ///
     /// `rediss://` needs one of the features of the crate `redis` for TLS on tokio, such as `tokio-rustls-comp`: add it to
@@ -60,7 +78,8 @@ impl RedisOptions {
     /// # Errors
     /// If Redis cannot be reached, or is not safe for grants: see [`RedisStore::connect`].
     pub async fn connect(self, url: impl AsRef<str>) -> Result<RedisStore, DatabaseError> {
-        let client = Client::open(settings(url.as_ref().into_connection_info()?))?;
+        let info = settings(url.as_ref().into_connection_info()?);
+        let client = Client::open(info.clone())?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(ANSWER))
             .set_connection_timeout(Some(CONNECT))
@@ -72,7 +91,7 @@ impl RedisOptions {
             0 => connection.clone(),
             _ => ConnectionManager::new_with_config(client, config).await?,
         };
-        self.start(connection, waiting).await
+        self.start(connection, waiting, Some(info)).await
     }
 
     /// Uses a connection of the app's own. Its timeouts are the app's: after half a second without an answer there is an
@@ -84,13 +103,14 @@ impl RedisOptions {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn with_manager(self, connection: ConnectionManager) -> Result<RedisStore, DatabaseError> {
-        self.start(connection.clone(), connection).await
+        self.start(connection.clone(), connection, None).await
     }
 
     async fn start(
         self,
         connection: ConnectionManager,
         waiting: ConnectionManager,
+        info: Option<ConnectionInfo>,
     ) -> Result<RedisStore, DatabaseError> {
         let Some(names) = Names::new(self.prefix) else {
             return Err(DatabaseError::refused("the prefix of the keys has a `{` or `}`: write one without"));
@@ -103,12 +123,40 @@ impl RedisOptions {
         let before = SystemClock.now();
         let answer = calls.send(|_| all(ask.iter().cloned())).await?;
         let after = SystemClock.now();
-        let [info, time, known, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
-        check_eviction(&redis::from_redis_value_ref::<String>(info).map_err(RedisError::from)?)?;
+        let [memory, time, known, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
+        check_eviction(&redis::from_redis_value_ref::<String>(memory).map_err(RedisError::from)?)?;
         let skew = skew(time, before, after)?;
         let keys = keys::read(known.clone())?;
-        Ok(RedisStore(Arc::new(Inner { calls, names, keys, to_note: ToNote::default(), skew })))
+        let names = names.in_database(database(&calls).await);
+        let cache = Arc::new(GrantCache::new(self.cache));
+        let following = follow(&cache, &calls, &names, info);
+        let to_note = ToNote::default();
+        Ok(RedisStore(Arc::new(Inner { calls, names, keys, to_note, skew, cache, _following: following })))
     }
+}
+
+/// The number of the database; a Redis before 6.2 does not tell it, and is taken to have one.
+async fn database(calls: &Calls) -> i64 {
+    let mut ask = redis::cmd("CLIENT");
+    ask.arg("INFO");
+    let told = calls.send(|_| all([ask.clone()])).await.ok();
+    let told: Option<String> = told.and_then(|told| redis::from_redis_value(told.last()).ok());
+    let number = |told: String| told.split(' ').find_map(|word| word.strip_prefix("db=")?.parse().ok());
+    told.and_then(number).unwrap_or_default()
+}
+
+fn follow(cache: &Arc<GrantCache>, calls: &Calls, names: &Names, info: Option<ConnectionInfo>) -> Following {
+    let (channel, ask) = (names.channel().to_owned(), names.all_revocations());
+    let connection = calls.connection.clone();
+    Following::start(cache, move || {
+        let (info, connection, channel, ask) = (info.clone(), connection.clone(), channel.clone(), ask.clone());
+        async move {
+            match info {
+                Some(info) => Revocations::listen(&info, &channel, ask).await,
+                None => Ok(Revocations::Asking(connection, ask)),
+            }
+        }
+    })
 }
 
 const NO_ANSWER: &str = "Redis answers less than it was asked";

@@ -9,7 +9,7 @@ use crate::handle::GrantKey;
 use crate::types::{ClientId, Issuer, Subject, UnixTime};
 
 fn call(script: &Script, form: Form, names: &Names, issuer: &Issuer, key: GrantKey) -> Cmd {
-    let mut call = script.on(form, &[&names.grant(key), &names.due(issuer, key)]);
+    let mut call = script.on(form, &[&names.grant(key), &names.due(issuer, key), &names.revocations(key)]);
     call.arg(issuer.as_str());
     call
 }
@@ -22,7 +22,8 @@ pub(super) fn redeem(names: &Names, key: GrantKey, step: &Redemption, form: Form
         .arg(some(step.challenge))
         .arg(&step.secret)
         .arg(step.grant_expires_at.as_signed())
-        .arg(step.double_submit.as_secs());
+        .arg(step.double_submit.as_secs())
+        .arg(names.channel());
     call
 }
 
@@ -33,7 +34,8 @@ pub(super) fn rotate(names: &Names, key: GrantKey, step: &Rotation, form: Form) 
         .arg(&step.secret)
         .arg(step.generation)
         .arg(step.grace.as_secs())
-        .arg(step.idle.as_secs());
+        .arg(step.idle.as_secs())
+        .arg(names.channel());
     call
 }
 
@@ -46,7 +48,8 @@ pub(super) fn revoke(names: &Names, key: GrantKey, step: &Revocation, subject: O
         .arg(some(step.secret))
         .arg(some(subject.map(Subject::as_str)))
         .arg(step.reason.as_str())
-        .arg(step.token.map(entry).unwrap_or_default());
+        .arg(step.token.map(entry).unwrap_or_default())
+        .arg(names.channel());
     call
 }
 

@@ -20,6 +20,11 @@ impl ClientStore for SqliteStore {
         Ok(record.as_deref().map(Client::from_record).transpose()?)
     }
 
+    async fn is_taken(&self, issuer: &Issuer, id: &ClientId) -> Result<bool, DatabaseError> {
+        let statement = "SELECT EXISTS (SELECT 1 FROM oauth_client WHERE issuer = ?1 AND client_id = ?2)";
+        Ok(of(statement, issuer, id).try_map(|row| row.try_get(0)).fetch_one(&self.0.readers).await?)
+    }
+
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, DatabaseError> {
         let statement = sqlx::query(
             "INSERT INTO oauth_client (issuer, client_id, record, keep_until) SELECT ?1, ?2, ?3, ?4 WHERE (SELECT \

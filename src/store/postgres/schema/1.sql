@@ -59,4 +59,8 @@ CREATE TABLE oauth_key (
     PRIMARY KEY (issuer, key_id)
 );
 
+-- How many statements have revoked something: one row.
+CREATE TABLE oauth_revocation (number bigint NOT NULL);
+INSERT INTO oauth_revocation VALUES (0);
+
 INSERT INTO oauth_schema (version) VALUES (1);

@@ -1,5 +1,6 @@
 -- Every script on the record of a grant begins with this: what is kept, and how a step changes it.
--- KEYS: the record, and when the sweep looks at which record. Both are in one hash slot.
+-- KEYS: the record, when the sweep looks at which record, and how many revocations there were. All are in one hash slot.
+-- The last of ARGV is the channel of revocations, where a script may revoke.
 
 -- For how many seconds a record outlives its end. The rules go by the time that the caller says; the expiry only cleans
 -- up, so it leaves room for clocks that differ.
@@ -37,6 +38,11 @@ end
 -- revoked even then.
 local function answer(outcome)
   if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
+  if outcome == 'revoked' or outcome == 'replayed' then
+    local number = string.format('%.0f', redis.call('INCR', KEYS[3]))
+    -- Who may not publish has counted it all the same.
+    redis.pcall('PUBLISH', ARGV[#ARGV], number .. ' ' .. KEYS[1]:sub(-22))
+  end
   return {outcome, kept, changes}
 end
 
