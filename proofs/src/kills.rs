@@ -1,0 +1,15 @@
+//! `kill -9`, again and again.
+
+use crate::stand::Stand;
+use crate::storm::storm;
+use crate::{Options, Problem};
+
+/// Nobody is logged out, no used token and no revoked grant is alive, whoever is killed and whenever.
+pub async fn run(stand: &mut Stand, options: &Options) -> Result<(), Problem> {
+    let times = options.choose(3, 24);
+    storm(stand, options, times, async |stand, _| {
+        stand.program.process().kill()?;
+        stand.program.restart()
+    })
+    .await
+}
