@@ -25,12 +25,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .client(Client::public("app").redirect_uri("http://127.0.0.1/callback"))
         .build()?;
 
+    // tonic acts on every method, so what looks like a browser's preflight must not get there.
+    let bearer = provider.bearer().require("health").refuse_preflights();
     // Any tonic service goes in place of this one.
     let (_, health) = tonic_health::server::health_reporter();
     let server = Server::builder()
         .accept_http1(true) // the provider's endpoints are for browsers too
         .layer(provider.layer())
-        .add_service(LayerExt::named_layer(&provider.bearer().require("health"), health))
+        .add_service(LayerExt::named_layer(&bearer, health))
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
 

@@ -23,6 +23,7 @@ use site::{as_client, site, site_with};
 use support::{Answer, App, app, bearer, builder, form, provider, request, seconds, send, *};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
+use tower_http::cors::CorsLayer;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
     AuthorizationRequest, Authorized, BearerLayer, Client, Credentials, GrantType, Provider, Refusal, Require,
@@ -471,15 +472,22 @@ async fn an_identity_from_outside_is_never_trusted() {
     let good = token(provider, "profile").await;
     let machine = send(&site.app, as_client("confidential", &[("grant_type", "client_credentials")])).await;
     let machine = machine.json()["access_token"].as_str().expect("a token").to_owned();
-    let preflight = from_a_browser(Method::OPTIONS, &PREFLIGHT);
-    let needed = forging(provider.bearer().pass_preflights().user(find).layer(inner()));
+    let needed = forging(provider.bearer().user(find).layer(inner()));
     let optional = forging(provider.bearer().optional().user(find).layer(inner()));
     for asked in [request(Method::GET, "/"), with_header("Basic x")] {
         assert_eq!(send(&needed, clone(&asked)).await.status, UNAUTHORIZED);
         assert_passed(&send(&optional, asked).await, "nobody, -");
     }
-    assert_passed(&send(&needed, clone(&preflight)).await, "nobody, -");
-    assert_passed(&send(&optional, preflight).await, "nobody, -");
+    assert_passed(&send(&optional, preflight()).await, "nobody, -");
+    // What a preflight reaches sees nobody.
+    let policy = tower::service_fn(async |request: Request<Body>| {
+        let seen = HeaderValue::try_from(seen(request.extensions())).expect("a header");
+        let mut response = Response::new(String::new());
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, seen);
+        Ok::<_, Infallible>(response)
+    });
+    let answer = send(&forging(provider.bearer().user(find).layer(policy)), preflight()).await;
+    assert_eq!((answer.status, answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN)), (StatusCode::OK, "nobody, -"));
     // A layer that looks for no user stands behind none: whoever put one there, `Authorized<User>` does not take it.
     let taken = tower::service_fn(async |request: Request<Body>| {
         let user = Authorized::<User>::from_extensions(request.extensions()).map(Authorized::into_user);
@@ -836,54 +844,190 @@ fn from_a_browser(method: Method, names: &[header::HeaderName]) -> Request<Body>
 
 const PREFLIGHT: [header::HeaderName; 2] = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD];
 
-/// Anybody can send what looks like a preflight, and a tonic service or a handler of any method would run it.
-#[tokio::test]
-async fn a_preflight_needs_a_token_like_any_other_request() {
-    let (provider, _) = provider();
-    let preflight = || from_a_browser(Method::OPTIONS, &PREFLIGHT);
-    assert_challenged(&through(&provider.bearer(), preflight()).await, UNAUTHORIZED, NO_TOKEN);
-    assert_passed(&through(&provider.bearer().optional(), preflight()).await, "nobody, -");
-    let layer = provider.bearer().layer(axum::routing::any(async || "secret"));
-    assert_eq!(send(&layer, preflight()).await.status, UNAUTHORIZED);
+fn preflight() -> Request<Body> {
+    from_a_browser(Method::OPTIONS, &PREFLIGHT)
 }
 
-/// Fetch §4.8: a preflight has no credentials. For a CORS layer inside it passes by a switch, and nothing else does.
+/// The CORS layer of an API that pages of one origin may call.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(HeaderValue::from_static("https://app.example"))
+        .allow_methods([Method::GET])
+        .allow_headers([header::AUTHORIZATION])
+        .expose_headers([header::WWW_AUTHENTICATE])
+}
+
+/// Fetch §4.8: a preflight has no token. A CORS layer answers it outside of the bearer layer and inside, to the same
+/// letter, and the request that follows is answered for its token.
 #[tokio::test]
-async fn with_the_switch_a_preflight_passes_and_nothing_that_only_looks_like_one() {
+async fn a_browser_gets_through_with_the_cors_layer_outside_or_inside() {
     let (provider, _) = provider();
-    let layer = provider.bearer().require("profile").pass_preflights().user(async |_| Some(User("Alice".into())));
-    let preflight = from_a_browser(Method::OPTIONS, &PREFLIGHT);
-    assert_passed(&through(&layer, preflight).await, "nobody, -");
-    for (method, names) in [
-        (Method::OPTIONS, &[][..]),
-        (Method::OPTIONS, &[header::ORIGIN]),
-        (Method::OPTIONS, &[header::ACCESS_CONTROL_REQUEST_METHOD]),
-        (Method::GET, &PREFLIGHT),
-        (Method::POST, &PREFLIGHT),
-    ] {
-        assert_eq!(through(&layer, from_a_browser(method, names)).await.status, UNAUTHORIZED);
+    let good = token(&provider, "profile").await;
+    let bearer_layer = provider.bearer().require("profile").user(async |_| Some(User("Alice".into())));
+    let outside = BoxCloneSyncService::new(cors().layer(bearer_layer.layer(inner())));
+    let inside = BoxCloneSyncService::new(bearer_layer.layer(cors().layer(inner())));
+    let (answered, same) = (send(&outside, preflight()).await, send(&inside, preflight()).await);
+    assert_eq!((answered.status, &answered.headers, &*answered.body), (StatusCode::OK, &same.headers, ""));
+    assert_eq!((same.status, &*same.body), (StatusCode::OK, ""));
+    assert_eq!(same.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://app.example");
+    assert_eq!(same.header(header::ACCESS_CONTROL_ALLOW_METHODS), "GET");
+    assert_eq!(same.header(header::ACCESS_CONTROL_ALLOW_HEADERS), "authorization");
+    for service in [&outside, &inside] {
+        let mut asked = from_a_browser(Method::GET, &[header::ORIGIN]);
+        assert_eq!(send(service, clone(&asked)).await.status, UNAUTHORIZED);
+        asked.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {good}").parse().expect("a header"));
+        let answer = send(service, asked).await;
+        assert_passed(&answer, "alice through public, Alice");
+        assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://app.example");
     }
-    let mut with_bad_token = from_a_browser(Method::OPTIONS, &PREFLIGHT);
-    with_bad_token.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"));
-    assert_eq!(through(&layer, with_bad_token).await.status, UNAUTHORIZED);
+    // Outside, a page can read why it was refused.
+    let refused = send(&outside, from_a_browser(Method::GET, &[header::ORIGIN])).await;
+    assert_eq!(refused.header(header::ACCESS_CONTROL_EXPOSE_HEADERS), "www-authenticate");
 }
 
-/// The usual place of a CORS layer is outside, where it answers a preflight before the bearer layer sees it.
+/// As axum's users write it: routes, and the layers on the router.
 #[tokio::test]
-async fn a_preflight_that_is_answered_outside_never_reaches_the_layer() {
+async fn a_browser_gets_through_to_a_router_with_its_cors_layer_inside() {
     let (provider, _) = provider();
-    let inside = provider.bearer().layer(inner());
-    let outside = tower::service_fn(move |request: Request<Body>| {
-        let inside = inside.clone();
-        async move {
-            match *request.method() {
-                Method::OPTIONS => Ok(Response::new("answered outside".to_owned())),
-                _ => inside.oneshot(request).await,
-            }
-        }
+    let good = token(&provider, "profile").await;
+    let me = get(async |token: Authorized| token.subject().to_owned());
+    let router = Router::new().route("/", me).layer(cors()).layer(provider.bearer());
+    let answer = send(&App::new(router.clone().into_service()), preflight()).await;
+    assert_eq!((answer.status, answer.header(header::ACCESS_CONTROL_ALLOW_METHODS)), (StatusCode::OK, "GET"));
+    assert_eq!(body_of(router, bearer("/", &good)).await, (StatusCode::OK, "alice".to_owned()));
+}
+
+/// Counts what reaches the service, which answers as a CORS layer does.
+fn counting_cors(reached: &Arc<Mutex<u32>>) -> BoxCloneSyncService<Request<Body>, Response<String>, Infallible> {
+    let reached = Arc::clone(reached);
+    BoxCloneSyncService::new(tower::service_fn(move |_: Request<Body>| {
+        *reached.lock().expect("no panic") += 1;
+        std::future::ready(Ok(allowing([])))
+    }))
+}
+
+/// An answer with a secret in its body and its headers, and with these headers.
+fn allowing<const N: usize>(names: [header::HeaderName; N]) -> Response<String> {
+    let mut response = Response::new("secret".to_owned());
+    for name in names.into_iter().chain([header::ACCESS_CONTROL_ALLOW_ORIGIN]) {
+        response.headers_mut().append(name, HeaderValue::from_static("*"));
+    }
+    response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static("secret"));
+    response.headers_mut().append(header::CONTENT_LENGTH, HeaderValue::from_static("6"));
+    response
+}
+
+/// Fetch §4.8 step 1: what a browser asks with has these two headers once, no credentials (step 7 of HTTP-network-or-
+/// cache fetch), and no body.
+#[tokio::test]
+async fn what_only_looks_like_a_preflight_needs_a_token() {
+    let (provider, _) = provider();
+    let reached = Arc::default();
+    let service = provider.bearer().layer(counting_cors(&reached));
+    assert_eq!(send(&service, preflight()).await.status, StatusCode::OK);
+    assert_eq!(*reached.lock().expect("no panic"), 1, "the test reaches what it looks at");
+    let with = |name: header::HeaderName, value: &'static str| {
+        let mut asked = preflight();
+        asked.headers_mut().append(name, HeaderValue::from_static(value));
+        asked
+    };
+    let mut with_body = preflight();
+    *with_body.body_mut() = Body::from("x");
+    let mut with_unknown_body = preflight();
+    *with_unknown_body.body_mut() = Body::new(http_body_util::Channel::<bytes::Bytes>::new(1).1);
+    for asked in [
+        from_a_browser(Method::OPTIONS, &[]),
+        from_a_browser(Method::OPTIONS, &[header::ORIGIN]),
+        from_a_browser(Method::OPTIONS, &[header::ACCESS_CONTROL_REQUEST_METHOD]),
+        from_a_browser(Method::GET, &PREFLIGHT),
+        from_a_browser(Method::POST, &PREFLIGHT),
+        with(header::ORIGIN, "https://app.example"),
+        with(header::ACCESS_CONTROL_REQUEST_METHOD, "GET"),
+        with(header::AUTHORIZATION, "Basic x"),
+        with(header::AUTHORIZATION, "Bearer x"),
+        with(header::COOKIE, "session=1"),
+        with(header::CONTENT_TYPE, "application/grpc"),
+        with(header::CONTENT_TYPE, ""),
+        with_body,
+        with_unknown_body,
+    ] {
+        let shown = format!("{} {:?}", asked.method(), asked.headers());
+        assert_eq!(send(&service, asked).await.status, UNAUTHORIZED, "{shown}");
+    }
+    let mut with_query = preflight();
+    *with_query.uri_mut() = "/?access_token=x".parse().expect("a URI");
+    assert_eq!(send(&service, with_query).await.status, BAD);
+    assert_eq!(*reached.lock().expect("no panic"), 1);
+}
+
+/// Of the answer to a preflight, which anybody can send, nothing gets out but what a browser reads of it.
+#[tokio::test]
+async fn of_the_answer_to_a_preflight_a_cors_policy_alone_gets_out() {
+    let (provider, _) = provider();
+    let answering = |response: Response<String>| {
+        provider.bearer().layer(tower::service_fn(move |_: Request<Body>| {
+            let response = response.clone();
+            async { Ok::<_, Infallible>(response) }
+        }))
+    };
+    let private = header::HeaderName::from_static("access-control-allow-private-network");
+    let policy = allowing([header::VARY, header::VARY, private.clone(), header::ACCESS_CONTROL_MAX_AGE]);
+    let answer = send(&answering(policy.clone()), preflight()).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, ""));
+    let mut kept: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    kept.sort_unstable();
+    let names = ["access-control-allow-origin", private.as_str(), "access-control-max-age", "vary"];
+    assert_eq!((kept, answer.headers.len()), (names.to_vec(), 5));
+    // Each of the three headers makes an answer one of a CORS layer, and no other does, and no failure is one.
+    let only = |name: header::HeaderName, status: StatusCode| {
+        let mut response = policy.clone();
+        response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        response.headers_mut().insert(name, HeaderValue::from_static("*"));
+        *response.status_mut() = status;
+        response
+    };
+    let (origin, methods) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_ALLOW_METHODS);
+    for name in [origin.clone(), methods, header::ACCESS_CONTROL_ALLOW_HEADERS] {
+        assert_eq!(send(&answering(only(name, StatusCode::NO_CONTENT)), preflight()).await.status, 204);
+    }
+    for dropped in [
+        only(header::ALLOW, StatusCode::OK),
+        only(header::ACCESS_CONTROL_EXPOSE_HEADERS, StatusCode::OK),
+        only(origin.clone(), StatusCode::METHOD_NOT_ALLOWED),
+        only(origin.clone(), StatusCode::SEE_OTHER),
+        only(origin, StatusCode::INTERNAL_SERVER_ERROR),
+        Response::new("secret".to_owned()),
+    ] {
+        let answer = send(&answering(dropped), preflight()).await;
+        assert_challenged(&answer, UNAUTHORIZED, NO_TOKEN);
+        assert_eq!(answer.headers.len(), 1, "{answer:?}");
+    }
+}
+
+/// A handler of any method says nothing to a preflight, whether it asks for [`Authorized`] or not; a layer that needs
+/// none of this does not even reach it.
+#[tokio::test]
+async fn a_handler_of_any_method_says_nothing_to_a_preflight() {
+    let (provider, _) = provider();
+    let reached = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&reached);
+    let any = axum::routing::any(async move || {
+        *counted.lock().expect("no panic") += 1;
+        "secret"
     });
-    assert_passed(&send(&outside, from_a_browser(Method::OPTIONS, &PREFLIGHT)).await, "answered outside");
-    assert_eq!(send(&outside, from_a_browser(Method::GET, &PREFLIGHT)).await.status, UNAUTHORIZED);
+    assert_challenged(&send(&provider.bearer().layer(any.clone()), preflight()).await, UNAUTHORIZED, NO_TOKEN);
+    assert_eq!(*reached.lock().expect("no panic"), 1);
+    let asking = axum::routing::any(async |token: Authorized| token.subject().to_owned());
+    assert_challenged(&send(&provider.bearer().layer(asking), preflight()).await, UNAUTHORIZED, NO_TOKEN);
+    let refusing = provider.bearer().refuse_preflights();
+    assert_challenged(&send(&refusing.layer(any), preflight()).await, UNAUTHORIZED, NO_TOKEN);
+    assert_challenged(&send(&refusing.layer(cors().layer(inner())), preflight()).await, UNAUTHORIZED, NO_TOKEN);
+    assert_eq!(*reached.lock().expect("no panic"), 1);
+    // A CORS layer outside needs nothing of this.
+    let answer = send(&cors().layer(refusing.layer(inner())), preflight()).await;
+    assert_eq!((answer.status, answer.header(header::ACCESS_CONTROL_ALLOW_METHODS)), (StatusCode::OK, "GET"));
+    // And below an optional layer every request without a token passes.
+    assert_passed(&through(&provider.bearer().optional().refuse_preflights(), preflight()).await, "nobody, -");
 }
 
 // ---- the contract of Tower -------------------------------------------------------------------------------------------
@@ -920,7 +1064,7 @@ impl Service<Request<Body>> for Strict {
 async fn keeps_the_contract<R: ResolveUser>(layer: BearerLayer<R>, token: &str) {
     let mut service = layer.layer(Strict::default());
     for _ in 0..3 {
-        for asked in [bearer("/", token), bearer("/", "x"), request(Method::GET, "/")] {
+        for asked in [bearer("/", token), bearer("/", "x"), request(Method::GET, "/"), preflight()] {
             poll_fn(|cx| service.poll_ready(cx)).await.expect("it never fails");
             let status = service.call(asked).await.expect("it never fails").status();
             assert!(matches!(status, StatusCode::OK | StatusCode::UNAUTHORIZED));
@@ -986,6 +1130,8 @@ async fn readiness_and_errors_are_those_of_the_service_inside() {
     assert_eq!(failed.map(|_| ()), Err("the service inside failed"));
     let refused = provider.bearer().layer(Full(Poll::Ready(Ok(())))).oneshot(request(Method::GET, "/")).await;
     assert_eq!(refused.map(|response| response.status()), Ok(UNAUTHORIZED));
+    let asked = provider.bearer().layer(Full(Poll::Ready(Ok(())))).oneshot(preflight()).await;
+    assert_eq!(asked.map(|_| ()), Err("the service inside failed"));
 }
 
 /// What the layers and their service print has nothing of a request or a secret.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use http_body_util::Full;
+use hyper::body::Body as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use shelf::{Op, Shelf};
@@ -42,42 +43,52 @@ struct Inside {
     seen: Seen,
 }
 
+/// Where the bearer layer is.
+#[derive(Clone, Copy)]
+enum Around {
+    /// One service of several, as the example has it: refusing preflights.
+    One,
+    All,
+    AllRefusingPreflights,
+}
+
 /// The health service behind the bearer layer; what comes through says whom it is from.
-async fn serve(
-    listener: TcpListener,
-    provider: Provider,
-    seen: Seen,
-    stopped: oneshot::Receiver<()>,
-    around_all: bool,
-) {
+async fn serve(listener: TcpListener, provider: Provider, seen: Seen, stopped: oneshot::Receiver<()>, around: Around) {
     let look = MapRequestLayer::new(move |request: http::Request<tonic::body::Body>| {
-        let token = Authorized::<()>::from_extensions(request.extensions()).expect("a layer outside");
-        seen.lock().expect("no panic").push(format!("{} through {}", token.subject(), token.client_id()));
+        let token = Authorized::<()>::from_extensions(request.extensions());
+        let whom = token.map(|token| format!("{} through {}", token.subject(), token.client_id()));
+        seen.lock().expect("no panic").push(whom.unwrap_or("nobody".to_owned()));
         request
     });
     let (_, health) = tonic_health::server::health_reporter();
     let health = look.named_layer(health);
     let (incoming, stopped) = (TcpIncoming::from(listener), async { stopped.await.unwrap_or_default() });
-    let served = if around_all {
-        let server = Grpc::builder().layer(protection(&provider)).add_service(health);
-        server.serve_with_incoming_shutdown(incoming, stopped).await
-    } else {
-        // With the provider's endpoints on the same port, which speak HTTP/1.1 too.
-        let mut server = Grpc::builder().accept_http1(true).layer(provider.layer());
-        let server = server.add_service(protection(&provider).named_layer(health));
-        server.serve_with_incoming_shutdown(incoming, stopped).await
+    let bearer = protection(&provider);
+    let served = match around {
+        Around::One => {
+            // With the provider's endpoints on the same port, which speak HTTP/1.1 too.
+            let mut server = Grpc::builder().accept_http1(true).layer(provider.layer());
+            let server = server.add_service(bearer.refuse_preflights().named_layer(health));
+            server.serve_with_incoming_shutdown(incoming, stopped).await
+        }
+        Around::All | Around::AllRefusingPreflights => {
+            let refuses = matches!(around, Around::AllRefusingPreflights);
+            let bearer = if refuses { bearer.refuse_preflights() } else { bearer };
+            let server = Grpc::builder().layer(bearer).add_service(health);
+            server.serve_with_incoming_shutdown(incoming, stopped).await
+        }
     };
     served.expect("it serves");
 }
 
-async fn start(around_all: bool) -> (Server, Inside) {
+async fn start(around: Around) -> (Server, Inside) {
     let (send, inside) = oneshot::channel();
     let server = Server::start(|listener, origin, stopped| async move {
         let (provider, clock, shelf) = provider_at(&origin);
         let seen = Seen::default();
         let inside = Inside { provider: provider.clone(), clock, shelf, seen: Arc::clone(&seen) };
         send.send(inside).unwrap_or_else(|_| panic!("the test waits"));
-        serve(listener, provider, seen, stopped, around_all).await;
+        serve(listener, provider, seen, stopped, around).await;
     })
     .await;
     (server, inside.await.expect("it starts"))
@@ -103,8 +114,8 @@ async fn check(client: &mut HealthClient<Channel>, authorization: Option<&str>) 
     }
 }
 
-async fn a_client_sees_what_its_token_is_worth(around_all: bool) {
-    let (server, inside) = start(around_all).await;
+async fn a_client_sees_what_its_token_is_worth(around: Around) {
+    let (server, inside) = start(around).await;
     let mut client = HealthClient::new(channel(&server.origin).await);
     let issue = async |scope: &str| {
         let issued = inside.provider.issue("public", "alice", scope.parse().expect("a scope")).await;
@@ -143,18 +154,18 @@ async fn a_client_sees_what_its_token_is_worth(around_all: bool) {
 
 #[tokio::test]
 async fn one_grpc_service_of_several_is_protected() {
-    a_client_sees_what_its_token_is_worth(false).await;
+    a_client_sees_what_its_token_is_worth(Around::One).await;
 }
 
 #[tokio::test]
 async fn every_grpc_service_of_a_server_is_protected() {
-    a_client_sees_what_its_token_is_worth(true).await;
+    a_client_sees_what_its_token_is_worth(Around::All).await;
 }
 
 /// The provider's endpoints and the service on one port: a client gets its token where it uses it.
 #[tokio::test]
 async fn a_token_from_the_endpoint_on_the_same_port_opens_the_service() {
-    let (server, inside) = start(false).await;
+    let (server, inside) = start(Around::One).await;
     let params = [("grant_type", "client_credentials"), ("scope", "profile")];
     let stranger = Stranger::of(&server.origin);
     let answer = stranger.send(site::as_client("confidential", &params)).await;
@@ -168,26 +179,56 @@ async fn a_token_from_the_endpoint_on_the_same_port_opens_the_service() {
     server.stop().await;
 }
 
-/// tonic looks at the path of a request and not at its method, so a call that looks like a browser's preflight would be
-/// run like any other.
-#[tokio::test]
-async fn a_call_that_looks_like_a_preflight_is_refused() {
-    let (server, inside) = start(false).await;
+/// A call without bytes that looks like a browser's preflight, or with a message of no bytes in its frame.
+async fn knock(server: &Server, content_type: Option<&str>) -> http::Response<hyper::body::Incoming> {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-    for content_type in ["application/grpc", "text/plain"] {
-        let attack = http::Request::builder()
-            .method(Method::OPTIONS)
-            .uri(format!("{}/grpc.health.v1.Health/Check", server.origin))
-            .header(header::ORIGIN, "https://app.example")
-            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
-            .header(header::CONTENT_TYPE, content_type)
-            // A message of no bytes, in its frame.
-            .body(Full::new(Bytes::from_static(&[0; 5])));
-        let answer = client.request(attack.expect("a request")).await.expect("it answers");
-        let refused = answer.headers().get("grpc-status").is_some_and(|status| status == "16");
-        assert!(refused || answer.status() == StatusCode::UNAUTHORIZED, "{answer:?}");
+    let mut attack = http::Request::builder()
+        .method(Method::OPTIONS)
+        .uri(format!("{}/grpc.health.v1.Health/Check", server.origin))
+        .header(header::ORIGIN, "https://app.example")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+    let mut message = Full::default();
+    if let Some(content_type) = content_type {
+        attack = attack.header(header::CONTENT_TYPE, content_type);
+        message = Full::new(Bytes::from_static(&[0; 5]));
     }
-    assert_eq!(*inside.seen.lock().expect("no panic"), [""; 0]);
-    drop(client);
+    client.request(attack.body(message).expect("a request")).await.expect("it answers")
+}
+
+/// The refusal and nothing of tonic's.
+fn assert_refused(answer: &http::Response<hyper::body::Incoming>) {
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().contains_key(header::WWW_AUTHENTICATE));
+    let of_grpc = answer.headers().keys().find(|name| name.as_str().starts_with("grpc-"));
+    assert!(of_grpc.is_none() && answer.body().is_end_stream(), "{answer:?}");
+}
+
+/// tonic looks at the path of a request and not at its method, so it runs a call that looks like a browser's preflight.
+/// Such a call has no message, and nothing of tonic's answer gets out.
+#[tokio::test]
+async fn nothing_of_a_call_that_looks_like_a_preflight_gets_out() {
+    let (server, inside) = start(Around::All).await;
+    for content_type in ["application/grpc", "text/plain"] {
+        assert_refused(&knock(&server, Some(content_type)).await);
+    }
+    assert_eq!(*inside.seen.lock().expect("no panic"), [""; 0], "a call with a message is none of a browser's");
+    assert_refused(&knock(&server, None).await);
+    assert_eq!(
+        *inside.seen.lock().expect("no panic"),
+        ["nobody"],
+        "which a service has to know that acts on any method"
+    );
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_layer_that_refuses_preflights_lets_none_reach_tonic() {
+    for around in [Around::One, Around::AllRefusingPreflights] {
+        let (server, inside) = start(around).await;
+        for content_type in [Some("application/grpc"), Some("text/plain"), None] {
+            assert_refused(&knock(&server, content_type).await);
+        }
+        assert_eq!(*inside.seen.lock().expect("no panic"), [""; 0]);
+        server.stop().await;
+    }
 }

@@ -115,28 +115,32 @@ impl Rejected {
 
     /// The whole answer.
     pub(super) fn response<ReqBody, B: Default>(&self, request: &Request<ReqBody>, rules: &Rules) -> Response<B> {
-        self.report(rules);
-        let mut response = Response::new(B::default());
-        let headers = response.headers_mut();
-        let (status, code) = self.status();
-        let status = if is_grpc(request) {
+        let mut response = self.as_http(rules);
+        if is_grpc(request) {
+            let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert("grpc-status", HeaderValue::from_static(code));
+            headers.insert("grpc-status", HeaderValue::from_static(self.status().1));
             headers.insert(
                 "grpc-message",
                 HeaderValue::try_from(percent_encoded(self.error().description()))
                     .unwrap_or(HeaderValue::from_static("")),
             );
-            StatusCode::OK
-        } else {
-            status
-        };
+            *response.status_mut() = StatusCode::OK;
+        }
+        response
+    }
+
+    /// The whole answer to a request that is no gRPC.
+    pub(super) fn as_http<B: Default>(&self, rules: &Rules) -> Response<B> {
+        self.report(rules);
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status().0;
+        let headers = response.headers_mut();
         if matches!(self, Self::Unavailable(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         } else {
             headers.insert(header::WWW_AUTHENTICATE, self.ready(rules).unwrap_or_else(|| self.challenge(rules)));
         }
-        *response.status_mut() = status;
         response
     }
 }

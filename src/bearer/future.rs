@@ -10,6 +10,7 @@ use tower::Service;
 use super::authorized::Authorized;
 use super::challenge::Rejected;
 use super::layer::Rules;
+use super::preflight;
 use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
@@ -35,6 +36,8 @@ pin_project! {
     enum State<S, R, ReqBody, Calling, Resolving, Res> {
         /// The service inside is at work.
         Calling { #[pin] call: Calling },
+        /// The service inside has a browser's preflight, and no token.
+        Preflight { #[pin] call: Calling, rules: Arc<Rules>, span: Span },
         /// The request was refused.
         Rejected { response: Option<Res> },
         /// The verifier is at work.
@@ -68,6 +71,10 @@ where
 {
     pub(super) const fn calling(call: S::Future) -> Self {
         Self { state: State::Calling { call } }
+    }
+
+    pub(super) const fn preflight(call: S::Future, rules: Arc<Rules>, span: Span) -> Self {
+        Self { state: State::Preflight { call, rules, span } }
     }
 
     pub(super) fn verifying(
@@ -108,6 +115,11 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Calling { call } => return call.poll(cx),
+                StateProj::Preflight { call, rules, span } => {
+                    let answer = preflight::policy(&ready!(call.poll(cx))?);
+                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
+                    return Poll::Ready(Ok(answer.unwrap_or_else(|| span.in_scope(refused))));
+                }
                 StateProj::Rejected { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
                 StateProj::Verifying { verification, pending } => {
                     let answer = ready!(Pin::new(verification).poll(cx));

@@ -30,7 +30,7 @@ pub(super) struct Rules {
     /// What a challenge tells.
     pub(super) hint: Hint,
     pub(super) optional: bool,
-    /// Whether a browser's preflight passes.
+    /// Whether a browser's preflight passes, to be answered by a CORS layer inside.
     pub(super) preflights: bool,
     /// Made when the first one is needed; see [`Rejected`](super::challenge::Rejected).
     pub(super) challenges: OnceLock<[HeaderValue; Own::ALL.len()]>,
@@ -70,7 +70,7 @@ impl BearerLayer {
             require: Require::default(),
             hint: Hint::default(),
             optional: false,
-            preflights: false,
+            preflights: true,
             challenges: OnceLock::new(),
             resource: None,
             provider: None,
@@ -119,14 +119,16 @@ impl<R> BearerLayer<R> {
         self
     }
 
-    /// Lets a browser's preflight pass, which never has a token, for a CORS layer inside this one. A CORS layer outside
-    /// needs nothing of this.
+    /// Refuses a browser's preflight as every other request without a token, for services that act on any method.
     ///
-    /// Anybody can send a request that looks like a preflight, so whatever is inside must do nothing at `OPTIONS`. A
-    /// CORS layer answers it and an axum route of named methods refuses it; a tonic service, a handler of `any(..)` and
-    /// a plain service run it like any other request, for nobody in particular.
-    pub fn pass_preflights(mut self) -> Self {
-        self.rules().preflights = true;
+    /// A [preflight passes](crate::bearer#browsers) otherwise, and nothing of its answer but a CORS policy gets out. But
+    /// anybody can send one, and what is inside runs: a CORS layer answers it, and an axum route of named methods
+    /// refuses it, while a tonic service, a handler of `any(..)` and a proxy act on it like on any other request. A CORS
+    /// layer outside answers preflights before this layer sees them, so nothing is lost with one there.
+    ///
+    /// Below an [optional](Self::optional) layer every request without a token passes, preflights too.
+    pub fn refuse_preflights(mut self) -> Self {
+        self.rules().preflights = false;
         self
     }
 

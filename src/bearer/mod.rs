@@ -24,11 +24,25 @@
 //! ```
 //!
 //! Take [`Authorized`] in every protected handler: then a layer that was forgotten is a 500, and not an open door.
+//!
+//! # Browsers
+//!
+//! Before a request of another origin a browser asks with an `OPTIONS` without a token, its preflight
+//! ([Fetch §4.8](https://fetch.spec.whatwg.org/#cors-preflight-fetch)). A CORS layer answers it, outside of this layer or
+//! inside; outside, refusals can be read by pages too. For one inside, a preflight passes without a token, and without an
+//! [`Authorized`]. It passes if it is as browsers make them: with one `Origin` and one `Access-Control-Request-Method`,
+//! without `Authorization`, `Cookie`, `Content-Type` and body. The status of the answer, its `Access-Control-*` and `Vary`
+//! get out, and only if a CORS layer gave it: with success and an `Access-Control-Allow-Origin`, `-Methods` or
+//! `-Headers`. In place of any other answer the layer answers as to every request without a token.
+//!
+//! Anybody can send such a request, so where an `OPTIONS` makes something happen inside, as in tonic, say
+//! [`.refuse_preflights()`](BearerLayer::refuse_preflights).
 
 mod authorized;
 mod challenge;
 mod future;
 mod layer;
+mod preflight;
 mod require;
 mod service;
 mod user;

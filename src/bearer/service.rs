@@ -2,13 +2,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Request, Response, Uri, header};
+use http_body::Body;
 use tower::Service;
 
 use super::authorized::{Authorized, Optional};
 use super::challenge::Rejected;
 use super::future::{Pending, ResponseFuture};
 use super::layer::Rules;
+use super::preflight::is_preflight;
 use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
 use crate::error::ProtocolError;
@@ -45,6 +47,7 @@ impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for Bearer<S, R>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     R: ResolveUser,
+    ReqBody: Body,
     ResBody: Default,
 {
     type Response = Response<ResBody>;
@@ -66,6 +69,9 @@ where
                     request.extensions_mut().insert(Optional);
                 }
                 ResponseFuture::calling(self.inner.call(request))
+            }
+            Err(ProtocolError::TOKEN_MISSING) if self.rules.preflights && is_preflight(&request) => {
+                ResponseFuture::preflight(self.inner.call(request), Arc::clone(&self.rules), span)
             }
             Err(refused) => ResponseFuture::rejected(&self.rules, &request, &refused.into(), &span),
             Ok(Some(Answer::Ready(answer))) => {
@@ -103,8 +109,7 @@ impl Rules {
             return Err(ProtocolError::TOKEN_IN_QUERY);
         }
         let Some(token) = token(headers)? else {
-            let passes = self.optional || self.preflights && is_preflight(request.method(), headers);
-            return if passes { Ok(None) } else { Err(ProtocolError::TOKEN_MISSING) };
+            return if self.optional { Ok(None) } else { Err(ProtocolError::TOKEN_MISSING) };
         };
         let credentials = Credentials { token, method: request.method(), uri: request.uri(), headers };
         Ok(Some(self.verify.verify(credentials).0))
@@ -198,13 +203,6 @@ fn token_in_query(uri: &Uri) -> bool {
             || name.contains('%') && form_decode(name.as_bytes()).is_some_and(|name| name == "access_token")
     };
     uri.query().is_some_and(|query| query.split('&').any(|pair| name_is(pair.split('=').next().unwrap_or_default())))
-}
-
-/// A browser's question before the request itself: it never has a token.
-fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS
-        && headers.contains_key(header::ORIGIN)
-        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl<S, R> fmt::Debug for Bearer<S, R> {
