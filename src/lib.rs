@@ -16,6 +16,7 @@
 //! - `tracing`: spans, and a log line for each [event].
 //! - `metrics`: counters of events.
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
+//! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -84,4 +85,6 @@ pub use store::SqliteStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use store::{ClientRegistry, DatabaseError, ListedClient};
 pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
+#[cfg(feature = "postgres")]
+pub use store::{OpenPostgres, PostgresStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

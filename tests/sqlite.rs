@@ -404,66 +404,14 @@ async fn found(store: &SqliteStore, id: &str) -> Option<Client> {
     store.client(&ISSUER.into(), &id.into()).await.expect("the database answers")
 }
 
-async fn listed(store: &SqliteStore) -> Vec<(String, bool, bool)> {
-    let clients = store.clients(&ISSUER.into()).await.expect("the database answers");
-    let row = |listed: &tower_oauth::ListedClient| {
-        (listed.client.id().as_str().to_owned(), listed.disabled, listed.registered_itself)
-    };
-    clients.iter().map(row).collect()
-}
-
 fn custom(id: &str) -> Client {
     Client::confidential(id, SECRET).name("CustomApp").redirect_uri(WEB).scope("profile")
 }
 
-#[tokio::test]
-async fn clients_are_created_changed_and_listed_and_an_id_is_given_once() {
-    let folder = Folder::new();
-    let store = folder.store().await;
-    assert!(store.create_client(&ISSUER.into(), custom("b")).await.expect("the database answers"));
-    assert!(!store.create_client(&ISSUER.into(), public_named("b")).await.expect("the database answers"));
-    assert!(store.create_client(&ISSUER.into(), public_named("a")).await.expect("the database answers"));
-    assert_eq!(listed(&folder.store().await).await, [("a".into(), false, false), ("b".into(), false, false)]);
-    let client = found(&folder.store().await, "b").await.expect("it was created");
-    assert_eq!(client.to_record(), custom("b").to_record());
-
-    let renamed = store.update_client(&ISSUER.into(), &"b".into(), |client| client.name("Renamed")).await;
-    assert_eq!(renamed.expect("a good client").expect("there is one").client_name(), "Renamed");
-    assert_eq!(found(&store, "b").await.expect("there is one").client_name(), "Renamed");
-    let nobody = store.update_client(&ISSUER.into(), &"c".into(), |client| client).await;
-    assert!(nobody.expect("the database answers").is_none());
-
-    store.create_client(&ISSUER.into(), Client::public("bad")).await.expect_err("it has no redirect URI");
-    store.update_client(&ISSUER.into(), &"b".into(), |client| client.scope("\u{e9}")).await.expect_err("no scope");
-    store.update_client(&ISSUER.into(), &"b".into(), |_| custom("other")).await.expect_err("another id");
-    assert_eq!(found(&store, "b").await.expect("there is one").client_name(), "Renamed");
-}
-
-fn public_named(id: &str) -> Client {
-    Client::public(id).redirect_uri(WEB)
-}
-
-/// Two operators add a secret each, and neither is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn changes_of_one_client_at_once_all_stay() {
+async fn it_keeps_clients() {
     let folder = Folder::new();
-    let stores = [folder.store().await, folder.store().await];
-    stores[0].create_client(&ISSUER.into(), custom("app")).await.expect("the database answers");
-    let count = 20;
-    let changes: Vec<_> = (0..count)
-        .map(|number: usize| {
-            let store = stores[number % 2].clone();
-            tokio::spawn(async move {
-                let secret = ClientSecret::generate();
-                store.update_client(&ISSUER.into(), &"app".into(), |client| client.and_secret(&secret)).await
-            })
-        })
-        .collect();
-    for change in changes {
-        change.await.expect("no panic").expect("a good client");
-    }
-    let record = found(&stores[0], "app").await.expect("there is one").to_record();
-    assert_eq!(record.matches("sha256").count(), count + 1);
+    contract::check_registry(async || folder.store().await).await;
 }
 
 async fn asks(app: &App, id: &str, secret: &str) -> StatusCode {
@@ -502,7 +450,7 @@ async fn exchange(app: &App, params: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test]
-async fn a_disabled_client_is_unknown_and_its_grants_end() {
+async fn a_disabled_client_gets_nothing_more_and_can_be_connected_anew() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
     let store = folder.store().await;
     let app = app(&provider(&store, &clock));
@@ -514,50 +462,37 @@ async fn a_disabled_client_is_unknown_and_its_grants_end() {
     assert!(!is_good(&app, &access).await && is_good(&app, &theirs).await);
     let params = [("grant_type", "refresh_token"), ("refresh_token", &*renewal)];
     assert_eq!(exchange(&app, &params).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(listed(&store).await, [("app".into(), true, false)]);
 
     assert!(store.enable_client(&ISSUER.into(), &"app".into()).await.expect("the database answers"));
-    assert!(!store.enable_client(&ISSUER.into(), &"nobody".into()).await.expect("the database answers"));
     refused(&exchange(&app, &params).await);
     assert!(is_good(&app, &connected(&app).await.0).await, "it can be connected anew");
 }
 
 #[tokio::test]
-async fn a_deleted_client_is_gone_with_its_grants_and_its_id_is_not_given_out_again() {
+async fn of_a_deleted_client_nothing_is_kept_but_its_id() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
     let store = folder.store().await;
     let app = app(&provider(&store, &clock));
     store.create_client(&ISSUER.into(), custom("app")).await.expect("the database answers");
     let (access, _) = connected(&app).await;
-    let id = ClientId::from("app");
     let now = UnixTime::from_secs(1_800_000_000);
-    assert_eq!(store.delete_client(&ISSUER.into(), &id, now).await.expect("the database answers"), 1);
+    assert_eq!(store.delete_client(&ISSUER.into(), &"app".into(), now).await.expect("the database answers"), 1);
     assert!(!is_good(&app, &access).await);
-    assert!(found(&store, "app").await.is_none() && listed(&store).await.is_empty());
-    for store in [&store, &folder.store().await] {
-        assert!(!store.create_client(&ISSUER.into(), custom("app")).await.expect("the database answers"));
-        assert!(!store.enable_client(&ISSUER.into(), &id).await.expect("the database answers"));
-        assert!(
-            store.update_client(&ISSUER.into(), &id, |client| client).await.expect("the database answers").is_none()
-        );
-        store.sweep(&ISSUER.into(), UnixTime::FAR_FUTURE, Duration::ZERO).await.expect("the database answers");
-    }
     let query = sqlx::query_scalar("SELECT record FROM oauth_client");
     let record: Option<String> = query.fetch_one(&folder.pool().await).await.expect("a row");
-    assert_eq!(record, None, "nothing of it is kept but its id");
-    assert!(store.create_client(&"https://other.example".into(), custom("app")).await.expect("the database answers"));
+    assert_eq!(record, None);
 }
 
 /// RFC 7591, and a limit that holds for clients of two nodes at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_that_register_themselves_are_counted_and_those_that_nobody_connects_are_forgotten() {
+async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
-    let stores = [folder.store().await, folder.store().await];
     let policy = || RegistrationPolicy::open().limit(5).keep_unused(seconds(100));
-    let apps: Vec<_> = stores
-        .iter()
-        .map(|store| app(&builder(&clock).store(store.clone()).registration(policy()).build().expect("good")))
-        .collect();
+    let node = async || {
+        let node = builder(&clock).store(folder.store().await).registration(policy()).build();
+        app(&node.expect("a good configuration"))
+    };
+    let apps = [node().await, node().await];
     let register = |number: usize| {
         let app = apps[number % 2].clone();
         let body = r#"{"redirect_uris": ["https://web.example/cb"], "token_endpoint_auth_method": "none"}"#;
@@ -573,22 +508,9 @@ async fn clients_that_register_themselves_are_counted_and_those_that_nobody_conn
         }
     }
     assert_eq!(ids.len(), 5);
-    assert!(listed(&stores[0]).await.iter().all(|(_, disabled, itself)| !disabled && *itself));
-
-    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
-    let sweep = async || {
-        let now = UnixTime::from(tower_oauth::Clock::now(&clock));
-        stores[0].sweep(&ISSUER.into(), now, seconds(1_000)).await.expect("the database answers")
-    };
-    sweep().await;
-    assert_eq!(listed(&stores[0]).await.len(), 5);
-    clock.advance(seconds(50));
-    support::code_of(&apps[0], &ids[0], WEB, "profile").await;
-    clock.advance(seconds(50));
-    sweep().await;
-    let left = listed(&stores[1]).await;
-    assert_eq!(left, [(ids[0].clone(), false, true)], "the one that a user connects");
-    assert_eq!(register(0).await.expect("no panic").status, StatusCode::CREATED, "there is room again");
+    for app in &apps {
+        support::code_of(app, &ids[0], WEB, "profile").await;
+    }
 }
 
 // ---- two processes on one file --------------------------------------------------------------------------------------

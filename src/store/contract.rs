@@ -25,7 +25,8 @@
 //! their records in one place, and beside others.
 //!
 //! A store that says the rules in a language of its own, such as SQL, has more ways to say them wrong: [`check_steps`]
-//! takes as many random steps through it as one has time for.
+//! takes as many random steps through it as one has time for. One that keeps clients and is a `ClientRegistry` has
+//! `check_registry` to pass as well.
 //!
 //! ```
 //! use tower_oauth::{MemoryStore, testing::contract};
@@ -43,6 +44,8 @@
 mod alone;
 mod races;
 mod record;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+mod registry;
 mod walk;
 
 use std::fmt;
@@ -99,6 +102,31 @@ pub async fn check_from<S: GrantStore>(seed: u64, make: impl AsyncFn() -> S) {
 pub async fn check_steps<S: GrantStore>(seed: u64, steps: usize, make: impl AsyncFn() -> S) {
     let check = Check { requirement: "steps follow the rules", seed, store: Arc::new(make().await) };
     alone::many_steps_follow_the_rules(check, steps).await;
+}
+
+/// What is asked of a store that keeps clients, under an issuer that nobody else has:
+///
+/// | requirement | what is asked of the store |
+/// |---|---|
+/// | `clients are kept` | created, found, changed and listed; one id once, and what could not work never |
+/// | `changes of a client all stay` | of many at once |
+/// | `a disabled client is unknown` | and its grants are ended, until it is enabled again, and then too |
+/// | `a deleted client is gone` | with its grants, and its id is not given out again |
+/// | `registrations are counted` | of many at once as many as there can be; the unused ones are forgotten in time |
+///
+/// # Panics
+/// As [`check`].
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+pub async fn check_registry<S: GrantStore<Error = super::DatabaseError> + super::ClientRegistry>(
+    make: impl AsyncFn() -> S,
+) {
+    let make = &make;
+    let check = async |requirement| Check { requirement, seed: 0, store: Arc::new(make().await) };
+    registry::clients_are_kept(check("clients are kept").await).await;
+    registry::changes_all_stay(check("changes of a client all stay").await).await;
+    registry::disabled_is_unknown(check("a disabled client is unknown").await).await;
+    registry::deleted_is_gone(check("a deleted client is gone").await).await;
+    registry::registrations_are_counted(check("registrations are counted").await).await;
 }
 
 /// One requirement, and the store that has to meet it.

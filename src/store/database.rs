@@ -8,3 +8,9 @@ pub use self::error::DatabaseError;
 pub(super) use self::keys::{KeyId, Keys};
 pub(super) use self::registry::changed;
 pub use self::registry::{ClientRegistry, ListedClient};
+
+/// Seconds as databases count them.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) fn signed(span: std::time::Duration) -> i64 {
+    span.as_secs().try_into().unwrap_or(i64::MAX)
+}

@@ -20,10 +20,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
-use self::keys::signed;
 use self::rows::Row;
 use self::writer::Writer;
-use super::database::{DatabaseError, Keys};
+use super::database::{DatabaseError, Keys, signed};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;

@@ -28,6 +28,7 @@ impl DatabaseError {
     }
 
     /// Whether the database could not do its work, so that nothing is known of the transaction any more.
+    #[cfg(feature = "sqlite")]
     pub(in crate::store) fn is_of_the_database(&self) -> bool {
         matches!(*self.0, Why::Database(_))
     }

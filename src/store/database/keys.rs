@@ -26,6 +26,7 @@ impl Keys {
     }
 
     /// Whether any handles were made at all.
+    #[cfg(feature = "sqlite")]
     pub(in crate::store) fn any(&self) -> bool {
         !self.known().in_use.is_empty()
     }

@@ -6,7 +6,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::DatabaseError;
 use super::writer::Statement;
-use crate::store::database::{KeyId, Keys};
+use crate::store::database::{KeyId, Keys, signed};
 use crate::types::{Issuer, UnixTime};
 
 pub(super) async fn load(pool: &SqlitePool) -> Result<Keys, DatabaseError> {
@@ -42,9 +42,4 @@ pub(super) async fn sweep(
     .fetch_all(connection)
     .await?;
     Ok(gone)
-}
-
-/// Seconds as SQLite counts them.
-pub(super) fn signed(span: Duration) -> i64 {
-    span.as_secs().try_into().unwrap_or(i64::MAX)
 }

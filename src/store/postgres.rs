@@ -1,0 +1,206 @@
+//! Clients and grants in PostgreSQL.
+//!
+//! Each transition is one statement and one round trip: see `statements.rs`.
+
+mod batches;
+mod clients;
+mod connections;
+mod keys;
+mod open;
+mod rows;
+mod schema;
+mod statements;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use self::connections::{Connections, Statement};
+use self::keys::Unnoted;
+pub use self::open::OpenPostgres;
+use self::rows::{Row, query};
+use self::statements::Statements;
+use super::database::{DatabaseError, Keys, signed};
+use super::{GrantStore, Holder, OnceKey};
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::random;
+use crate::types::{Issuer, UnixTime};
+
+/// Clients and grants in PostgreSQL, version 14 or later. Cloning copies a pointer; clones share everything.
+///
+/// Any number of nodes can use one database, and one store serves several issuers. The tables are in a schema of their
+/// own, `oauth`, or another with [`in_schema`](OpenPostgres::in_schema).
+///
+/// Each transition is one round trip. A redemption and a revocation are answered when they are on the disk, and on the
+/// standbys that the server waits for, even where its `synchronous_commit` is off; a rotation follows that setting. Where
+/// the database does not answer for 5 seconds, the request is answered with 503.
+///
+/// It keeps no secret: give the builder [secrets](crate::ProviderBuilder::secrets), the same on every node.
+///
+/// ```no_run
+/// use tower_oauth::{PostgresStore, Provider, Secrets};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = PostgresStore::connect("postgres://shift@localhost/shift").migrate().await?;
+/// let (secrets, _) = Secrets::open("provider.secret")?;
+/// let provider = Provider::builder("https://shift.example").store(store).secrets(secrets).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Inner>);
+
+struct Inner {
+    connections: Connections,
+    statements: Statements,
+    /// Its name, quoted.
+    schema: String,
+    keys: Keys,
+    unnoted: Unnoted,
+    skew: Duration,
+}
+
+/// How often a step is sent that finds its row changed in between, before it is given up.
+const TRIES: usize = 1_000;
+
+impl PostgresStore {
+    /// Opens a database with connections of the store's own, up to 16. `url` is
+    /// `postgres://user:password@host/database`; for TLS switch on one of sqlx's features for it.
+    ///
+    /// A pooler between has to take startup options and keep prepared statements; for one that does not there is
+    /// [`from_pool`](Self::from_pool).
+    pub fn connect(url: &str) -> OpenPostgres {
+        OpenPostgres::url(url)
+    }
+
+    /// Opens a database with the connections of the app's own pool.
+    ///
+    /// It is right under every isolation level. READ COMMITTED, which is PostgreSQL's default, takes the fewest round
+    /// trips where several have to do with one grant at once. `test_before_acquire(false)` saves one for each statement:
+    /// the store finds out by itself which connections are dead.
+    pub fn from_pool(pool: PgPool) -> OpenPostgres {
+        OpenPostgres::pool(pool)
+    }
+
+    /// Lets providers of this issuer start without the secrets that signed tokens so far: after a leak, when these
+    /// tokens have to end. Providers that run go on, and so do stores that were opened before, in this process and in
+    /// others.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn forget_keys(&self, issuer: impl Into<Issuer>) -> Result<(), DatabaseError> {
+        let issuer = issuer.into();
+        self.0.connections.run(|| query(&self.0.statements.forget_keys).bind(issuer.as_str())).await?;
+        self.0.keys.forget(&issuer, |_| true);
+        Ok(())
+    }
+
+    async fn note_keys(&self) -> Result<(), DatabaseError> {
+        self.0.unnoted.note(&self.0.connections, &self.0.statements).await
+    }
+
+    async fn step<'q>(
+        &self,
+        statement: impl Fn() -> Statement<'q>,
+        rule: impl Fn(&mut Grant) -> Outcome,
+    ) -> Result<Verdict, DatabaseError> {
+        for _ in 0..TRIES {
+            let rows = self.0.connections.run(&statement).await?;
+            let Some(row) = rows.first() else { return Ok(Verdict::UNKNOWN) };
+            let Row { grant, outcome } = Row::read(row)?;
+            if let Some(outcome) = outcome {
+                return Ok(Verdict::new(outcome, Arc::new(grant)));
+            }
+            let mut next = grant.clone();
+            let outcome = rule(&mut next);
+            if next == grant {
+                return Ok(Verdict::new(outcome, Arc::new(grant)));
+            }
+            // The row is as it was when the statement began, and nothing was changed because it is another by now.
+        }
+        Err(DatabaseError::refused("the grant changes all the time"))
+    }
+}
+
+impl GrantStore for PostgresStore {
+    type Error = DatabaseError;
+
+    async fn create(&self, grant: Grant) -> Result<(), DatabaseError> {
+        self.note_keys().await?;
+        let record = grant.to_record();
+        self.0.connections.run(|| rows::create(&self.0.statements, &record)).await.map(drop)
+    }
+
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
+        let rows = self.0.connections.run(|| rows::find(&self.0.statements, &key)).await?;
+        rows.first().map(|row| Ok(Arc::new(Row::read(row)?.grant))).transpose()
+    }
+
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
+        self.note_keys().await?;
+        self.step(|| rows::redeem(&self.0.statements, &key, &step), |grant| grant.redeem(&step)).await
+    }
+
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
+        self.note_keys().await?;
+        self.step(|| rows::rotate(&self.0.statements, &key, &step), |grant| grant.rotate(&step)).await
+    }
+
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
+        self.step(|| rows::revoke(&self.0.statements, &key, &step), |grant| grant.revoke(&step)).await
+    }
+
+    async fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Result<usize, DatabaseError> {
+        self.end_all(issuer, holder, reason, now).await
+    }
+
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, DatabaseError> {
+        let rows = self.0.connections.run(|| rows::held(&self.0.statements, issuer, holder)).await?;
+        rows.iter().map(|row| Ok(Arc::new(Row::read(row)?.grant))).collect()
+    }
+
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, DatabaseError> {
+        let seen_by: [u8; 8] = random();
+        let see = || {
+            let bound = query(&self.0.statements.once).bind(&key.as_bytes()[..]);
+            bound.bind(until.as_signed()).bind(now.as_signed()).bind(&seen_by[..])
+        };
+        Ok(self.0.connections.run(see).await?.len() == 1)
+    }
+
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
+        let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
+        self.sweep_the_rest(issuer, now, idle).await?;
+        Ok(swept)
+    }
+
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {
+        let Some(id) = self.0.keys.start(issuer, ids)? else { return Ok(()) };
+        self.0.unnoted.add(issuer, id, now);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // Now, so that others know it soon. Where this one fails, whoever writes tries again.
+            let store = self.clone();
+            runtime.spawn(async move { store.note_keys().await });
+        }
+        Ok(())
+    }
+
+    fn clock_skew(&self) -> Option<Duration> {
+        Some(self.0.skew)
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("schema", &self.0.schema).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! How a store is opened.
+
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, PgPool, Row as _};
+
+use super::connections::{Connections, in_time};
+use super::keys::{self, Unnoted};
+use super::statements::Statements;
+use super::{DatabaseError, Inner, PostgresStore, schema};
+use crate::clock::{Clock, SystemClock};
+
+/// The first version that finds the rows of some pages of a table without a look at the others.
+const OLDEST: i32 = 140_000;
+
+/// A [`PostgresStore`] to be opened: wait for it with `.await`.
+///
+/// The future fails if the database cannot be used, or its tables are missing or a later version's.
+#[must_use = "a store is opened by `.await`"]
+pub struct OpenPostgres {
+    from: From,
+    schema: String,
+    migrate: bool,
+}
+
+enum From {
+    Url(String),
+    Pool(PgPool),
+}
+
+impl OpenPostgres {
+    pub(super) fn url(url: &str) -> Self {
+        Self { from: From::Url(url.to_owned()), schema: "oauth".to_owned(), migrate: false }
+    }
+
+    pub(super) fn pool(pool: PgPool) -> Self {
+        Self { from: From::Pool(pool), schema: "oauth".to_owned(), migrate: false }
+    }
+
+    /// In which schema the tables are. By default `oauth`.
+    pub fn in_schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// First makes the tables, with their schema, or brings those of an earlier version to this one: all of it or
+    /// nothing, and once where several nodes start at once. Tables of a later version are left alone, which is an error.
+    ///
+    /// It needs the right to make them. Where the provider's role shall not have it, do this as another role before the
+    /// provider starts.
+    pub fn migrate(mut self) -> Self {
+        self.migrate = true;
+        self
+    }
+
+    async fn open(self) -> Result<PostgresStore, DatabaseError> {
+        let schema = quoted(&self.schema)?;
+        let connections = match self.from {
+            From::Url(url) => Connections::own(options(&url)?),
+            From::Pool(pool) => Connections::Pool(pool),
+        };
+        let mut lease = in_time(async { Ok(connections.lease().await?) }).await?;
+        let skew = in_time(check(&mut lease)).await?;
+        if self.migrate {
+            schema::migrate(&mut lease, &schema, schema::VERSIONS).await?;
+        }
+        let version = in_time(schema::version(&mut lease, &schema, schema::VERSIONS)).await?;
+        lease.give_back();
+        if version < schema::VERSIONS.len() {
+            return Err(DatabaseError::refused(format!(
+                "the schema {schema} is not migrated: write `PostgresStore::connect(..).migrate().await?` once, as a role \
+                 that may make tables"
+            )));
+        }
+        let statements = Statements::new(&schema);
+        let keys = keys::load(&connections, &statements).await?;
+        Ok(PostgresStore(Arc::new(Inner { connections, statements, schema, keys, unnoted: Unnoted::default(), skew })))
+    }
+}
+
+impl IntoFuture for OpenPostgres {
+    type Output = Result<PostgresStore, DatabaseError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+impl std::fmt::Debug for OpenPostgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may have a password.
+        f.debug_struct("OpenPostgres").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// What the store's own connections are set to.
+fn options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
+    let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+    Ok(options.options([("default_transaction_isolation", "read committed"), ("statement_timeout", "5s")]))
+}
+
+/// A name as SQL writes it.
+fn quoted(schema: &str) -> Result<String, DatabaseError> {
+    // PostgreSQL cuts a longer one.
+    if schema.is_empty() || schema.len() > 63 || schema.contains('\0') {
+        return Err(DatabaseError::refused(format!("{schema:?} is no name of a schema: it has 1 to 63 bytes")));
+    }
+    Ok(format!("\"{}\"", schema.replace('"', "\"\"")))
+}
+
+/// Whether this server can hold the tables; answers how far its clock is from ours.
+async fn check(connection: &mut PgConnection) -> Result<Duration, DatabaseError> {
+    let asked = SystemClock.now();
+    let row = sqlx::query(
+        "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('server_version_num')::int, \
+         current_setting('server_encoding'), pg_is_in_recovery()",
+    )
+    .fetch_one(connection)
+    .await?;
+    let answered = SystemClock.now();
+    let (version, encoding): (i32, String) = (row.try_get(1)?, row.try_get(2)?);
+    if version < OLDEST {
+        return Err(DatabaseError::refused("this is PostgreSQL before version 14: use a later one"));
+    }
+    if encoding != "UTF8" {
+        return Err(DatabaseError::refused(format!(
+            "this database is encoded in {encoding}: make one with `CREATE DATABASE .. ENCODING 'UTF8' TEMPLATE template0`"
+        )));
+    }
+    if row.try_get(3)? {
+        return Err(DatabaseError::refused("this server is a standby, which writes nothing: connect to the primary"));
+    }
+    Ok(skew(asked, row.try_get(0)?, answered))
+}
+
+/// How far a clock is away that showed `seconds` since 1970 at some moment between the two.
+fn skew(asked: SystemTime, seconds: f64, answered: SystemTime) -> Duration {
+    let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let theirs = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let ours = (since(asked) + since(answered)) / 2;
+    theirs.abs_diff(ours)
+}

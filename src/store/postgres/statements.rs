@@ -1,0 +1,227 @@
+//! What is said to PostgreSQL: the rules of [`Grant`](crate::grant::Grant) as one statement for each transition.
+//!
+//! A transition is an `UPDATE` whose `WHERE` holds when the step changes the row, so that a step that changes nothing
+//! writes nothing and locks nothing. Where another step has the row, PostgreSQL waits for it and looks again at what it
+//! left. The statement answers the row as it is afterwards: with the outcome where it changed it, and without where it
+//! did not. Then the rules themselves, asked in Rust on that row, say what became of the step.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::grant::Outcome;
+
+/// What is kept of a grant, in the order of [`GrantRecord`](crate::grant::GrantRecord).
+macro_rules! columns {
+    () => {
+        "key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, redirect_uri_sent, challenge, \
+         created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, revoked_at, revoke_reason, \
+         revoked_tokens, revoked_until"
+    };
+}
+
+/// A transition: the `UPDATE`, and the row where it changed nothing. `$1` is the key.
+macro_rules! transition {
+    ($($update:expr),+ $(,)?) => {
+        concat!(
+            "WITH changed AS (UPDATE {schema}.oauth_grant SET ", $($update,)+
+            " RETURNING ", columns!(), ", outcome) SELECT * FROM changed UNION ALL SELECT ", columns!(),
+            ", NULL::smallint FROM {schema}.oauth_grant WHERE key = $1 AND NOT EXISTS (SELECT FROM changed)"
+        )
+    };
+}
+
+/// Holds, and lets no commit of this statement be answered before it is on the disk, whatever the session says; what
+/// waits for more than that still does.
+macro_rules! durably {
+    () => {
+        " AND (SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' \
+         THEN 'remote_apply' ELSE 'on' END, true)) IS NOT NULL"
+    };
+}
+
+/// `$2` issuer, `$3` client, `$4` redirect URI, `$5` challenge, `$6` secret, `$7` the grant's end, `$8` double submit,
+/// `$9` now.
+const REDEEM: &str = transition!(
+    "outcome = CASE WHEN redeemed_at IS NULL THEN 1 ELSE 3 END,
+     revoked_at = CASE WHEN redeemed_at IS NULL THEN NULL ELSE $9::bigint END,
+     revoke_reason = CASE WHEN redeemed_at IS NULL THEN NULL ELSE 'code_reuse' END,
+     expires_at = CASE WHEN redeemed_at IS NULL THEN $7::bigint ELSE expires_at END,
+     secret_hash = CASE WHEN redeemed_at IS NULL THEN $6::bytea ELSE secret_hash END,
+     rotated_at = CASE WHEN redeemed_at IS NULL THEN $9::bigint ELSE rotated_at END,
+     redeemed_at = CASE WHEN redeemed_at IS NULL THEN $9::bigint ELSE redeemed_at END
+     WHERE key = $1 AND issuer = $2 AND client_id = $3
+     AND CASE WHEN $4::text IS NULL THEN challenge IS NOT NULL OR NOT redirect_uri_sent ELSE redirect_uri = $4::text END
+     AND challenge IS NOT DISTINCT FROM $5::bytea AND revoked_at IS NULL AND expires_at > $9::bigint
+     AND (redeemed_at IS NULL OR NOT (secret_hash = $6::bytea
+         OR (challenge IS NOT NULL AND greatest($9::bigint - redeemed_at, 0) < $8::bigint)))",
+    durably!(),
+);
+
+/// `$2` issuer, `$3` client, `$4` secret, `$5` generation, `$6` grace, `$7` idle, `$8` now. A rotation waits for the
+/// disk as the session says.
+const ROTATE: &str = transition!(
+    "outcome = CASE WHEN $5::bigint = generation THEN 4 WHEN $5::bigint > generation THEN 5 ELSE 3 END,
+     revoked_at = CASE WHEN $5::bigint >= generation THEN NULL ELSE $8::bigint END,
+     revoke_reason = CASE WHEN $5::bigint >= generation THEN NULL ELSE 'refresh_reuse' END,
+     rotated_at = CASE WHEN $5::bigint >= generation THEN $8::bigint ELSE rotated_at END,
+     generation = CASE WHEN $5::bigint >= generation THEN $5::bigint + 1 ELSE generation END
+     WHERE key = $1 AND issuer = $2 AND client_id = $3 AND secret_hash = $4 AND revoked_at IS NULL
+     AND expires_at > $8::bigint AND greatest($8::bigint - rotated_at, 0) < $7::bigint
+     AND $5::bigint <= generation + 1
+     AND NOT ($5::bigint + 1 = generation AND greatest($8::bigint - rotated_at, 0) <= $6::bigint)",
+);
+
+macro_rules! revocable {
+    () => {
+        " WHERE key = $1 AND issuer = $2 AND ($3::text IS NULL OR client_id = $3::text)
+         AND ($4::bytea IS NULL OR secret_hash = $4::bytea) AND revoked_at IS NULL"
+    };
+}
+
+/// `$2` issuer, `$3` client, `$4` secret, `$5` reason, `$6` now.
+const REVOKE: &str =
+    transition!("outcome = 7, revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
+
+/// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end. As [`GrantRecord`] says, 16 bytes are one
+/// token; 32 are remembered, and one more ends all that were issued so far.
+///
+/// [`GrantRecord`]: crate::grant::GrantRecord
+const REVOKE_TOKEN: &str = transition!(
+    "outcome = 7, (revoked_tokens, revoked_until) = (
+         SELECT CASE WHEN count(*) = 32 THEN $5::bytea
+                ELSE coalesce(string_agg(token, ''::bytea ORDER BY at), ''::bytea) || $5::bytea END,
+             CASE WHEN count(*) = 32 THEN greatest(revoked_until, $6::bigint) ELSE revoked_until END
+         FROM generate_series(1, length(revoked_tokens), 16) AS at, substr(revoked_tokens, at, 16) AS token
+         WHERE substr(token, 1, 8) <> substr($5::bytea, 1, 8) AND substr(token, 9) > $7::bytea)",
+    revocable!(),
+    durably!(),
+);
+
+/// The outcomes by their numbers. Where nothing changes there is none, and the rules say it.
+pub(super) const fn outcome(number: i16) -> Option<Outcome> {
+    match number {
+        1 => Some(Outcome::Redeemed),
+        3 => Some(Outcome::Replayed),
+        4 => Some(Outcome::Rotated),
+        5 => Some(Outcome::Ahead),
+        7 => Some(Outcome::Revoked),
+        _ => None,
+    }
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO {schema}.oauth_grant (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ",
+    "ON CONFLICT (key) DO NOTHING"
+);
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), ", NULL::smallint FROM {schema}.oauth_grant WHERE ", $rest)
+    };
+}
+
+/// `$1` issuer, `$2` reason, `$3` now, `$4` after which key, `$5` whose. Answers how many it ended, how many it looked
+/// at, and the last of those.
+macro_rules! end_all {
+    ($of:literal) => {
+        concat!(
+            "WITH next AS MATERIALIZED (SELECT key FROM {schema}.oauth_grant WHERE key > $4 AND issuer = $1 AND ",
+            "revoked_at IS NULL AND ",
+            $of,
+            " ORDER BY key LIMIT 500), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, revoke_reason = $2, ",
+            "outcome = 7 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
+            durably!(),
+            " RETURNING 1) SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM next), ",
+            "(SELECT key FROM next ORDER BY key DESC LIMIT 1)"
+        )
+    };
+}
+
+macro_rules! statements {
+    ($($(#[$about:meta])* $name:ident: $text:expr,)+) => {
+        /// The statements for one schema.
+        pub(super) struct Statements {
+            $($(#[$about])* pub(super) $name: SqlStr,)+
+        }
+
+        impl Statements {
+            /// For the schema of this name, which is quoted.
+            pub(super) fn new(schema: &str) -> Self {
+                Self { $($name: for_schema($text, schema),)+ }
+            }
+        }
+    };
+}
+
+statements! {
+    create: INSERT,
+    find: select!("key = $1"),
+    redeem: REDEEM,
+    rotate: ROTATE,
+    revoke: REVOKE,
+    revoke_token: REVOKE_TOKEN,
+    of_user: select!("issuer = $1 AND subject = $2"),
+    of_user_at_client: select!("issuer = $1 AND subject = $2 AND client_id = $3"),
+    of_client: select!("issuer = $1 AND client_id = $2"),
+    end_user: end_all!("subject = $5"),
+    end_user_at_client: end_all!("subject = $5 AND client_id = $6"),
+    end_client: end_all!("client_id = $5"),
+    /// `$1` key, `$2` until, `$3` now, `$4` who sees it.
+    once: "INSERT INTO {schema}.oauth_once AS known (key, until, seen_by) VALUES ($1, $2, $4) ON CONFLICT (key) \
+           DO UPDATE SET until = excluded.until, seen_by = excluded.seen_by \
+           WHERE known.until <= $3 OR known.seen_by = excluded.seen_by RETURNING 1",
+    /// `$1` issuer, `$2` now, `$3` idle, `$4` from which page, `$5` the page behind the last, `$6` the lock's name.
+    /// A row in use is left for the next sweep, and all of them while somebody else sweeps.
+    sweep_grants: "WITH over AS MATERIALIZED (SELECT ctid FROM {schema}.oauth_grant \
+                   WHERE ctid >= format('(%s,0)', $4::bigint)::tid AND ctid < format('(%s,0)', $5::bigint)::tid \
+                   AND issuer = $1 AND (revoked_at IS NOT NULL OR expires_at <= $2 \
+                   OR greatest($2::bigint - rotated_at, 0) >= $3 AND rotated_at IS NOT NULL) \
+                   AND (SELECT pg_try_advisory_xact_lock(hashtextextended($6, 0))) LIMIT 500 FOR UPDATE SKIP LOCKED) \
+                   DELETE FROM {schema}.oauth_grant WHERE ctid = ANY (ARRAY(SELECT ctid FROM over)) RETURNING 1",
+    pages: "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint",
+    /// `$1` now.
+    sweep_once: "DELETE FROM {schema}.oauth_once WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.oauth_once \
+                 WHERE until <= $1 LIMIT 500 FOR UPDATE SKIP LOCKED)) RETURNING 1",
+    /// `$1` issuer, `$2` now.
+    sweep_clients: "DELETE FROM {schema}.oauth_client AS client WHERE issuer = $1 AND keep_until <= $2 AND NOT EXISTS \
+                    (SELECT FROM {schema}.oauth_grant AS held \
+                    WHERE held.client_id = client.client_id AND held.issuer = $1)",
+    keys: "SELECT issuer, key_id FROM {schema}.oauth_key",
+    /// `$1` issuer, `$2` key, `$3` now.
+    note_key: "INSERT INTO {schema}.oauth_key AS known (issuer, key_id, signed_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (issuer, key_id) DO UPDATE SET signed_at = excluded.signed_at \
+               WHERE excluded.signed_at - known.signed_at >= 3600",
+    /// `$1` issuer, `$2` now, `$3` idle.
+    sweep_keys: "DELETE FROM {schema}.oauth_key WHERE issuer = $1 AND greatest($2::bigint - signed_at, 0) - 86400 >= $3 \
+                 RETURNING key_id",
+    forget_keys: "DELETE FROM {schema}.oauth_key WHERE issuer = $1",
+    client: "SELECT record FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2 AND NOT disabled",
+    any_client: "SELECT record FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2",
+    clients: "SELECT record, disabled, keep_until IS NOT NULL FROM {schema}.oauth_client \
+              WHERE issuer = $1 AND record IS NOT NULL ORDER BY client_id",
+    /// `$3` the record, as in the next ones.
+    create_client: "INSERT INTO {schema}.oauth_client (issuer, client_id, record) VALUES ($1, $2, $3) \
+                    ON CONFLICT DO NOTHING RETURNING 1",
+    /// `$4` until when it is kept, `$5` how many there can be.
+    register_client: "INSERT INTO {schema}.oauth_client (issuer, client_id, record, keep_until) SELECT $1, $2, $3, $4 \
+                      WHERE (SELECT count(*) FROM {schema}.oauth_client WHERE issuer = $1 AND keep_until IS NOT NULL) \
+                      < $5 ON CONFLICT DO NOTHING RETURNING 1",
+    /// `$4` the record as it was.
+    replace_client: "UPDATE {schema}.oauth_client SET record = $3 WHERE issuer = $1 AND client_id = $2 AND record = $4 \
+                     RETURNING 1",
+    disable_client: concat!("UPDATE {schema}.oauth_client SET disabled = true WHERE issuer = $1 AND client_id = $2",
+                            durably!()),
+    enable_client: "UPDATE {schema}.oauth_client SET disabled = false WHERE issuer = $1 AND client_id = $2 \
+                    AND record IS NOT NULL RETURNING 1",
+    delete_client: concat!("UPDATE {schema}.oauth_client SET record = NULL, keep_until = NULL WHERE issuer = $1 \
+                            AND client_id = $2", durably!()),
+}
+
+/// The text for a schema, whose name is quoted.
+pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
+    // Besides the texts above it has a name that was quoted, and no value.
+    AssertSqlSafe(Arc::<str>::from(text.replace("{schema}", schema))).into_sql_str()
+}
