@@ -87,4 +87,6 @@ pub use store::{ClientRegistry, DatabaseError, ListedClient};
 pub use store::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms, Store};
 #[cfg(feature = "postgres")]
 pub use store::{OpenPostgres, PostgresStore};
+#[cfg(feature = "redis")]
+pub use store::{RedisOptions, RedisStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

@@ -48,9 +48,13 @@ mod memory;
 mod pair;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOptions, RedisStore};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use database::{ClientRegistry, DatabaseError, ListedClient};
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};

@@ -1,0 +1,245 @@
+//! Clients and grants in Redis.
+//!
+//! Each transition is one script that Redis runs as one step: it decides by the record as it is, writes what changes, and
+//! answers the outcome and the record. Indexes lead to the grants of a user and of a client. The names of all keys are in
+//! `redis/names.rs`.
+
+mod batches;
+mod calls;
+mod clients;
+mod keys;
+mod names;
+mod options;
+mod rows;
+mod scripts;
+mod steps;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Cmd;
+
+use self::calls::{Answer, Calls, all};
+use self::keys::ToNote;
+use self::names::Names;
+pub use self::options::RedisOptions;
+use self::scripts::{Form, ONCE};
+use super::database::{DatabaseError, Keys};
+use super::{GrantStore, Holder, OnceKey};
+use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
+use crate::handle::GrantKey;
+use crate::secret::random;
+use crate::types::{Issuer, UnixTime};
+
+/// Clients and grants in Redis. Cloning copies a pointer; clones share everything.
+///
+/// Any number of processes can use one Redis at once, and one store serves several issuers. It keeps no secret: give the
+/// builder [secrets](crate::ProviderBuilder::secrets), the same to every process.
+///
+/// ```no_run
+/// use tower_oauth::{Provider, RedisStore, Secrets};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::connect("redis://127.0.0.1/").await?;
+/// let provider = Provider::builder("https://shift.example")
+///     .store(store)
+///     .secrets(Secrets::open("provider.secret")?.0)
+///     .scope("profile", "see your profile")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What can be lost
+/// Redis answers from its memory. How much of it a crash can take is set there:
+///
+/// | setting | what a crash of Redis or its machine can take |
+/// |---|---|
+/// | `appendonly no` | everything since the last snapshot |
+/// | `appendfsync everysec` | the last second or two |
+/// | `appendfsync always` | nothing that was answered |
+/// | a failover to a replica | what the replica did not have yet, unless [`RedisOptions::replicas`] are waited for |
+///
+/// A lost rotation heals itself: whoever holds a refresh token one generation ahead goes on from there. A lost approval
+/// or redemption makes a user start again. A lost revocation lets a grant live on that was ended, which is the reason to
+/// set `appendfsync always` or to wait for replicas. Both together still lose what was acknowledged by a replica that is
+/// not the one that a failover promotes.
+///
+/// # Expiry
+/// Redis itself forgets a record an hour after its end: the earlier of the grant's end and, from its first refresh or
+/// sweep on, the end of its refresh token's idle time. The hour is for clocks that differ; what is good and what is not
+/// goes by the provider's clock alone. [Sweeping](crate::Provider::sweep_every) forgets records at their end, and drops
+/// the entries of indexes that lead to nothing, which do not go by themselves.
+///
+/// # Cluster
+/// Each script keeps to one hash slot, which is tested on a cluster of one node. The connection is to one node, so a
+/// cluster of several is not supported.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    calls: Calls,
+    names: Names,
+    keys: Keys,
+    to_note: ToNote,
+    skew: Duration,
+}
+
+impl RedisStore {
+    /// Connects to `redis://[[user]:password@]host[:port][/database]` with the [options](Self::options) as they are.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached, or may drop grants when its memory is full: its `maxmemory-policy` has to be
+    /// `noeviction`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, DatabaseError> {
+        Self::options().connect(url).await
+    }
+
+    /// Another prefix for the keys, replicas to wait for, a connection of the app's own.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), tower_oauth::DatabaseError> {
+    /// use tower_oauth::RedisStore;
+    ///
+    /// let store = RedisStore::options().prefix("shift:").replicas(1).connect("redis://127.0.0.1/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn options() -> RedisOptions {
+        RedisOptions::new()
+    }
+
+    /// Lets providers of this issuer start without the secrets that signed tokens so far: after a leak, when these
+    /// tokens have to end. Providers that run go on.
+    ///
+    /// # Errors
+    /// If Redis cannot answer.
+    pub async fn forget_keys(&self, issuer: impl Into<Issuer>) -> Result<(), DatabaseError> {
+        let issuer = issuer.into();
+        self.forget_keys_of(&issuer, |_| true).await?;
+        self.0.keys.forget(&issuer, |_| true);
+        Ok(())
+    }
+
+    /// Commands after which handles may be good, behind the keys that make them.
+    async fn write(&self, durably: bool, commands: impl Fn(Form) -> Vec<Cmd>) -> Result<Answer, DatabaseError> {
+        let to_note = self.0.to_note.all();
+        let commands = |form| {
+            let mut notes = all(to_note.iter().map(|key| keys::note(&self.0.names, key)));
+            commands(form).into_iter().for_each(|command| {
+                notes.add_command(command);
+            });
+            notes
+        };
+        let answer = match durably {
+            true => self.0.calls.send_durably(commands).await?,
+            false => self.0.calls.send(commands).await?,
+        };
+        self.0.to_note.done(&to_note);
+        Ok(answer)
+    }
+}
+
+impl GrantStore for RedisStore {
+    type Error = DatabaseError;
+
+    async fn create(&self, grant: Grant) -> Result<(), DatabaseError> {
+        self.write(false, |form| rows::create(&self.0.names, &grant, form)).await.map(drop)
+    }
+
+    async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
+        let find = rows::find(&self.0.names, key);
+        rows::read(key, self.0.calls.send(|_| all([find.clone()])).await?.last())
+    }
+
+    async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
+        let answer = self.write(true, |form| vec![steps::redeem(&self.0.names, key, &step, form)]).await?;
+        let acknowledged = answer.acknowledged();
+        let verdict = rows::verdict(key, answer.last())?;
+        match verdict.outcome {
+            Outcome::Redeemed | Outcome::Replayed => acknowledged.map(|()| verdict),
+            _ => Ok(verdict),
+        }
+    }
+
+    async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
+        let answer = self.write(false, |form| vec![steps::rotate(&self.0.names, key, &step, form)]).await?;
+        rows::verdict(key, answer.last())
+    }
+
+    async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
+        let answer =
+            self.0.calls.send_durably(|form| all([steps::revoke(&self.0.names, key, &step, None, form)])).await?;
+        let (acknowledged, repeated) = (answer.acknowledged(), answer.repeated);
+        let mut verdict = rows::verdict(key, answer.last())?;
+        let ended = verdict.grant.as_ref().and_then(|grant| grant.revoked());
+        if repeated && verdict.outcome == Outcome::Refused(Refused::Revoked) && ended == Some((step.now, step.reason)) {
+            // By the same step, whose answer was lost.
+            verdict.outcome = Outcome::Revoked;
+        }
+        match verdict.outcome {
+            // Whoever asks again after an error is told that it is revoked only if that is safe now.
+            Outcome::Revoked | Outcome::Refused(Refused::Revoked) => acknowledged.map(|()| verdict),
+            _ => Ok(verdict),
+        }
+    }
+
+    async fn revoke_all(
+        &self,
+        issuer: &Issuer,
+        holder: &Holder,
+        reason: RevocationReason,
+        now: UnixTime,
+    ) -> Result<usize, DatabaseError> {
+        let (issuer, client) = (issuer.clone(), holder.client().cloned());
+        self.end_all(holder, &Revocation { issuer, client, secret: None, token: None, reason, now }).await
+    }
+
+    async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, DatabaseError> {
+        self.held(issuer, holder).await
+    }
+
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, DatabaseError> {
+        let asks = random::<16>();
+        let see = |form| {
+            let mut call = ONCE.on(form, &[&self.0.names.once(&key)]);
+            call.arg(until.as_signed()).arg(now.as_signed()).arg(rows::lifetime(until.since(now))).arg(&asks);
+            all([call])
+        };
+        let first: u8 =
+            redis::from_redis_value(self.0.calls.send(see).await?.last()).map_err(redis::RedisError::from)?;
+        Ok(first == 1)
+    }
+
+    async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
+        let swept = self.sweep_grants(issuer, now, idle).await?;
+        self.sweep_clients(issuer, now).await?;
+        self.sweep_keys(issuer, now, idle).await?;
+        Ok(swept)
+    }
+
+    fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {
+        if let Some(id) = self.0.keys.start(issuer, ids)? {
+            self.0.to_note.add((issuer.clone(), id, now));
+        }
+        Ok(())
+    }
+
+    fn clock_skew(&self) -> Option<Duration> {
+        Some(self.0.skew)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { names, calls, .. } = &*self.0;
+        f.debug_struct("RedisStore")
+            .field("prefix", &names.prefix())
+            .field("replicas", &calls.replicas)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! How commands get to Redis: all of a step in one round trip, once more where the connection was lost, and with an
+//! acknowledgement of the replicas where that is asked for.
+
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+
+use super::DatabaseError;
+use super::scripts::Form;
+
+/// How long the replicas may take to acknowledge.
+const ACKNOWLEDGE: Duration = Duration::from_secs(1);
+
+pub(super) struct Calls {
+    /// For what waits for nobody.
+    pub(super) connection: ConnectionManager,
+    /// Whoever waits for replicas holds up all that is behind it on the same connection.
+    pub(super) waiting: ConnectionManager,
+    pub(super) replicas: usize,
+    /// What is written so that there is something to wait for.
+    pub(super) wait: String,
+}
+
+/// What came back for the commands whose answers are not ignored, in their order.
+pub(super) struct Answer {
+    pub(super) values: Vec<Value>,
+    /// Whether the connection was lost before an answer came, so that the commands may have been run before.
+    pub(super) repeated: bool,
+    acknowledged: Result<(), DatabaseError>,
+}
+
+impl Answer {
+    /// The answer to the last command.
+    pub(super) fn last(mut self) -> Value {
+        self.values.pop().unwrap_or_default()
+    }
+
+    /// Whether enough replicas have what was written.
+    pub(super) fn acknowledged(&self) -> Result<(), DatabaseError> {
+        self.acknowledged.clone()
+    }
+}
+
+impl Calls {
+    pub(super) async fn send(&self, commands: impl Fn(Form) -> Pipeline) -> Result<Answer, DatabaseError> {
+        let (values, repeated) = self.run(&self.connection, |form, _| commands(form)).await?;
+        Ok(Answer { values, repeated, acknowledged: Ok(()) })
+    }
+
+    /// The same, and the replicas are waited for.
+    pub(super) async fn send_durably(&self, commands: impl Fn(Form) -> Pipeline) -> Result<Answer, DatabaseError> {
+        if self.replicas == 0 {
+            return self.send(commands).await;
+        }
+        let and_wait = |form, repeated| {
+            let mut commands = commands(form);
+            if repeated {
+                // A new connection waits for what it wrote itself. Where that is nothing, because the lost one wrote it
+                // before, this is written behind it.
+                commands.cmd("SET").arg(&self.wait).arg("").ignore();
+            }
+            commands.cmd("WAIT").arg(self.replicas).arg(ACKNOWLEDGE.as_millis() as u64);
+            commands
+        };
+        let (mut values, repeated) = self.run(&self.waiting, and_wait).await?;
+        let count: usize = redis::from_redis_value(values.pop().unwrap_or_default()).map_err(RedisError::from)?;
+        let acknowledged = if count >= self.replicas { Ok(()) } else { Err(self.too_few(count)) };
+        Ok(Answer { values, repeated, acknowledged })
+    }
+
+    fn too_few(&self, count: usize) -> DatabaseError {
+        DatabaseError::refused(format!("{count} of the {} replicas acknowledged it in time", self.replicas))
+    }
+
+    async fn run(
+        &self,
+        connection: &ConnectionManager,
+        commands: impl Fn(Form, bool) -> Pipeline,
+    ) -> Result<(Vec<Value>, bool), DatabaseError> {
+        let mut connection = connection.clone();
+        let (mut form, mut repeated) = (Form::Digest, false);
+        loop {
+            match commands(form, repeated).query_async(&mut connection).await {
+                Ok(values) => return Ok((values, repeated)),
+                Err(error) if is_unknown_script(&error) && form == Form::Digest => form = Form::Source,
+                Err(error) if error.is_connection_dropped() && !repeated => repeated = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// One command, or many.
+pub(super) fn all(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    commands.into_iter().for_each(|command| {
+        pipeline.add_command(command);
+    });
+    pipeline
+}
