@@ -11,6 +11,7 @@ mod model;
 mod person;
 mod process;
 mod program;
+mod proxy;
 mod races;
 mod stand;
 mod storm;
@@ -20,6 +21,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use database::Kind;
+use process::without_signal_for_long_files;
 use stand::Stand;
 use tokio::task::JoinSet;
 
@@ -27,7 +29,7 @@ use tokio::task::JoinSet;
 pub type Problem = Box<dyn Error + Send + Sync>;
 
 const COMMANDS: &[&str] = &["kills", "faults", "races"];
-const USAGE: &str = "usage: proofs all|kills|faults|races [--store sqlite] [--long] [--seed NUMBER]";
+const USAGE: &str = "usage: proofs all|kills|faults|races [--store sqlite|postgres|redis] [--long] [--seed NUMBER]";
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -63,6 +65,10 @@ impl Options {
 /// Starting and ending processes blocks a thread.
 #[tokio::main(worker_threads = 8)]
 async fn main() -> ExitCode {
+    if let Err(error) = without_signal_for_long_files() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let Some(options) = Options::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
@@ -94,7 +100,10 @@ async fn run(options: &Options) -> Result<bool, Problem> {
 }
 
 async fn prove(command: &str, kind: Kind, options: Options) -> Result<bool, Problem> {
-    let mut stand = Stand::start(kind)?;
+    let mut stand = match command {
+        "faults" => Stand::proxied(kind).await?,
+        _ => Stand::start(kind)?,
+    };
     let proved = match command {
         "kills" => kills::run(&mut stand, &options).await,
         "faults" => faults::run(&mut stand, &options).await,

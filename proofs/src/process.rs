@@ -1,6 +1,8 @@
 //! Processes that are started, stopped, continued, limited and killed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::Problem;
@@ -10,16 +12,17 @@ use crate::Problem;
 pub struct Process(Child);
 
 impl Process {
-    /// Starts a program and waits for the line that begins with `ready`; what follows is answered.
-    pub fn start(command: &mut Command, ready: &str) -> Result<(Self, String), Problem> {
+    /// Starts a program and waits for the line that begins with `ready`.
+    pub fn start(command: &mut Command, ready: &str) -> Result<Self, Problem> {
         let mut process = Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let stdout = process.0.stdout.take().ok_or("it has no output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let said = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.strip_prefix(ready)?.to_owned()));
-        let Some(said) = said else { return Err(format!("{command:?} ended: {}", process.0.wait()?).into()) };
+        if !lines.by_ref().map_while(Result::ok).any(|line| line.starts_with(ready)) {
+            return Err(format!("{command:?} ended: {}", process.0.wait()?).into());
+        }
         // A full pipe would stop it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok((process, said))
+        Ok(process)
     }
 
     /// `kill -9`, and nothing else.
@@ -36,9 +39,7 @@ impl Process {
 
     /// Lets it write no file beyond so many bytes (`setrlimit`), or any length again.
     pub fn limit_files(&self, bytes: Option<u64>) -> Result<(), Problem> {
-        let bytes = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
-        let id = self.0.id().to_string();
-        run(Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:unlimited")]))
+        limit_files(Command::new("prlimit"), &self.0.id().to_string(), bytes)
     }
 }
 
@@ -54,15 +55,32 @@ pub fn run(command: &mut Command) -> Result<(), Problem> {
     if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
 }
 
-/// A command that gets an error and no signal where a file becomes too long, and for which the mode of a file holds also
-/// where root runs it.
-pub fn limited(program: &std::path::Path) -> Result<Command, Problem> {
-    let root = Command::new("id").arg("-u").output()?.stdout.starts_with(b"0\n");
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"]);
-    if root {
-        command.args(["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
+/// Lets a process, and what it starts, write no file beyond so many bytes (`setrlimit`), or any length again. `prlimit` is
+/// to be run by the user that the process is.
+pub fn limit_files(mut prlimit: Command, process: &str, bytes: Option<u64>) -> Result<(), Problem> {
+    let bytes = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+    run(prlimit.args(["--pid", process, &format!("--fsize={bytes}:")]))
+}
+
+/// A command for which the mode of a file holds also where root runs it.
+pub fn bound_by_modes(program: &Path) -> Result<Command, Problem> {
+    let root = Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0";
+    if !root {
+        return Ok(Command::new(program));
     }
-    command.arg(program);
+    let mut command = Command::new("setpriv");
+    command.arg("--bounding-set=-dac_override,-dac_read_search").arg(program);
     Ok(command)
+}
+
+/// Begins this program anew, so that it and whatever it starts get an error and no signal where a file would become too
+/// long: that is what a full disk does.
+pub fn without_signal_for_long_files() -> Result<(), Problem> {
+    const DONE: &str = "PROOFS_WITHOUT_XFSZ";
+    if std::env::var_os(DONE).is_some() {
+        return Ok(());
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"]).arg(std::env::current_exe()?);
+    Err(command.args(std::env::args_os().skip(1)).env(DONE, "1").exec().into())
 }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
+use tokio::task::block_in_place;
+
 use crate::Problem;
 use crate::door::Door;
-use crate::process::{Process, limited};
+use crate::process::{Process, bound_by_modes};
 use crate::tally::Tally;
 
 /// A provider that listens, or did until it was killed.
@@ -54,9 +56,10 @@ impl Program {
 }
 
 fn spawn(issuer: &str, listen: &str, store: &[String]) -> Result<Process, Problem> {
-    let mut command = limited(example()?)?;
+    let mut command = bound_by_modes(example()?)?;
     command.args(["--issuer", issuer, "--listen", listen]).args(store);
-    Ok(Process::start(&mut command, "listening on ")?.0)
+    // Others go on meanwhile: what is between it and its database, and clients.
+    block_in_place(|| Process::start(&mut command, "listening on "))
 }
 
 /// Builds the example once; where it is built already, this takes no time.

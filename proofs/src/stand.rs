@@ -26,7 +26,15 @@ pub struct Stand {
 impl Stand {
     /// Starts both.
     pub fn start(kind: Kind) -> Result<Self, Problem> {
-        let database = kind.start()?;
+        Self::on(kind.start()?)
+    }
+
+    /// Starts both, with a proxy before the database's server, if it has one.
+    pub async fn proxied(kind: Kind) -> Result<Self, Problem> {
+        Self::on(kind.start()?.proxied().await?)
+    }
+
+    fn on(mut database: Database) -> Result<Self, Problem> {
         let program = Program::start(database.args())?;
         Ok(Self { program, database, people: PEOPLE.map(Person::new), tally: Arc::default() })
     }

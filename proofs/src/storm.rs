@@ -14,7 +14,7 @@ use crate::stand::Stand;
 use crate::tally::{Rate, Tally};
 use crate::{Options, Problem};
 
-const CLIENTS: u64 = 16;
+const CLIENTS: u64 = 32;
 /// A fault waits until so many exchanges were answered in the second before it.
 const EXCHANGES: f64 = 100.0;
 /// For so long at most.
@@ -56,7 +56,6 @@ pub async fn storm(
         "at least {slowest:.0} exchanges in the second before a fault; {alive} grants alive at the end"
     ));
     stand.tally.check(alive > 0, || "no grant is alive at the end: nothing is shown".to_owned());
-    stand.tally.check(stand.tally.repeats() > 0, || "no refresh was repeated: nothing is shown".to_owned());
     Ok(())
 }
 

@@ -75,9 +75,9 @@ impl Tally {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// How many answers were lost or 503 so far.
-    pub fn unknown(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed) + self.unavailable.load(Ordering::Relaxed)
+    /// How many answers were 503 so far.
+    pub fn unavailable_so_far(&self) -> u64 {
+        self.unavailable.load(Ordering::Relaxed)
     }
 
     /// How many refreshes were repeated so far.

@@ -29,8 +29,8 @@ impl Server {
     /// The same with settings as on its command line.
     pub fn with(settings: &[&str]) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("redis-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = format!("tower-oauth-redis-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut server = Self { folder, port: 0, settings, process: None };
@@ -100,13 +100,22 @@ impl Server {
     }
 
     fn signal(&self, signal: &str) {
-        let process = self.process.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("kill").args([signal, &process]).status().expect("`kill` is there");
+        let sent = Command::new("kill").args([signal, &self.id().to_string()]).status().expect("`kill` is there");
         assert!(sent.success());
     }
 
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Where it keeps everything.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Engine;
+use super::{Engine, Server};
 use crate::Problem;
 
 pub(super) struct Sqlite(PathBuf);
@@ -20,8 +20,12 @@ impl Sqlite {
 }
 
 impl Engine for Sqlite {
-    fn store(&self) -> String {
+    fn store(&self, _: Option<u16>) -> String {
         format!("sqlite:{}", self.0.display())
+    }
+
+    fn server(&mut self) -> Option<&mut dyn Server> {
+        None
     }
 
     /// The files as a file system's snapshot has them; the provider's process is stopped meanwhile.

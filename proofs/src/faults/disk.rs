@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::Belongings;
+use super::{Belongings, server};
 use crate::stand::Stand;
 use crate::storm::storm;
 use crate::{Options, Problem};
@@ -23,13 +23,25 @@ pub(super) async fn is_full(stand: &mut Stand, options: &Options) -> Result<(), 
     stand.program.process().limit_files(Some(0))?;
     belongings.is_unavailable(stand).await;
     stand.program.process().limit_files(None)?;
-    belongings.are_whole(stand).await;
+    belongings.are_whole(stand, false).await;
     storm(stand, options, options.choose(2, 12), async |stand, random| {
         stand.program.process().limit_files(Some(0))?;
         tokio::time::sleep(Duration::from_millis(random.random_range(WHILE))).await;
         stand.program.process().limit_files(None)
     })
     .await
+}
+
+/// The same of a database's server, which may end by itself then: somebody makes room, and starts it again.
+pub(super) async fn of_the_server_is_full(stand: &mut Stand) -> Result<(), Problem> {
+    stand.say("a full disk");
+    let mut belongings = Belongings::new(stand).await?;
+    stand.tally.fault();
+    server(stand)?.limit_files(0)?;
+    belongings.is_unavailable(stand).await;
+    stand.database.kill();
+    belongings.are_whole(stand, false).await;
+    Ok(())
 }
 
 /// The file and its folder can only be read from when a connection is next opened.
@@ -40,7 +52,7 @@ pub(super) async fn is_read_only(stand: &mut Stand, options: &Options) -> Result
     make_read_only(stand).await?;
     belongings.is_unavailable(stand).await;
     make_writable(stand)?;
-    belongings.are_whole(stand).await;
+    belongings.are_whole(stand, false).await;
     storm(stand, options, options.choose(2, 12), async |stand, random| {
         make_read_only(stand).await?;
         tokio::time::sleep(Duration::from_millis(random.random_range(WHILE))).await;
