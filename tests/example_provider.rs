@@ -2,6 +2,10 @@
 //!
 //! `examples/provider` listens on a free port of 127.0.0.1, and is stopped when the test ends.
 
+#[cfg(feature = "redis")]
+#[path = "support/redis.rs"]
+mod redis_servers;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -38,6 +42,7 @@ fn program(example: &str) -> PathBuf {
         let built = Command::new(cargo)
             .args(["build", "--quiet", "--examples"])
             .args(cfg!(feature = "sqlite").then_some("--features=sqlite"))
+            .args(cfg!(feature = "redis").then_some("--features=redis"))
             .arg("--profile")
             .arg(if name == "debug" { "dev" } else { name })
             .arg("--target-dir")
@@ -404,6 +409,37 @@ async fn with_sqlite_an_app_stays_connected_over_kill_9_and_the_secret_is_beside
     let other = scratch("secret");
     let error = refused(&["--listen", &address, "--store", &store, "--secret", path(&other)]);
     assert!(error.contains("are missing: add them"), "{error}");
+}
+
+#[tokio::test]
+#[cfg(feature = "redis")]
+async fn two_nodes_on_one_redis_know_each_others_tokens_and_revocations() {
+    let redis = redis_servers::Server::start();
+    let (url, secret) = (redis.url(), scratch("secret"));
+    let [first, second] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [here, there] = [address(&first), address(&second)];
+    drop((first, second));
+    let node = |listen: &str| {
+        let issuer = format!("http://{here}");
+        Example::start_with(&["--listen", listen, "--issuer", &issuer, "--store", &url, "--secret", path(&secret)])
+    };
+    let (first, second) = (node(&here), node(&there));
+    let mut browser = logged_in(&first).await;
+    let tokens = CommandLine::new().tokens(&first, &mut browser, "profile").await;
+    let text = |name: &str| tokens[name].as_str().expect("a token");
+    let (me, access) = (format!("http://{there}/v1/users/me"), text("access_token"));
+    assert_eq!(browser.get_with(&me, access).await.status, StatusCode::OK);
+    let fields = [("token", text("refresh_token")), ("client_id", "cli")];
+    let revoked = browser.post(&first.url("/v1/oauth2/revoke"), SAME_ORIGIN, &fields).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+    assert_eq!(browser.get_with(&me, access).await.status, StatusCode::UNAUTHORIZED);
+    second.kill();
+
+    let error = refused(&["--listen", "127.0.0.1:0", "--store", &url]);
+    assert!(error.contains("--secret FILE"), "{error}");
+    drop(redis);
+    let error = refused(&["--listen", "127.0.0.1:0", "--store", &url, "--secret", path(&secret)]);
+    assert!(error.lines().count() == 1 && error.contains("--store redis://"), "{error}");
 }
 
 #[tokio::test]

@@ -1,19 +1,100 @@
-//! The Redis store.
+//! The Redis store: the contract and the rules, what outlives Redis and what goes by itself, several nodes at once, and a
+//! Redis that fails.
 
+#[path = "support/races.rs"]
+mod races;
 #[path = "support/redis.rs"]
 mod servers;
 mod support;
 
-use servers::Server;
-use tower_oauth::RedisStore;
-use tower_oauth::testing::contract;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{StatusCode, header};
+use servers::{Proxy, Raw, Server, mutation};
+use support::{
+    Answer, App, ISSUER, SECRET, WEB, app, basic, bearer, builder, code, confidential, form, public, redeem, refresh,
+    seconds, send, tokens,
+};
+use tower_oauth::event::Event;
+use tower_oauth::testing::{ManualClock, contract};
+use tower_oauth::{
+    Client, ClientId, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder,
+    OnceKey, Provider, RedisStore, RevocationReason, Secret, Secrets, UnixTime,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn connect(url: String) -> RedisStore {
+    RedisStore::connect(url).await.expect("Redis answers")
+}
+
+async fn store(server: &Server) -> RedisStore {
+    connect(server.url()).await
+}
+
+fn secrets(of: &[u8]) -> Secrets {
+    of.iter().map(|number| Secret::from_bytes([*number; 32])).collect()
+}
+
+fn with_secrets(store: &RedisStore, clock: &ManualClock, numbers: &[u8]) -> Result<Provider, ConfigErrors> {
+    builder(clock).store(store.clone()).secrets(secrets(numbers)).build()
+}
+
+fn provider(store: &RedisStore, clock: &ManualClock) -> Provider {
+    with_secrets(store, clock, &[1]).expect("a good configuration")
+}
+
+/// A node with a connection of its own.
+async fn node(server: &Server, clock: &ManualClock) -> Provider {
+    provider(&store(server).await, clock)
+}
+
+/// The one grant that alice gave.
+async fn grant(store: &RedisStore) -> Arc<Grant> {
+    let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("Redis answers");
+    assert_eq!(grants.len(), 1);
+    Arc::clone(&grants[0])
+}
+
+#[track_caller]
+fn refused(answer: &Answer) {
+    assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant"), "{answer:?}");
+}
+
+#[track_caller]
+fn unavailable(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert!(!answer.header(header::RETRY_AFTER).is_empty(), "{answer:?}");
+}
+
+/// The access and the refresh token of a good answer.
+#[track_caller]
+fn issued(answer: &Answer) -> (String, String) {
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let json = answer.json();
+    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+async fn is_good(app: &App, access_token: &str) -> bool {
+    send(app, bearer("/me", access_token)).await.status == StatusCode::OK
+}
+
+async fn revoke(app: &App, token: &str) -> Answer {
+    send(app, form("/revoke", &[("token", token), ("client_id", "public")])).await
+}
+
+// ---- the contract and the rules -------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn it_keeps_the_contract() {
     let server = Server::start();
-    contract::check(async || RedisStore::connect(server.url()).await.expect("Redis answers")).await;
+    contract::check(async || store(&server).await).await;
 }
 
+/// `scripts/test long` asks for ten times as many.
 fn steps() -> usize {
     std::env::var("TOWER_OAUTH_STEPS").map_or(25_000, |steps| steps.parse().expect("TOWER_OAUTH_STEPS is a number"))
 }
@@ -21,6 +102,658 @@ fn steps() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_steps_end_as_the_rules_say() {
     let server = Server::start();
-    let open = async || RedisStore::connect(server.url()).await.expect("Redis answers");
-    contract::check_steps(rand::random(), steps(), open).await;
+    contract::check_steps(rand::random(), steps(), async || store(&server).await).await;
+}
+
+/// A cluster refuses a script whose keys are in different slots.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_script_keeps_to_one_slot_of_a_cluster() {
+    let server = Server::with(&["--cluster-enabled", "yes", "--appendonly", "no"]);
+    let mut raw = server.raw().await;
+    let _: () = raw.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    while !raw.ask::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
+        // Nobody acknowledges anything, so this waits so many milliseconds.
+        let _: redis::RedisResult<i64> = raw.tell([&b"WAIT"[..], b"1", b"20"]).await;
+    }
+    contract::check(async || store(&server).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_wrong_script_is_caught() {
+    let server = Server::with(&["--appendonly", "no"]);
+    for (right, wrong) in [
+        ("now >= tonumber(old.expires_at) then", "now > tonumber(old.expires_at) then"),
+        ("unused >= idle", "unused > idle"),
+        ("unused <= grace", "unused < grace"),
+        ("presented > current + 1", "presented > current + 2"),
+        ("presented >= current then", "presented == current then"),
+        ("presented + 1 == current", "presented + 2 >= current"),
+        ("presented == current and 'rotated'", "presented >= current and 'rotated'"),
+        ("'%.0f', presented + 1", "'%.0f', current + 1"),
+        ("set('rotated_at', ARGV[3])", ""),
+        ("set('expires_at', ending)", ""),
+        ("old.secret_hash == secret", "false"),
+        ("old.secret_hash ~= secret", "false"),
+        ("since(now, old.redeemed_at) < double_submit", "since(now, old.redeemed_at) <= double_submit"),
+        ("math.max(now - tonumber(earlier), 0)", "math.abs(now - tonumber(earlier))"),
+        ("old.challenge and since", "since"),
+        ("old.challenge or old.redirect_uri_sent == '0'", "old.challenge"),
+        ("challenge ~= some(old.challenge)", "false"),
+        ("old.issuer ~= ARGV[1] or", ""),
+        ("if old.revoked_at then return answer('ended') end", ""),
+        ("revoke(ARGV[3], 'code_reuse')", ""),
+        ("'refresh_reuse'", "'code_reuse'"),
+        ("#tokens == 32", "#tokens == 33"),
+        ("now < struct.unpack", "now <= struct.unpack"),
+        ("entry:sub(1, 8) ~= token:sub(1, 8) and ", ""),
+        ("or now > tonumber(old.revoked_until)", "or true"),
+    ] {
+        // Redis knows scripts by their digest, so that it must not know the right one.
+        let _: () = server.raw().await.ask(&["SCRIPT", "FLUSH"]).await;
+        let found = Arc::new(AtomicBool::new(false));
+        let proxy = Proxy::rewriting(&server, mutation(right, wrong, Arc::clone(&found))).await;
+        let store = connect(proxy.url()).await;
+        let suite = contract::check_steps(7, 6_000, async move || store.clone());
+        let failed = tokio::spawn(suite).await.expect_err(&format!("`{wrong}` for `{right}` is not caught"));
+        assert!(found.load(Ordering::SeqCst), "`{right}` is in no script");
+        let told = failed.into_panic().downcast::<String>().expect("a panic with a text");
+        assert!(told.starts_with("the store breaks the contract: "), "`{wrong}` is caught as: {told}");
+    }
+}
+
+/// Somebody tells Redis to forget all scripts, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn scripts_that_redis_forgot_are_told_again() {
+    let server = Server::with(&["--appendonly", "no"]);
+    let mut raw = server.raw().await;
+    let forgetting = tokio::spawn(async move {
+        loop {
+            let _: () = raw.ask(&["SCRIPT", "FLUSH"]).await;
+        }
+    });
+    contract::check_steps(rand::random(), 3_000, async || store(&server).await).await;
+    forgetting.abort();
+}
+
+/// More than one batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_done_to_many_grants_is_done_to_all_of_them() {
+    const COUNT: usize = 1_100;
+    let server = Server::with(&["--appendonly", "no"]);
+    let store = store(&server).await;
+    let (issuer, now) = (ISSUER.into(), UnixTime::from_secs(1_800_000_000));
+    let create = async || {
+        let grants = (0..COUNT).map(|_| {
+            let (store, grant) = (store.clone(), Grant::from_record(record(1_800_000_060)).expect("a good record"));
+            tokio::spawn(async move { store.create(grant).await })
+        });
+        for created in grants.collect::<Vec<_>>() {
+            created.await.expect("no panic").expect("Redis answers");
+        }
+    };
+    for holder in
+        [Holder::User("alice".into()), Holder::Client("app".into()), Holder::UserAtClient("alice".into(), "app".into())]
+    {
+        create().await;
+        assert_eq!(store.grants(&issuer, &holder).await.expect("Redis answers").len(), COUNT);
+        let reason = RevocationReason::User;
+        assert_eq!(store.revoke_all(&issuer, &holder, reason, now).await.expect("Redis answers"), COUNT);
+        assert_eq!(store.sweep(&issuer, now, seconds(60)).await.expect("Redis answers"), COUNT);
+        assert_eq!(server.raw().await.keys("*").await, [""; 0], "nothing of them is left");
+    }
+}
+
+fn record(expires_at: i64) -> GrantRecord {
+    let mut record = GrantRecord::default();
+    (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
+    (record.subject, record.created_at, record.expires_at) = (Some("alice".to_owned()), 1_800_000_000, expires_at);
+    record
+}
+
+/// One store of an app that has a connection already.
+#[tokio::test]
+async fn a_connection_of_the_apps_own_serves_too() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let manager = redis::Client::open(server.url()).expect("a good URL").get_connection_manager().await;
+    let store = RedisStore::options().with_manager(manager.expect("Redis answers")).await.expect("Redis answers");
+    let app = app(&provider(&store, &clock));
+    let (access, renewal) = tokens(&app, "profile").await;
+    assert!(is_good(&app, &access).await);
+    issued(&refresh(&app, &renewal).await);
+}
+
+// ---- what outlives Redis, and what is lost on the way ---------------------------------------------------------------
+
+/// CVE-2026-9802: elsewhere a restart made a server forget which tokens were used.
+#[tokio::test]
+async fn a_restart_of_redis_forgets_nothing_and_the_same_store_goes_on() {
+    let (mut server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let app = app(&provider(&store, &clock));
+    let code = code(&app, "profile").await;
+    server.start_again();
+    let (access, first) = issued(&redeem(&app, &code).await);
+    let before = grant(&store).await;
+    server.start_again();
+    assert_eq!(grant(&store).await, before);
+    assert!(is_good(&app, &access).await);
+    let (_, second) = issued(&refresh(&app, &first).await);
+    server.start_again();
+    let (_, third) = issued(&refresh(&app, &second).await);
+    refused(&refresh(&app, &first).await);
+    server.start_again();
+    refused(&refresh(&app, &third).await);
+    assert!(!is_good(&app, &access).await);
+    let reason = grant(&store).await.revoked().map(|(_, reason)| reason);
+    assert_eq!(reason, Some(RevocationReason::RefreshReuse));
+}
+
+#[tokio::test]
+async fn a_redis_that_is_down_is_an_answer_to_try_again_and_nothing_is_consumed() {
+    let (mut server, clock) = (Server::start(), ManualClock::default());
+    let app = app(&node(&server, &clock).await);
+    let code = code(&app, "profile").await;
+    let (access, renewal) = tokens(&app, "profile").await;
+    server.kill();
+    for _ in 0..2 {
+        unavailable(&redeem(&app, &code).await);
+        unavailable(&refresh(&app, &renewal).await);
+        unavailable(&revoke(&app, &renewal).await);
+        assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    RedisStore::connect(server.url()).await.expect_err("nobody is there");
+    server.start_again();
+    issued(&redeem(&app, &code).await);
+    assert!(is_good(&app, &access).await);
+    issued(&refresh(&app, &renewal).await);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_paused_is_an_answer_to_try_again_within_seconds() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let app = app(&node(&server, &clock).await);
+    let (access, renewal) = tokens(&app, "profile").await;
+    server.pause();
+    let within = Duration::from_secs(8);
+    let answer = tokio::time::timeout(within, refresh(&app, &renewal)).await.expect("an answer in time");
+    unavailable(&answer);
+    server.go_on();
+    // What was asked in the meantime may have been done: the client gets the same successor.
+    let (_, renewal) = issued(&refresh(&app, &renewal).await);
+    issued(&refresh(&app, &renewal).await);
+    assert!(is_good(&app, &access).await);
+}
+
+/// The store asks again with the same step, and recognizes its own commit.
+#[tokio::test]
+async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let proxy = Proxy::before(&server).await;
+    let store = connect(proxy.url()).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&told);
+    let provider = builder(&clock).store(store.clone()).secrets(secrets(&[1])).on_event(move |event: &Event<'_>| {
+        ear.lock().expect("no panic").push(event.to_string());
+    });
+    let app = app(&provider.build().expect("a good configuration"));
+    let pending = code(&app, "profile").await;
+    proxy.swallow(1);
+    let (access, renewal) = issued(&redeem(&app, &pending).await);
+    let grants = async || store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("Redis answers");
+    assert_eq!(grants().await.len(), 1);
+    // The grant is read, then the token rotated.
+    let mut renewed = String::new();
+    for answer in [1, 2] {
+        proxy.swallow(answer);
+        (_, renewed) = issued(&refresh(&app, &renewal).await);
+        assert_eq!(grants().await[0].generation(), 1, "one step");
+    }
+    assert!(is_good(&app, &access).await);
+    proxy.swallow(1);
+    assert_eq!(revoke(&app, &renewed).await.status, StatusCode::OK);
+    assert!(!is_good(&app, &access).await);
+    // It is told of once, and so is a code that is used again.
+    let (_, stolen) = tokens(&app, "profile").await;
+    issued(&refresh(&app, &stolen).await);
+    clock.advance(seconds(11));
+    proxy.swallow(2);
+    refused(&refresh(&app, &stolen).await);
+    let told = told.lock().expect("no panic").join(" ");
+    let ends = ["revoked: client", "replayed: refresh_reuse"].map(|end| told.matches(end).count());
+    assert_eq!(ends, [1, 1], "{told}");
+
+    proxy.swallow(1);
+    let (key, until, now) =
+        (OnceKey::new(&ISSUER.into(), "", b""), UnixTime::from_secs(1_800_000_060), UnixTime::from_secs(1_800_000_000));
+    assert!(store.once(key, until, now).await.expect("Redis answers"), "the first one");
+    assert!(!store.once(key, until, now).await.expect("Redis answers"), "the second one");
+
+    proxy.swallow(1);
+    code(&app, "profile").await;
+    assert_eq!(grants().await.iter().filter(|grant| grant.redeemed_at().is_none()).count(), 1);
+}
+
+#[tokio::test]
+async fn each_step_is_one_round_trip() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let proxy = Proxy::before(&server).await;
+    let store = connect(proxy.url()).await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    let (access, renewal) = tokens(&app, "profile").await;
+    let pending = code(&app, "profile").await;
+    proxy.round_trips();
+    issued(&redeem(&app, &pending).await);
+    assert_eq!(proxy.round_trips(), 1, "redeem");
+    assert!(is_good(&app, &access).await);
+    assert_eq!(proxy.round_trips(), 1, "a bearer token");
+    issued(&refresh(&app, &renewal).await);
+    assert_eq!(proxy.round_trips(), 2, "refresh: a look, and the rotation");
+    revoke(&app, &access).await;
+    assert_eq!(proxy.round_trips(), 1, "revoke");
+    store.create(Grant::from_record(record(1_800_000_060)).expect("a good record")).await.expect("Redis answers");
+    assert_eq!(proxy.round_trips(), 1, "create, with its indexes");
+}
+
+// ---- replicas -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_redemption_and_a_revocation_wait_for_the_replicas() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let waiting = RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let there = async |field: &str| -> bool {
+        let mut replica = replica.raw().await;
+        let grants = replica.keys("oauth:grant:*").await;
+        replica.ask::<Option<String>>(&["HGET", &grants[0], field]).await.is_some()
+    };
+    let (_, renewal) = tokens(&app, "profile").await;
+    assert!(there("redeemed_at").await);
+    assert_eq!(revoke(&app, &renewal).await.status, StatusCode::OK);
+    assert!(there("revoked_at").await);
+}
+
+#[tokio::test]
+async fn without_the_replicas_the_answer_is_to_try_again_and_trying_again_is_right() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let waiting = RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let (access, renewal) = tokens(&app, "profile").await;
+    let pending = code(&app, "profile").await;
+    replica.pause();
+    unavailable(&redeem(&app, &pending).await);
+    unavailable(&revoke(&app, &access).await);
+    let (access, renewal) = issued(&refresh(&app, &renewal).await);
+    assert!(is_good(&app, &access).await, "a rotation waits for nobody");
+    unavailable(&revoke(&app, &renewal).await);
+    assert!(!is_good(&app, &access).await, "it is done all the same");
+    unavailable(&revoke(&app, &renewal).await);
+    replica.go_on();
+    assert_eq!(revoke(&app, &renewal).await.status, StatusCode::OK);
+    // The code is used, and its user starts again.
+    refused(&redeem(&app, &pending).await);
+    tokens(&app, "profile").await;
+}
+
+/// A new connection knows nothing of what the lost one wrote.
+#[tokio::test]
+async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let proxy = Proxy::before(&server).await;
+    let waiting = RedisStore::options().replicas(1).connect(proxy.url()).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let (_, renewal) = tokens(&app, "profile").await;
+    let pending = code(&app, "profile").await;
+    replica.pause();
+    proxy.swallow(1);
+    unavailable(&redeem(&app, &pending).await);
+    proxy.swallow(1);
+    unavailable(&revoke(&app, &renewal).await);
+}
+
+// ---- a Redis that is not as it should be ----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_redis_that_may_drop_grants_is_refused() {
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-random", "volatile-ttl"] {
+        let _: () = raw.ask(&["CONFIG", "SET", "maxmemory-policy", policy]).await;
+        let told = RedisStore::connect(server.url()).await.expect_err("it may drop grants").to_string();
+        assert!(told.contains(policy) && told.contains("set it to `noeviction`"), "{told}");
+    }
+    let _: () = raw.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    store(&server).await;
+}
+
+#[tokio::test]
+async fn where_memory_is_full_nothing_is_granted_and_what_is_granted_can_be_used_and_ended() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let app = app(&node(&server, &clock).await);
+    let pending = code(&app, "profile").await;
+    let (access, renewal) = tokens(&app, "profile").await;
+    let mut raw = server.raw().await;
+    let _: () = raw.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let params = support::authorization("public", WEB, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    let answer = send(&app, form(&support::with_query("/authorize", &params), &[])).await;
+    assert_eq!(answer.redirected("error").as_deref(), Some("temporarily_unavailable"), "{answer:?}");
+    assert!(is_good(&app, &access).await);
+    let (access, renewal) = issued(&refresh(&app, &renewal).await);
+    assert_eq!(revoke(&app, &renewal).await.status, StatusCode::OK);
+    assert!(!is_good(&app, &access).await);
+    let _: () = raw.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    issued(&redeem(&app, &pending).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_from_that_of_redis_is_told_at_the_start() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let proxy = Proxy::rewriting(&server, |words| {
+        if words[0] == b"TIME" {
+            *words = ["EVAL", "local t = redis.call('TIME') return {t[1] - 60, t[2]}", "0"].map(Into::into).to_vec();
+        }
+    })
+    .await;
+    let behind = connect(proxy.url()).await;
+    let skew = behind.clock_skew().expect("Redis has a clock");
+    assert!((seconds(55)..seconds(70)).contains(&skew), "{skew:?}");
+    assert!(with_secrets(&behind, &clock, &[1]).is_err());
+    assert!(store(&server).await.clock_skew().expect("Redis has a clock") < seconds(1));
+}
+
+#[tokio::test]
+async fn what_is_no_redis_of_ours_is_told_at_the_start() {
+    let told = |answer: Result<RedisStore, DatabaseError>| answer.expect_err("no Redis").to_string();
+    assert!(!told(RedisStore::connect("postgres://127.0.0.1/").await).is_empty());
+    let server = Server::with(&["--requirepass", "open sesame"]);
+    let answer = told(RedisStore::connect(server.url()).await);
+    assert!(answer.contains("NOAUTH") || answer.contains("uthentication"), "{answer}");
+    let server = Server::start();
+    let answer = told(RedisStore::options().prefix("a{b}").connect(server.url()).await);
+    assert!(answer.contains("`{`"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_alone() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    let (access, renewal) = tokens(&app, "profile").await;
+    let mut raw = server.raw().await;
+    let name = raw.keys("oauth:grant:*").await.remove(0);
+    let (other, _) = tokens(&app, "profile").await;
+    let broken: [(&str, Option<&[u8]>); 14] = [
+        ("issuer", None),
+        ("scope", Some("\u{e9}".as_bytes())),
+        ("scope", None),
+        ("resources", Some(b"api")),
+        ("resources", None),
+        ("claims", Some(b"[")),
+        ("created_at", None),
+        ("expires_at", Some(b"soon")),
+        ("expires_at", None),
+        ("generation", Some(b"-1")),
+        ("generation", None),
+        ("subject", Some(b"\xff")),
+        ("secret_hash", None),
+        ("rotated_at", Some(b"")),
+    ];
+    for (field, value) in broken {
+        let whole: Option<Vec<u8>> = raw.ask(&["HGET", &name, field]).await;
+        let put = async |raw: &mut Raw, value: Option<&[u8]>| {
+            let at = (name.as_bytes(), field.as_bytes());
+            match value {
+                Some(value) => raw.tell::<()>([b"HSET", at.0, at.1, value]).await,
+                None => raw.tell::<()>([b"HDEL", at.0, at.1]).await,
+            }
+            .expect("a good command");
+        };
+        put(&mut raw, value).await;
+        let status = send(&app, bearer("/me", &access)).await.status;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{field} {value:?}");
+        assert_ne!(refresh(&app, &renewal).await.status, StatusCode::OK, "{field} {value:?}");
+        assert!(is_good(&app, &other).await);
+        provider.sweep().await.expect("the others are swept");
+        put(&mut raw, whole.as_deref()).await;
+        assert!(is_good(&app, &access).await, "{field}");
+    }
+    issued(&refresh(&app, &renewal).await);
+}
+
+// ---- what goes by itself, and what the sweep drops ------------------------------------------------------------------
+
+#[tokio::test]
+async fn redis_forgets_by_itself_an_hour_after_the_end() {
+    const HOUR: u64 = 3_600;
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    let mut raw = server.raw().await;
+    let mut left = async |after: u64, when: &str| {
+        let name = raw.keys("oauth:grant:*").await.remove(0);
+        let left: u64 = raw.ask(&["TTL", &name]).await;
+        // The test itself takes a moment.
+        assert!((after + HOUR - 30..=after + HOUR).contains(&left), "{left} s {when}");
+    };
+    let code = code(&app, "profile").await;
+    left(60, "for a code").await;
+    let (_, renewal) = issued(&redeem(&app, &code).await);
+    clock.advance(seconds(60));
+    provider.sweep().await.expect("Redis answers");
+    left(90 * DAY.as_secs() - 60, "of the idle time, after a sweep").await;
+    clock.advance(10 * DAY);
+    let (_, renewal) = issued(&refresh(&app, &renewal).await);
+    left(90 * DAY.as_secs(), "of the idle time, after a refresh").await;
+    assert_eq!(revoke(&app, &renewal).await.status, StatusCode::OK);
+    left(0, "after a revocation").await;
+    assert_eq!(provider.sweep().await.expect("Redis answers"), 1);
+
+    let key = OnceKey::new(&ISSUER.into(), "", b"");
+    let (until, now) = (UnixTime::from_secs(1_800_000_060), UnixTime::from_secs(1_800_000_000));
+    store.once(key, until, now).await.expect("Redis answers");
+    let mut raw = server.raw().await;
+    let name = raw.keys("oauth:once:*").await.remove(0);
+    let left: u64 = raw.ask(&["TTL", &name]).await;
+    assert!((HOUR + 30..=HOUR + 60).contains(&left), "{left} s");
+}
+
+/// A record expires before any sweep, or a connection broke between the entries of a grant and the grant.
+#[tokio::test]
+async fn entries_that_lead_to_nothing_mislead_nobody_and_the_sweep_drops_them() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    tokens(&app, "profile").await;
+    let mut raw = server.raw().await;
+    let name = raw.keys("oauth:grant:*").await.remove(0);
+    let _: () = raw.ask(&["DEL", &name]).await;
+    let (access, _) = tokens(&app, "profile").await;
+    assert_eq!(provider.grants_of(&"alice".into()).await.expect("Redis answers").len(), 1);
+    clock.advance(seconds(60));
+    assert_eq!(provider.sweep().await.expect("Redis answers"), 0);
+    for index in ["oauth:user:*", "oauth:client:*"] {
+        let name = raw.keys(index).await.remove(0);
+        assert_eq!(raw.ask::<usize>(&["HLEN", &name]).await, 1, "{index}");
+    }
+    assert!(is_good(&app, &access).await);
+    assert_eq!(provider.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 1);
+    assert_eq!(provider.sweep().await.expect("Redis answers"), 1);
+    assert_eq!(raw.keys("*").await, ["oauth:keys"]);
+}
+
+// ---- several stores and issuers in one Redis ------------------------------------------------------------------------
+
+#[tokio::test]
+async fn one_store_serves_several_issuers() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let other = Provider::builder("https://other.example").store(store.clone()).clock(clock.clone());
+    let other = other.scope("profile", "see your profile").scope("notes:read", "read your notes").client(public());
+    let other = other.secrets(secrets(&[2])).build().expect("another issuer has keys of its own");
+    let (here, there) = (app(&provider(&store, &clock)), app(&other));
+    let (access, renewal) = tokens(&here, "profile").await;
+    let (their_access, their_renewal) = tokens(&there, "profile").await;
+    assert!(is_good(&here, &access).await && is_good(&there, &their_access).await);
+    assert!(!is_good(&there, &access).await && !is_good(&here, &their_access).await);
+    refused(&refresh(&there, &renewal).await);
+    assert_eq!(other.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 1);
+    assert_eq!(refresh(&here, &renewal).await.status, StatusCode::OK);
+    refused(&refresh(&there, &their_renewal).await);
+}
+
+#[tokio::test]
+async fn stores_with_different_prefixes_know_nothing_of_each_other() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let of = async |prefix: &str| RedisStore::options().prefix(prefix).connect(server.url()).await.expect("it answers");
+    let (first, second) = (of("first:").await, of("second:").await);
+    let here = app(&with_secrets(&first, &clock, &[1]).expect("a good configuration"));
+    let there = app(&with_secrets(&second, &clock, &[2]).expect("its keys are its own"));
+    let (access, _) = tokens(&here, "profile").await;
+    assert!(!is_good(&there, &access).await);
+    assert!(first.create_client(&ISSUER.into(), confidential()).await.expect("Redis answers"));
+    assert!(second.client(&ISSUER.into(), &"confidential".into()).await.expect("Redis answers").is_none());
+    let keys = server.raw().await.keys("*").await;
+    assert!(keys.iter().all(|name| name.starts_with("first:")), "{keys:?}");
+}
+
+// ---- the keys in use ------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_provider_needs_a_secret_and_is_told_how_to_make_one() {
+    let server = Server::start();
+    let clock = ManualClock::default();
+    let told = builder(&clock).store(store(&server).await).build().expect_err("it has no secret").to_string();
+    assert!(told.contains("Secrets::open"), "{told}");
+}
+
+#[tokio::test]
+async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let node = async |numbers: &[u8]| with_secrets(&store(&server).await, &clock, numbers);
+    let (access, _) = tokens(&app(&node(&[1]).await.expect("the first one")), "profile").await;
+    let error = node(&[2]).await.expect_err("it has another secret").to_string();
+    assert!(error.contains("1 of the secrets that signed") && error.contains("forget_keys"), "{error}");
+    // Appended, then moved to the front: from then on both are in use.
+    for (numbers, starts) in [(&[1, 2][..], true), (&[1], true), (&[2, 1], true), (&[1], false), (&[2], false)] {
+        let node = node(numbers).await;
+        assert_eq!(node.is_ok(), starts, "{numbers:?}");
+        if let Ok(node) = node {
+            assert!(is_good(&app(&node), &access).await);
+            tokens(&app(&node), "profile").await;
+        }
+    }
+}
+
+/// Also where all that it does is to refresh what an earlier key made.
+#[tokio::test]
+async fn a_key_is_noted_with_the_first_token_that_it_makes() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let node = async |numbers: &[u8]| with_secrets(&store(&server).await, &clock, numbers);
+    let (_, renewal) = tokens(&app(&node(&[1]).await.expect("the first one")), "profile").await;
+    let second = app(&node(&[2, 1]).await.expect("it has both"));
+    assert!(node(&[1]).await.is_ok(), "it made nothing yet");
+    issued(&refresh(&second, &renewal).await);
+    assert!(node(&[1]).await.is_err());
+}
+
+#[tokio::test]
+async fn a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let node = async |numbers: &[u8]| with_secrets(&store(&server).await, &clock, numbers);
+    let old = node(&[1]).await.expect("the first one");
+    tokens(&app(&old), "profile").await;
+    for _ in 0..30 {
+        clock.advance(DAY);
+        old.sweep().await.expect("Redis answers");
+    }
+    let new = node(&[2, 1]).await.expect("it has both");
+    tokens(&app(&new), "profile").await;
+    drop(old);
+    // 90 days without a use, and a day more.
+    for day in 1..=91 {
+        clock.advance(DAY);
+        new.sweep().await.expect("Redis answers");
+        assert_eq!(node(&[2]).await.is_ok(), day == 91, "after {day} days");
+    }
+}
+
+#[tokio::test]
+async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let (access, renewal) = tokens(&app(&provider(&store, &clock)), "profile").await;
+    store.forget_keys("https://other.example").await.expect("Redis answers");
+    assert!(with_secrets(&store, &clock, &[2]).is_err());
+    store.forget_keys(ISSUER).await.expect("Redis answers");
+    let app = app(&with_secrets(&store, &clock, &[2]).expect("the old one is forgotten"));
+    assert!(!is_good(&app, &access).await);
+    refused(&refresh(&app, &renewal).await);
+    tokens(&app, "profile").await;
+    assert!(with_secrets(&connect(server.url()).await, &clock, &[1]).is_err(), "the new one is in use");
+}
+
+// ---- several nodes at once ------------------------------------------------------------------------------------------
+
+async fn nodes(server: &Server) -> [Provider; 2] {
+    let clock = ManualClock::default();
+    [node(server, &clock).await, node(server, &clock).await]
+}
+
+/// RFC 6749 §4.1.2, §10.5
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_redemptions_of_one_code_at_two_nodes_one_wins_and_its_grant_lives() {
+    let server = Server::start();
+    races::redemptions(&nodes(&server).await).await;
+}
+
+/// RFC 9700 §4.14.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_with_one_token_at_two_nodes_all_get_its_one_successor() {
+    let server = Server::start();
+    races::refreshes(&nodes(&server).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_refreshes_at_two_nodes_against_a_revocation_nothing_lives_on() {
+    let server = Server::start();
+    races::refreshes_against_a_revocation(&nodes(&server).await).await;
+}
+
+// ---- clients --------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_client_that_is_deleted_or_disabled_gets_no_more_tokens() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let store = store(&server).await;
+    let app = app(&provider(&store, &clock));
+    let issuer = ISSUER.into();
+    let machine = || Client::confidential("cron", SECRET).grant_types([tower_oauth::GrantType::ClientCredentials]);
+    let id = ClientId::from("cron");
+    let asks =
+        async || send(&app, basic(form("/token", &[("grant_type", "client_credentials")]), "cron", SECRET)).await;
+    let now = UnixTime::from_secs(1_800_000_000);
+    assert_eq!(asks().await.status, StatusCode::UNAUTHORIZED);
+    assert!(store.create_client(&issuer, machine()).await.expect("Redis answers"));
+    let access = asks().await.json()["access_token"].as_str().expect("a token").to_owned();
+    assert!(is_good(&app, &access).await);
+    assert_eq!(store.disable_client(&issuer, &id, now).await.expect("Redis answers"), 1);
+    assert!(!is_good(&app, &access).await);
+    assert_eq!(asks().await.status, StatusCode::UNAUTHORIZED);
+    assert!(store.enable_client(&issuer, &id).await.expect("Redis answers"));
+    assert_eq!(asks().await.status, StatusCode::OK);
+    store.delete_client(&issuer, &id, now).await.expect("Redis answers");
+    assert_eq!(asks().await.status, StatusCode::UNAUTHORIZED);
+    assert!(!store.create_client(&issuer, machine()).await.expect("Redis answers"), "its id is not given out again");
+    let kept: Vec<String> = {
+        let mut raw = server.raw().await;
+        let name = raw.keys("oauth:clients:*").await.remove(0);
+        raw.ask(&["HGETALL", &name]).await
+    };
+    assert_eq!(kept, ["cron", ""], "nothing of it is kept but its id");
 }

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const USAGE: &str =
-    "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory or sqlite:FILE, and --secret FILE";
+const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE or redis://HOST, and --secret FILE";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
@@ -19,6 +18,8 @@ pub(crate) struct Args {
 pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
+    /// By its URL.
+    Redis(String),
 }
 
 impl Args {
@@ -65,6 +66,7 @@ fn store(value: &str) -> Result<Store, String> {
     match value.split_once(':') {
         None if value == "memory" => Ok(Store::Memory),
         Some(("sqlite", file)) if !file.is_empty() => Ok(Store::Sqlite(file.into())),
+        Some(("redis", server)) if server.starts_with("//") => Ok(Store::Redis(value.to_owned())),
         _ => Err(format!(
             "`--store {value}` is none: write `--store memory` or for example `--store sqlite:target/provider.db`"
         )),

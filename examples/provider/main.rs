@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--store memory] [--secret FILE]
 //! cargo run --features sqlite --example provider -- --store sqlite:FILE
+//! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
 //! ```
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
@@ -68,6 +69,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
             // Without `--secret` it is in a file beside the database.
             let given = args.secret.as_deref().map(secrets).transpose()?;
             site::provider(&issuer, sqlite(&file).await?, given, clients)?
+        }
+        Store::Redis(url) => {
+            let file =
+                args.secret.ok_or("Redis keeps no secret: write `--secret FILE` too, for a file that is made")?;
+            site::provider(&issuer, redis(&url).await?, Some(secrets(&file)?), clients)?
         }
     };
     let _sweeper = provider.sweep_every(SWEEP);
@@ -140,6 +146,18 @@ async fn sqlite(file: &Path) -> Result<MemoryStore, String> {
     Err(format!(
         "built without SQLite: write `cargo run --features sqlite --example provider -- --store sqlite:{file}`"
     ))
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: &str) -> Result<tower_oauth::RedisStore, String> {
+    // The URL may have a password.
+    let and_url = |error| format!("`--store redis:..`: {error}: write for example `--store redis://127.0.0.1:6379/`");
+    tower_oauth::RedisStore::connect(url).await.map_err(and_url)
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(_url: &str) -> Result<MemoryStore, String> {
+    Err("built without Redis: write `cargo run --features redis --example provider -- --store redis://..`".to_owned())
 }
 
 /// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.

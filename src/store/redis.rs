@@ -18,13 +18,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Cmd;
-
-use self::calls::{Answer, Calls, all};
+use self::calls::{Calls, all};
 use self::keys::ToNote;
 use self::names::Names;
 pub use self::options::RedisOptions;
-use self::scripts::{Form, ONCE};
+use self::scripts::ONCE;
 use super::database::{DatabaseError, Keys};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
@@ -125,22 +123,14 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Commands after which handles may be good, behind the keys that make them.
-    async fn write(&self, durably: bool, commands: impl Fn(Form) -> Vec<Cmd>) -> Result<Answer, DatabaseError> {
+    /// Notes the keys that sign from now on, before a handle is good that one of them made. There are some at the start.
+    async fn note_keys(&self) -> Result<(), DatabaseError> {
         let to_note = self.0.to_note.all();
-        let commands = |form| {
-            let mut notes = all(to_note.iter().map(|key| keys::note(&self.0.names, key)));
-            commands(form).into_iter().for_each(|command| {
-                notes.add_command(command);
-            });
-            notes
-        };
-        let answer = match durably {
-            true => self.0.calls.send_durably(commands).await?,
-            false => self.0.calls.send(commands).await?,
-        };
-        self.0.to_note.done(&to_note);
-        Ok(answer)
+        if !to_note.is_empty() {
+            self.0.calls.send(|_| all(to_note.iter().map(|key| keys::note(&self.0.names, key)))).await?;
+            self.0.to_note.done(&to_note);
+        }
+        Ok(())
     }
 }
 
@@ -148,7 +138,8 @@ impl GrantStore for RedisStore {
     type Error = DatabaseError;
 
     async fn create(&self, grant: Grant) -> Result<(), DatabaseError> {
-        self.write(false, |form| rows::create(&self.0.names, &grant, form)).await.map(drop)
+        self.note_keys().await?;
+        self.0.calls.send(|form| all(rows::create(&self.0.names, &grant, form))).await.map(drop)
     }
 
     async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
@@ -157,33 +148,28 @@ impl GrantStore for RedisStore {
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
-        let answer = self.write(true, |form| vec![steps::redeem(&self.0.names, key, &step, form)]).await?;
-        let acknowledged = answer.acknowledged();
-        let verdict = rows::verdict(key, answer.last())?;
+        self.note_keys().await?;
+        let answer = self.0.calls.send_durably(|form| all([steps::redeem(&self.0.names, key, &step, form)])).await?;
+        let verdict = answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::CodeReuse))?;
         match verdict.outcome {
-            Outcome::Redeemed | Outcome::Replayed => acknowledged.map(|()| verdict),
+            Outcome::Redeemed | Outcome::Replayed => answer.acknowledged.map(|()| verdict),
             _ => Ok(verdict),
         }
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
-        let answer = self.write(false, |form| vec![steps::rotate(&self.0.names, key, &step, form)]).await?;
-        rows::verdict(key, answer.last())
+        self.note_keys().await?;
+        let answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
+        answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
-        let answer =
-            self.0.calls.send_durably(|form| all([steps::revoke(&self.0.names, key, &step, None, form)])).await?;
-        let (acknowledged, repeated) = (answer.acknowledged(), answer.repeated);
-        let mut verdict = rows::verdict(key, answer.last())?;
-        let ended = verdict.grant.as_ref().and_then(|grant| grant.revoked());
-        if repeated && verdict.outcome == Outcome::Refused(Refused::Revoked) && ended == Some((step.now, step.reason)) {
-            // By the same step, whose answer was lost.
-            verdict.outcome = Outcome::Revoked;
-        }
+        let revoke = |form| all([steps::revoke(&self.0.names, key, &step, None, form)]);
+        let answer = self.0.calls.send_durably(revoke).await?;
+        let verdict = answer.verdict(key, Outcome::Revoked, (step.now, step.reason))?;
         match verdict.outcome {
             // Whoever asks again after an error is told that it is revoked only if that is safe now.
-            Outcome::Revoked | Outcome::Refused(Refused::Revoked) => acknowledged.map(|()| verdict),
+            Outcome::Revoked | Outcome::Refused(Refused::Revoked) => answer.acknowledged.map(|()| verdict),
             _ => Ok(verdict),
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use redis::{FromRedisValue, Value};
+use redis::FromRedisValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -69,6 +69,21 @@ impl Server {
 
     pub fn url(&self) -> String {
         url(self.port)
+    }
+
+    /// Another one that has what this one has.
+    pub async fn replica(&self) -> Self {
+        let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        let mut here = self.raw().await;
+        // Until it has it.
+        loop {
+            let _: () = here.ask(&["SET", "written", "here"]).await;
+            let replicas: usize = here.ask(&["WAIT", "1", "1000"]).await;
+            if replicas == 1 {
+                let _: () = here.ask(&["DEL", "written"]).await;
+                return replica;
+            }
+        }
     }
 
     /// A connection as anybody has one.
@@ -160,7 +175,7 @@ impl Raw {
 /// Stands between a store and a server.
 pub struct Proxy {
     port: u16,
-    swallow: Arc<AtomicBool>,
+    swallow: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
     // Its tasks end with it.
     _tasks: JoinSet<()>,
@@ -176,7 +191,7 @@ impl Proxy {
     pub async fn rewriting(server: &Server, rewrite: impl Fn(&mut Vec<Vec<u8>>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let (swallow, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (swallow, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (rewrite, upstream) = (Arc::new(rewrite), server.port);
         let mut tasks = JoinSet::new();
         let shared = (Arc::clone(&swallow), Arc::clone(&requests));
@@ -199,9 +214,9 @@ impl Proxy {
         url(self.port)
     }
 
-    /// From now on the next answer is not passed on: its connection is closed instead.
-    pub fn swallow_the_next_answer(&self) {
-        self.swallow.store(true, Ordering::SeqCst);
+    /// From now on the answer of this number, from 1, is not passed on: its connection is closed instead.
+    pub fn swallow(&self, answer: usize) {
+        self.swallow.store(answer, Ordering::SeqCst);
     }
 
     /// How often a client wrote since this was asked last: round trips, where nobody writes at the same time.
@@ -214,7 +229,7 @@ async fn carry(
     mut client: TcpStream,
     mut server: TcpStream,
     rewrite: &(impl Fn(&mut Vec<Vec<u8>>) + Sync),
-    swallow: &AtomicBool,
+    swallow: &AtomicUsize,
     requests: &AtomicUsize,
 ) {
     let (mut asked, mut answered) = (Vec::new(), vec![0; 1 << 16]);
@@ -237,7 +252,9 @@ async fn carry(
             }
             read = server.read(&mut answered) => {
                 let read = read.unwrap_or(0);
-                if read == 0 || swallow.swap(false, Ordering::SeqCst) {
+                let one_less = |left: usize| Some(left.saturating_sub(1));
+                let left = swallow.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+                if read == 0 || left == Ok(1) {
                     return;
                 }
                 if client.write_all(&answered[..read]).await.is_err() {
@@ -275,23 +292,20 @@ fn encoded(words: &[Vec<u8>]) -> Vec<u8> {
     command.get_packed_command()
 }
 
-/// A script with one text in place of another, wherever its source is told.
-pub fn mutation(from: &'static str, to: &'static str) -> impl Fn(&mut Vec<Vec<u8>>) + Send + Sync + 'static {
+/// A script with one text in place of another, wherever its source is told; `found` says whether it was.
+pub fn mutation(
+    from: &'static str,
+    to: &'static str,
+    found: Arc<AtomicBool>,
+) -> impl Fn(&mut Vec<Vec<u8>>) + Send + Sync + 'static {
     move |words| {
         for word in words {
-            if let Ok(text) = std::str::from_utf8(word) {
+            if let Ok(text) = std::str::from_utf8(word)
+                && text.contains(from)
+            {
+                found.store(true, Ordering::SeqCst);
                 *word = text.replace(from, to).into_bytes();
             }
         }
     }
-}
-
-/// What a replica of `server` is started with.
-pub fn replica_of(server: &Server) -> [String; 3] {
-    ["--replicaof".to_owned(), "127.0.0.1".to_owned(), server.port.to_string()]
-}
-
-/// A text of a `Value` that is one.
-pub fn text(value: &Value) -> String {
-    redis::from_redis_value_ref(value).expect("a text")
 }

@@ -72,7 +72,9 @@ impl Walk {
         if random.random_bool(0.3) {
             // As many access tokens are revoked as are remembered: one more is one too many.
             let tokens = (100..132).map(|token| (token_id(token), at(END))).collect();
-            record.revoked = Some(Box::new(Revoked { tokens, ..Revoked::default() }));
+            // Some time ago there was one too many, by a clock that was ahead.
+            let issued_until = random.random_bool(0.5).then(|| at(END));
+            record.revoked = Some(Box::new(Revoked { tokens, issued_until, ..Revoked::default() }));
         }
         Self { random, record, now: 5, taken: Vec::new() }
     }

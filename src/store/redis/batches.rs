@@ -57,7 +57,7 @@ impl RedisStore {
             let (names, subject) = (&self.0.names, holder.subject());
             let end = |form| all(keys.iter().map(|key| steps::revoke(names, *key, step, subject, form)));
             let answer = self.0.calls.send_durably(end).await?;
-            answer.acknowledged()?;
+            answer.acknowledged?;
             for (key, verdict) in keys.iter().zip(answer.values) {
                 ended += usize::from(rows::verdict(*key, verdict)?.outcome == Outcome::Revoked);
             }

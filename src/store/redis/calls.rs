@@ -6,8 +6,11 @@ use std::time::Duration;
 use redis::aio::ConnectionManager;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 
-use super::DatabaseError;
 use super::scripts::Form;
+use super::{DatabaseError, rows};
+use crate::grant::{Outcome, Refused, RevocationReason, Verdict};
+use crate::handle::GrantKey;
+use crate::types::UnixTime;
 
 /// How long the replicas may take to acknowledge.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
@@ -26,8 +29,9 @@ pub(super) struct Calls {
 pub(super) struct Answer {
     pub(super) values: Vec<Value>,
     /// Whether the connection was lost before an answer came, so that the commands may have been run before.
-    pub(super) repeated: bool,
-    acknowledged: Result<(), DatabaseError>,
+    repeated: bool,
+    /// Whether enough replicas have what was written.
+    pub(super) acknowledged: Result<(), DatabaseError>,
 }
 
 impl Answer {
@@ -36,9 +40,20 @@ impl Answer {
         self.values.pop().unwrap_or_default()
     }
 
-    /// Whether enough replicas have what was written.
-    pub(super) fn acknowledged(&self) -> Result<(), DatabaseError> {
-        self.acknowledged.clone()
+    /// What a step came to that ends a grant with `outcome`, at this time and for this reason.
+    pub(super) fn verdict(
+        &self,
+        key: GrantKey,
+        outcome: Outcome,
+        ending: (UnixTime, RevocationReason),
+    ) -> Result<Verdict, DatabaseError> {
+        let mut verdict = rows::verdict(key, self.values.last().cloned().unwrap_or_default())?;
+        let ended = verdict.grant.as_ref().and_then(|grant| grant.revoked());
+        if self.repeated && verdict.outcome == Outcome::Refused(Refused::Revoked) && ended == Some(ending) {
+            // By this step itself, whose first answer was lost.
+            verdict.outcome = outcome;
+        }
+        Ok(verdict)
     }
 }
 

@@ -143,7 +143,7 @@ impl RedisStore {
                 all([call])
             };
             let answer = self.0.calls.send_durably(replace).await?;
-            answer.acknowledged()?;
+            answer.acknowledged.clone()?;
             if is_one(answer.last())? {
                 return Ok(Some(changed));
             }

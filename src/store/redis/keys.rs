@@ -43,8 +43,7 @@ pub(super) fn note(names: &Names, (issuer, id, now): &Signing) -> Cmd {
     note
 }
 
-/// Keys that sign from now on. They are noted with the next write, so that each is there before a handle is good that it
-/// made.
+/// Keys that sign from now on and are not noted yet.
 #[derive(Default)]
 pub(super) struct ToNote(Mutex<Vec<Signing>>);
 

@@ -9,6 +9,7 @@
 //! | `clients:{issuer}` | hash | the clients of an issuer: the id of each, and its record |
 //! | `registered:{issuer}` | sorted set | those that registered themselves, and until when they are kept if nobody connects them |
 //! | `keys` | hash | with which keys handles were made, and when last |
+//! | `wait` | text | nothing: it is written so that there is something to wait for |
 //! | `once:..` | hash | what happened once, and until when that is remembered |
 //!
 //! What is between braces decides in which slot of a Redis Cluster a key is, so each script has its keys in one slot. The
@@ -85,7 +86,6 @@ impl Names {
         format!("{}once:{}", self.prefix, URL_SAFE_NO_PAD.encode(key.as_bytes()))
     }
 
-    /// Written to where nothing else is, so that there is something to wait for.
     pub(super) fn wait(&self) -> String {
         format!("{}wait", self.prefix)
     }
