@@ -56,7 +56,22 @@ pub struct Code {
     verifier: String,
 }
 
-/// A public client that registered itself.
+/// A question to a person.
+#[derive(Debug)]
+pub struct Request {
+    /// Where it is asked.
+    pub path: String,
+    verifier: String,
+}
+
+impl Request {
+    /// What the answer brings the client.
+    pub fn code(self, answer: &Answer) -> Option<Code> {
+        Some(Code { code: answer.parameter("code")?, verifier: self.verifier })
+    }
+}
+
+/// A public client.
 #[derive(Clone, Debug)]
 pub struct Client {
     door: Door,
@@ -64,7 +79,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Registers.
+    /// The one that the example has in its configuration.
+    pub fn configured(door: &Door) -> Self {
+        Self { door: door.clone(), id: "cli".to_owned() }
+    }
+
+    /// Registers one.
     pub async fn register(door: &Door) -> Result<Self, Problem> {
         let metadata = json!({
             "client_name": "Proof",
@@ -90,6 +110,17 @@ impl Client {
 
     /// Asks a person; `None` where nothing came of it.
     pub async fn ask(&self, person: &mut Person) -> Option<Code> {
+        let request = self.request();
+        let answer = person.allow(&self.door, &request.path).await?;
+        let code = request.code(&answer);
+        if code.is_none() && answer.parameter("error").as_deref() != Some("temporarily_unavailable") {
+            self.door.tally().wrong(format!("an approval comes to {answer:?}"));
+        }
+        code
+    }
+
+    /// What a person is asked.
+    pub fn request(&self) -> Request {
         let verifier = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(unique().to_be_bytes()));
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
         let query = [
@@ -101,12 +132,15 @@ impl Client {
             ("code_challenge_method", "S256"),
         ];
         let query = serde_urlencoded::to_string(query).expect("text is encodable");
-        let answer = person.allow(&self.door, &format!("/v1/oauth2/auth?{query}")).await?;
-        let code = answer.parameter("code");
-        if code.is_none() && answer.parameter("error").as_deref() != Some("temporarily_unavailable") {
-            self.door.tally().wrong(format!("an approval comes to {answer:?}"));
+        Request { path: format!("/v1/oauth2/auth?{query}"), verifier }
+    }
+
+    /// Looks at what is published.
+    pub async fn metadata(&self) -> Result<(), Problem> {
+        match self.door.page("/.well-known/oauth-authorization-server", None).await {
+            Said::Yes(_) => Ok(()),
+            other => Err(format!("nothing is published: {other:?}").into()),
         }
-        Some(Code { code: code?, verifier })
     }
 
     /// Buys tokens with a code.

@@ -16,6 +16,7 @@ mod races;
 mod stand;
 mod storm;
 mod tally;
+mod trips;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ use tokio::task::JoinSet;
 pub type Problem = Box<dyn Error + Send + Sync>;
 
 const COMMANDS: &[&str] = &["kills", "faults", "races"];
-const USAGE: &str = "usage: proofs all|kills|faults|races [--store sqlite|postgres|redis] [--long] [--seed NUMBER]";
+const USAGE: &str =
+    "usage: proofs all|kills|faults|races|trips [--store sqlite|postgres|redis] [--long] [--seed NUMBER]";
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -43,7 +45,8 @@ pub struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Option<Self> {
-        let command = args.next().filter(|command| command == "all" || COMMANDS.contains(&&**command))?;
+        let command =
+            args.next().filter(|command| ["all", "trips"].contains(&&**command) || COMMANDS.contains(&&**command))?;
         let mut options = Self { command, kinds: Kind::ALL.to_vec(), long: false, seed: rand::random() };
         while let Some(arg) = args.next() {
             match &*arg {
@@ -85,6 +88,9 @@ async fn main() -> ExitCode {
 
 /// Whether every promise was kept.
 async fn run(options: &Options) -> Result<bool, Problem> {
+    if options.command == "trips" {
+        return trips::run().await.map(|()| true);
+    }
     let mut good = true;
     for command in COMMANDS.iter().filter(|command| options.command == **command || options.command == "all") {
         println!("-- {command}, seed {}", options.seed);
