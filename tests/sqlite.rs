@@ -1,28 +1,25 @@
 //! The SQLite store: the contract and the rules, what outlives a process, two processes on one file, and a database that
 //! fails.
 
+#[path = "support/nodes.rs"]
+mod nodes;
 mod support;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, header};
+use http::StatusCode;
+use nodes::{Durable, Place, connected, custom, grant, is_good, issued, refused, secrets, unavailable};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, SqlitePool};
 use support::{
-    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, public, redeem, refresh,
-    seconds, send, tokens,
+    ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, redeem, refresh, seconds, send, tokens,
 };
-use tokio::sync::Barrier;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
-    Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord,
-    GrantStore, Holder, OnceKey, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, SqliteStore,
-    UnixTime,
+    Client, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey,
+    Provider, RevocationReason, Secret, Secrets, SqliteStore, UnixTime,
 };
 
 /// A folder of one test's own, gone with it.
@@ -43,10 +40,6 @@ impl Folder {
         self.0.join("provider.db.secret")
     }
 
-    async fn store(&self) -> SqliteStore {
-        SqliteStore::open(self.database()).await.expect("a database")
-    }
-
     /// The database as anybody may open it.
     async fn pool(&self) -> SqlitePool {
         pool(self.options()).await
@@ -54,6 +47,20 @@ impl Folder {
 
     fn options(&self) -> SqliteConnectOptions {
         SqliteConnectOptions::new().filename(self.database()).journal_mode(SqliteJournalMode::Wal)
+    }
+}
+
+impl Place for Folder {
+    type Store = SqliteStore;
+
+    async fn store(&self) -> SqliteStore {
+        SqliteStore::open(self.database()).await.expect("a database")
+    }
+}
+
+impl Durable for SqliteStore {
+    async fn forget(&self, issuer: &str) -> Result<(), DatabaseError> {
+        self.forget_keys(issuer).await
     }
 }
 
@@ -78,37 +85,6 @@ fn started(store: &SqliteStore, clock: &ManualClock) -> Result<Provider, ConfigE
 
 fn provider(store: &SqliteStore, clock: &ManualClock) -> Provider {
     started(store, clock).expect("a good configuration")
-}
-
-/// The one grant that alice gave.
-async fn grant(store: &SqliteStore) -> Arc<Grant> {
-    let grants = store.grants(&ISSUER.into(), &Holder::User("alice".into())).await.expect("the database answers");
-    assert_eq!(grants.len(), 1);
-    Arc::clone(&grants[0])
-}
-
-#[track_caller]
-fn refused(answer: &Answer) {
-    assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant"), "{answer:?}");
-}
-
-#[track_caller]
-fn unavailable(answer: &Answer) {
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
-    assert!(!answer.header(header::RETRY_AFTER).is_empty(), "{answer:?}");
-}
-
-/// The access and the refresh token of a good answer.
-#[track_caller]
-fn issued(answer: &Answer) -> (String, String) {
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    let json = answer.json();
-    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned();
-    (text("access_token"), text("refresh_token"))
-}
-
-async fn is_good(app: &App, access_token: &str) -> bool {
-    send(app, bearer("/me", access_token)).await.status == StatusCode::OK
 }
 
 // ---- the contract and the rules -------------------------------------------------------------------------------------
@@ -260,123 +236,36 @@ async fn with_secrets_of_the_builder_no_file_is_made() {
     assert!(!folder.secret().exists());
 }
 
-/// CVE-2026-9802: elsewhere a restart made a server forget which tokens were used.
 #[tokio::test]
 async fn a_restart_does_not_reset_the_detection_of_reuse() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let restarted = async || app(&provider(&folder.store().await, &clock));
-    let code = code(&restarted().await, "profile").await;
-    let (_, first) = issued(&redeem(&restarted().await, &code).await);
-    let (_, second) = issued(&refresh(&restarted().await, &first).await);
-    let (access, third) = issued(&refresh(&restarted().await, &second).await);
-    assert!(is_good(&restarted().await, &access).await);
-    refused(&refresh(&restarted().await, &first).await);
-    refused(&refresh(&restarted().await, &third).await);
-    assert!(!is_good(&restarted().await, &access).await);
-    let reason = grant(&folder.store().await).await.revoked().map(|(_, reason)| reason);
-    assert_eq!(reason, Some(RevocationReason::RefreshReuse));
-    refused(&redeem(&restarted().await, &code).await);
+    nodes::a_restart_does_not_reset_the_detection_of_reuse(&Folder::new()).await;
 }
 
 #[tokio::test]
 async fn one_file_serves_several_issuers() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let other = Provider::builder("https://other.example").store(store.clone()).clock(clock.clone());
-    let other = other.scope("profile", "see your profile").scope("notes:read", "read your notes").client(public());
-    let other = other.build().expect("a good configuration");
-    let (here, there) = (app(&provider(&store, &clock)), app(&other));
-    let (access, renewal) = tokens(&here, "profile").await;
-    let (their_access, their_renewal) = tokens(&there, "profile").await;
-    assert!(is_good(&here, &access).await && is_good(&there, &their_access).await);
-    assert!(!is_good(&there, &access).await && !is_good(&here, &their_access).await);
-    refused(&refresh(&there, &renewal).await);
-    assert_eq!(other.revoke_all(&Holder::User("alice".into())).await.expect("the database answers"), 1);
-    assert_eq!(refresh(&here, &renewal).await.status, StatusCode::OK);
-    refused(&refresh(&there, &their_renewal).await);
-
-    let confidential = || Client::confidential("app", SECRET).redirect_uri(WEB);
-    assert!(store.create_client(&ISSUER.into(), confidential()).await.expect("the database answers"));
-    let id = ClientId::from("app");
-    assert!(store.client(&ISSUER.into(), &id).await.expect("the database answers").is_some());
-    assert!(store.client(&other.issuer().into(), &id).await.expect("the database answers").is_none());
+    nodes::one_place_serves_several_issuers(&Folder::new()).await;
 }
 
 // ---- the keys in use ------------------------------------------------------------------------------------------------
 
-fn secrets(of: &[u8]) -> Secrets {
-    of.iter().map(|number| Secret::from_bytes([*number; 32])).collect()
-}
-
-/// A node that starts anew with these secrets.
-async fn node(folder: &Folder, clock: &ManualClock, numbers: &[u8]) -> Result<Provider, ConfigErrors> {
-    builder(clock).store(folder.store().await).secrets(secrets(numbers)).build()
-}
-
 #[tokio::test]
 async fn a_node_without_a_secret_that_signs_for_its_issuer_does_not_start() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let (access, _) = tokens(&app(&node(&folder, &clock, &[1]).await.expect("the first one")), "profile").await;
-    let error = node(&folder, &clock, &[2]).await.expect_err("it has another secret").to_string();
-    assert!(error.contains("1 of the secrets that signed") && error.contains("forget_keys"), "{error}");
-    // Appended, then moved to the front: from then on both are in use.
-    for (numbers, starts) in [(&[1, 2][..], true), (&[1], true), (&[2, 1], true), (&[1], false), (&[2], false)] {
-        let node = node(&folder, &clock, numbers).await;
-        assert_eq!(node.is_ok(), starts, "{numbers:?}");
-        if let Ok(node) = node {
-            assert!(is_good(&app(&node), &access).await);
-            tokens(&app(&node), "profile").await;
-        }
-    }
-    let elsewhere = Provider::builder("https://other.example").store(folder.store().await).secrets(secrets(&[3]));
-    assert!(elsewhere.build().is_ok(), "another issuer has keys of its own");
+    nodes::a_node_without_a_secret_that_signs_for_its_issuer_does_not_start(&Folder::new()).await;
 }
 
 #[tokio::test]
 async fn two_providers_of_one_store_are_held_to_it_too() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let with = |number| builder(&clock).store(store.clone()).secrets(secrets(&[number])).build();
-    assert!(with(1).is_ok());
-    assert!(with(2).is_err());
+    nodes::two_providers_of_one_store_are_held_to_it_too(&Folder::new()).await;
 }
 
 #[tokio::test]
 async fn a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live() {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let old = node(&folder, &clock, &[1]).await.expect("the first one");
-    tokens(&app(&old), "profile").await;
-    for _ in 0..30 {
-        clock.advance(DAY);
-        old.sweep().await.expect("the database answers");
-    }
-    let new = node(&folder, &clock, &[2, 1]).await.expect("it has both");
-    tokens(&app(&new), "profile").await;
-    drop(old);
-    // 90 days without a use, and a day more.
-    for day in 1..=91 {
-        clock.advance(DAY);
-        new.sweep().await.expect("the database answers");
-        assert_eq!(node(&folder, &clock, &[2]).await.is_ok(), day == 91, "after {day} days");
-    }
+    nodes::a_key_is_in_use_as_long_as_a_refresh_token_of_it_can_live(&Folder::new()).await;
 }
 
 #[tokio::test]
 async fn after_a_leak_the_old_keys_are_forgotten_on_purpose() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let with = |number| builder(&clock).store(store.clone()).secrets(secrets(&[number])).build();
-    let (access, renewal) = tokens(&app(&with(1).expect("the first one")), "profile").await;
-    store.forget_keys("https://other.example").await.expect("the database answers");
-    assert!(with(2).is_err());
-    store.forget_keys(ISSUER).await.expect("the database answers");
-    let app = app(&with(2).expect("the old one is forgotten"));
-    assert!(!is_good(&app, &access).await);
-    refused(&refresh(&app, &renewal).await);
-    // The key is noted before the first grant is made with it.
-    tokens(&app, "profile").await;
-    assert!(node(&folder, &clock, &[1]).await.is_err(), "from now on the new one is in use");
+    nodes::after_a_leak_the_old_keys_are_forgotten_on_purpose(&Folder::new()).await;
 }
 
 #[tokio::test]
@@ -404,68 +293,20 @@ async fn found(store: &SqliteStore, id: &str) -> Option<Client> {
     store.client(&ISSUER.into(), &id.into()).await.expect("the database answers")
 }
 
-fn custom(id: &str) -> Client {
-    Client::confidential(id, SECRET).name("CustomApp").redirect_uri(WEB).scope("profile")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn it_keeps_clients() {
     let folder = Folder::new();
     contract::check_registry(async || folder.store().await).await;
 }
 
-async fn asks(app: &App, id: &str, secret: &str) -> StatusCode {
-    let request = form("/token", &[("grant_type", "client_credentials")]);
-    send(app, basic(request, id, secret)).await.status
-}
-
 #[tokio::test]
 async fn a_secret_is_added_before_the_old_one_is_retired() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    let machine = Client::confidential("cron", SECRET).grant_types([tower_oauth::GrantType::ClientCredentials]);
-    store.create_client(&ISSUER.into(), machine).await.expect("the database answers");
-    let new = ClientSecret::generate();
-    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_060);
-    let rotate = |client: Client| client.retire_secrets(end).and_secret(&new);
-    store.update_client(&ISSUER.into(), &"cron".into(), rotate).await.expect("a good client");
-    assert_eq!(asks(&app, "cron", SECRET).await, StatusCode::OK);
-    assert_eq!(asks(&app, "cron", new.secret()).await, StatusCode::OK);
-    clock.advance(seconds(60));
-    assert_eq!(asks(&app, "cron", SECRET).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(asks(&app, "cron", new.secret()).await, StatusCode::OK);
-}
-
-/// The code, and later the tokens, of a client that the store keeps.
-async fn connected(app: &App) -> (String, String) {
-    let code = support::code_of(app, "app", WEB, "profile").await;
-    issued(&exchange(app, &[("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", WEB)]).await)
-}
-
-async fn exchange(app: &App, params: &[(&str, &str)]) -> Answer {
-    let mut params = params.to_vec();
-    params.push(("code_verifier", VERIFIER));
-    send(app, basic(form("/token", &params), "app", SECRET)).await
+    nodes::a_secret_is_added_before_the_old_one_is_retired(&Folder::new()).await;
 }
 
 #[tokio::test]
 async fn a_disabled_client_gets_nothing_more_and_can_be_connected_anew() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    store.create_client(&ISSUER.into(), custom("app")).await.expect("the database answers");
-    let (access, renewal) = connected(&app).await;
-    let (theirs, _) = tokens(&app, "profile").await;
-    let now = UnixTime::from_secs(1_800_000_000);
-    assert_eq!(store.disable_client(&ISSUER.into(), &"app".into(), now).await.expect("the database answers"), 1);
-    assert!(!is_good(&app, &access).await && is_good(&app, &theirs).await);
-    let params = [("grant_type", "refresh_token"), ("refresh_token", &*renewal)];
-    assert_eq!(exchange(&app, &params).await.status, StatusCode::UNAUTHORIZED);
-
-    assert!(store.enable_client(&ISSUER.into(), &"app".into()).await.expect("the database answers"));
-    refused(&exchange(&app, &params).await);
-    assert!(is_good(&app, &connected(&app).await.0).await, "it can be connected anew");
+    nodes::a_disabled_client_gets_nothing_more_and_can_be_connected_anew(&Folder::new()).await;
 }
 
 #[tokio::test]
@@ -483,149 +324,26 @@ async fn of_a_deleted_client_nothing_is_kept_but_its_id() {
     assert_eq!(record, None);
 }
 
-/// RFC 7591, and a limit that holds for clients of two nodes at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let policy = || RegistrationPolicy::open().limit(5).keep_unused(seconds(100));
-    let node = async || {
-        let node = builder(&clock).store(folder.store().await).registration(policy()).build();
-        app(&node.expect("a good configuration"))
-    };
-    let apps = [node().await, node().await];
-    let register = |number: usize| {
-        let app = apps[number % 2].clone();
-        let body = r#"{"redirect_uris": ["https://web.example/cb"], "token_endpoint_auth_method": "none"}"#;
-        let request = http::Request::post("/register").header(header::CONTENT_TYPE, "application/json");
-        let request = request.body(body.into()).expect("a good request");
-        tokio::spawn(async move { send(&app, request).await })
-    };
-    let mut ids = Vec::new();
-    for answer in (0..20).map(register).collect::<Vec<_>>() {
-        let answer = answer.await.expect("no panic");
-        if answer.status == StatusCode::CREATED {
-            ids.push(answer.json()["client_id"].as_str().expect("an id").to_owned());
-        }
-    }
-    assert_eq!(ids.len(), 5);
-    for app in &apps {
-        support::code_of(app, &ids[0], WEB, "profile").await;
-    }
+    nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Folder::new()).await;
 }
 
 // ---- two processes on one file --------------------------------------------------------------------------------------
 
-/// How many do the same at once, half of them at each of two providers.
-const RACERS: usize = 200;
-/// How often.
-const ROUNDS: usize = 5;
-
-/// Two providers on one file, each with a store of its own, as in two processes.
-async fn two_apps(folder: &Folder, clock: &ManualClock) -> [App; 2] {
-    let first = app(&provider(&folder.store().await, clock));
-    [first, app(&provider(&folder.store().await, clock))]
-}
-
-async fn at_once<T, F>(apps: &[App; 2], racer: impl Fn(App) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let barrier = Arc::new(Barrier::new(RACERS));
-    let start = |number: usize| {
-        let (barrier, racer) = (Arc::clone(&barrier), racer(apps[number % 2].clone()));
-        tokio::spawn(async move {
-            barrier.wait().await;
-            racer.await
-        })
-    };
-    let mut answers = Vec::new();
-    for task in (0..RACERS).map(start).collect::<Vec<_>>() {
-        answers.push(task.await.expect("every racer comes to its end"));
-    }
-    answers
-}
-
-/// RFC 6749 §4.1.2, §10.5
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let apps = two_apps(&folder, &clock).await;
-    for round in 0..ROUNDS {
-        let code = code(&apps[round % 2], "profile").await;
-        let answers = at_once(&apps, |app| {
-            let code = code.clone();
-            async move { redeem(&app, &code).await }
-        })
-        .await;
-        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
-        assert_eq!(good.len(), 1, "round {round}");
-        bad.into_iter().for_each(refused);
-        let (access, renewal) = issued(good[0]);
-        for app in &apps {
-            assert!(is_good(app, &access).await);
-        }
-        issued(&refresh(&apps[0], &renewal).await);
-    }
+    nodes::of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives(&Folder::new()).await;
 }
 
-/// RFC 9700 §4.14.2
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_refreshes_with_one_token_at_two_providers_all_get_its_one_successor() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let apps = two_apps(&folder, &clock).await;
-    let (_, mut renewal) = tokens(&apps[0], "profile").await;
-    for round in 1..=ROUNDS {
-        let answers = at_once(&apps, |app| {
-            let renewal = renewal.clone();
-            async move { refresh(&app, &renewal).await }
-        })
-        .await;
-        let successors: BTreeSet<_> = answers.iter().map(|answer| issued(answer).1).collect();
-        assert_eq!(successors.len(), 1, "round {round}");
-        let generation = grant(&folder.store().await).await.generation();
-        assert_eq!(generation, u32::try_from(round).expect("not so many"), "one step in round {round}");
-        renewal.clone_from(successors.first().expect("one"));
-    }
+    nodes::of_200_refreshes_with_one_token_at_two_providers_all_get_its_one_successor(&Folder::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on() {
-    let (folder, clock) = (Folder::new(), ManualClock::default());
-    let apps = two_apps(&folder, &clock).await;
-    let revoking = provider(&folder.store().await, &clock);
-    for round in 0..ROUNDS {
-        let (first, renewal) = tokens(&apps[0], "profile").await;
-        let key = revoking.grants_of(&"alice".into()).await.expect("the database answers")[0].key();
-        let (ended, turn) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let answers = at_once(&apps, |app| {
-            let (revoking, renewal) = (revoking.clone(), renewal.clone());
-            let (ended, turn) = (Arc::clone(&ended), Arc::clone(&turn));
-            async move {
-                if turn.fetch_add(1, Ordering::SeqCst) == round * 40 {
-                    revoking.revoke_grant(key).await.expect("the database answers");
-                    ended.store(true, Ordering::SeqCst);
-                    return None;
-                }
-                let begun_after = ended.load(Ordering::SeqCst);
-                Some((begun_after, refresh(&app, &renewal).await))
-            }
-        })
-        .await;
-        let mut successor = renewal;
-        for (begun_after, answer) in answers.into_iter().flatten() {
-            if answer.status == StatusCode::OK {
-                assert!(!begun_after, "a refresh begun after the revocation is accepted in round {round}");
-                let (access, renewed) = issued(&answer);
-                assert!(!is_good(&apps[round % 2], &access).await, "an access token lives on in round {round}");
-                successor = renewed;
-            } else {
-                refused(&answer);
-            }
-        }
-        refused(&refresh(&apps[0], &successor).await);
-        assert!(!is_good(&apps[1], &first).await);
-    }
+    nodes::of_200_refreshes_at_two_providers_against_a_revocation_nothing_lives_on(&Folder::new()).await;
 }
 
 /// Whoever waits for a write may go away; the write is done all the same.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE or redis://HOST, and --secret FILE";
+const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE, \
+                     postgres://USER@HOST/DATABASE or redis://HOST, and --secret FILE";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
@@ -19,6 +20,7 @@ pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
     /// By its URL.
+    Postgres(String),
     Redis(String),
 }
 
@@ -66,6 +68,7 @@ fn store(value: &str) -> Result<Store, String> {
     match value.split_once(':') {
         None if value == "memory" => Ok(Store::Memory),
         Some(("sqlite", file)) if !file.is_empty() => Ok(Store::Sqlite(file.into())),
+        Some(("postgres" | "postgresql", server)) if server.starts_with("//") => Ok(Store::Postgres(value.to_owned())),
         Some(("redis", server)) if server.starts_with("//") => Ok(Store::Redis(value.to_owned())),
         _ => Err(format!(
             "`--store {value}` is none: write `--store memory` or for example `--store sqlite:target/provider.db`"

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--store memory] [--secret FILE]
 //! cargo run --features sqlite --example provider -- --store sqlite:FILE
+//! cargo run --features postgres --example provider -- --store postgres://USER@HOST/DATABASE --secret FILE
 //! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
 //! ```
 //!
@@ -69,6 +70,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
             // Without `--secret` it is in a file beside the database.
             let given = args.secret.as_deref().map(secrets).transpose()?;
             site::provider(&issuer, sqlite(&file).await?, given, clients)?
+        }
+        Store::Postgres(url) => {
+            let file =
+                args.secret.ok_or("PostgreSQL keeps no secret: write `--secret FILE` too, for a file that is made")?;
+            site::provider(&issuer, postgres(&url).await?, Some(secrets(&file)?), clients)?
         }
         Store::Redis(url) => {
             let file =
@@ -146,6 +152,20 @@ async fn sqlite(file: &Path) -> Result<MemoryStore, String> {
     Err(format!(
         "built without SQLite: write `cargo run --features sqlite --example provider -- --store sqlite:{file}`"
     ))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<tower_oauth::PostgresStore, String> {
+    // The URL may have a password, so it is not said again.
+    tower_oauth::PostgresStore::connect(url).migrate().await.map_err(|error| {
+        format!("`--store postgres://..`: {error}: write `--store postgres://USER@HOST/DATABASE` with a database that is there")
+    })
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<MemoryStore, String> {
+    Err("built without PostgreSQL: write `cargo run --features postgres --example provider -- --store postgres://..`"
+        .to_owned())
 }
 
 #[cfg(feature = "redis")]

@@ -9,7 +9,12 @@ mod keys;
 mod open;
 mod rows;
 mod schema;
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+mod server;
 mod statements;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -142,7 +142,7 @@ impl Walk {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = "other".into(),
             2 => step.redirect_uri = Some("https://app.example/other".to_owned()),
-            3 => step.redirect_uri = None,
+            3 | 7 | 8 => step.redirect_uri = None,
             4 => step.challenge = Some([3; 32]),
             5 => step.challenge = None,
             6 => step.double_submit = seconds(0),

@@ -31,12 +31,21 @@ macro_rules! transition {
     };
 }
 
-/// Holds, and lets no commit of this statement be answered before it is on the disk, whatever the session says; what
-/// waits for more than that still does.
+/// Lets no commit of this transaction be answered before it is on the disk, whatever the session says; what waits for more
+/// than that still does.
+macro_rules! durable {
+    () => {
+        "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' \
+         THEN 'remote_apply' ELSE 'on' END, true)"
+    };
+}
+
+pub(super) const DURABLE: &str = durable!();
+
+/// The same as a condition that holds.
 macro_rules! durably {
     () => {
-        " AND (SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' \
-         THEN 'remote_apply' ELSE 'on' END, true)) IS NOT NULL"
+        concat!(" AND (", durable!(), ") IS NOT NULL")
     };
 }
 

@@ -1,0 +1,104 @@
+//! A statement that says a rule wrongly is caught by the suite.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::server::Database;
+use super::*;
+use crate::store::contract;
+
+/// Enough for the rarest of them.
+const STEPS: usize = 6_000;
+
+type Which = fn(&mut Statements) -> &mut SqlStr;
+
+const REDEEM: Which = |statements| &mut statements.redeem;
+const ROTATE: Which = |statements| &mut statements.rotate;
+const REVOKE: Which = |statements| &mut statements.revoke;
+const REVOKE_TOKEN: Which = |statements| &mut statements.revoke_token;
+
+/// A part of a statement, and what is wrong in its place.
+const MUTATIONS: &[(Which, &str, &str)] = &[
+    (REDEEM, "THEN 1 ELSE 3 END", "THEN 3 ELSE 1 END"),
+    (REDEEM, "'code_reuse'", "'refresh_reuse'"),
+    (REDEEM, "THEN NULL ELSE $9::bigint END", "THEN NULL ELSE $9::bigint + 1 END"),
+    (REDEEM, "THEN $7::bigint ELSE expires_at", "THEN expires_at ELSE expires_at"),
+    (REDEEM, "THEN $7::bigint ELSE expires_at", "THEN $7::bigint ELSE $7::bigint"),
+    (REDEEM, "THEN $6::bytea ELSE secret_hash", "THEN $6::bytea ELSE $6::bytea"),
+    (REDEEM, "ELSE rotated_at END", "ELSE $9::bigint END"),
+    (REDEEM, "ELSE redeemed_at END", "ELSE $9::bigint END"),
+    (REDEEM, " AND issuer = $2", " AND $2::text IS NOT NULL"),
+    (REDEEM, " AND client_id = $3", " AND $3::text IS NOT NULL"),
+    (REDEEM, "THEN challenge IS NOT NULL OR NOT redirect_uri_sent", "THEN true"),
+    (REDEEM, "THEN challenge IS NOT NULL OR NOT redirect_uri_sent", "THEN challenge IS NOT NULL"),
+    (REDEEM, "THEN challenge IS NOT NULL OR NOT redirect_uri_sent", "THEN NOT redirect_uri_sent"),
+    (REDEEM, "ELSE redirect_uri = $4::text END", "ELSE true END"),
+    (REDEEM, " AND challenge IS NOT DISTINCT FROM $5::bytea", " AND ($5::bytea IS NULL OR challenge = $5::bytea)"),
+    (REDEEM, " AND revoked_at IS NULL", ""),
+    (REDEEM, "expires_at > $9", "expires_at >= $9"),
+    (REDEEM, "secret_hash = $6::bytea\n         OR", "false OR"),
+    (REDEEM, "challenge IS NOT NULL AND greatest", "greatest"),
+    (REDEEM, ", 0) < $8", ", 0) <= $8"),
+    (REDEEM, "greatest($9::bigint - redeemed_at, 0)", "abs($9::bigint - redeemed_at)"),
+    (ROTATE, "= generation THEN 4", "= generation THEN 5"),
+    (ROTATE, "> generation THEN 5", "> generation THEN 4"),
+    (ROTATE, "'refresh_reuse'", "'code_reuse'"),
+    (ROTATE, "THEN NULL ELSE $8::bigint END", "THEN $8::bigint ELSE $8::bigint END"),
+    (ROTATE, "THEN $8::bigint ELSE rotated_at", "THEN $8::bigint ELSE $8::bigint"),
+    (ROTATE, "THEN $8::bigint ELSE rotated_at", "THEN rotated_at ELSE rotated_at"),
+    (ROTATE, "THEN $5::bigint + 1 ELSE", "THEN generation + 1 ELSE"),
+    (ROTATE, "THEN $5::bigint + 1 ELSE", "THEN $5::bigint ELSE"),
+    (ROTATE, " AND issuer = $2", " AND $2::text IS NOT NULL"),
+    (ROTATE, " AND client_id = $3", " AND $3::text IS NOT NULL"),
+    (ROTATE, " AND secret_hash = $4", " AND $4::bytea IS NOT NULL"),
+    (ROTATE, " AND revoked_at IS NULL", ""),
+    (ROTATE, "expires_at > $8", "expires_at >= $8"),
+    (ROTATE, ", 0) < $7", ", 0) <= $7"),
+    (ROTATE, "$5::bigint <= generation + 1", "$5::bigint <= generation + 2"),
+    (ROTATE, "$5::bigint <= generation + 1", "$5::bigint <= generation"),
+    (ROTATE, "$5::bigint + 1 = generation AND", "$5::bigint < generation AND"),
+    (ROTATE, ", 0) <= $6", ", 0) < $6"),
+    (ROTATE, "greatest($8::bigint - rotated_at, 0) <= $6", "abs($8::bigint - rotated_at) <= $6"),
+    (REVOKE, "revoke_reason = $5::text", "revoke_reason = coalesce('user', $5::text)"),
+    (REVOKE, "($3::text IS NULL OR client_id = $3::text)", "$3::text IS NOT DISTINCT FROM $3::text"),
+    (REVOKE, "$4::bytea IS NULL OR", "$4::bytea IS NOT NULL OR"),
+    (REVOKE, " AND revoked_at IS NULL", ""),
+    (REVOKE_TOKEN, "count(*) = 32 THEN $5", "count(*) = 33 THEN $5"),
+    (REVOKE_TOKEN, "count(*) = 32 THEN greatest", "count(*) = 31 THEN greatest"),
+    (REVOKE_TOKEN, "greatest(revoked_until, $6::bigint)", "$6::bigint"),
+    (REVOKE_TOKEN, "ELSE revoked_until END", "ELSE NULL END"),
+    (REVOKE_TOKEN, "ORDER BY at", "ORDER BY at DESC"),
+    (REVOKE_TOKEN, "<> substr($5::bytea, 1, 8)", "IS NOT NULL"),
+    (REVOKE_TOKEN, "substr(token, 9) > $7", "substr(token, 9) >= $7"),
+    (REVOKE_TOKEN, " AND revoked_at IS NULL", ""),
+];
+
+async fn mutated(which: Which, part: &str, wrong: &str, url: &str) -> PostgresStore {
+    let mut statements = Statements::new("\"oauth\"");
+    let statement = which(&mut statements);
+    let text = statement.as_str().replacen(part, wrong, 1);
+    assert_ne!(text, statement.as_str(), "{part:?} is in no statement");
+    *statement = AssertSqlSafe(text).into_sql_str();
+    let whole = PostgresStore::connect(url).await.unwrap();
+    let mut inner = Arc::into_inner(whole.0).unwrap();
+    inner.statements = statements;
+    PostgresStore(Arc::new(inner))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_wrong_statement_is_caught() {
+    let database = Database::new().await;
+    let whole = PostgresStore::connect(&database.url()).migrate().await.unwrap();
+    contract::check_steps(7, STEPS, async || whole.clone()).await;
+    let mut missed = Vec::new();
+    for &(which, part, wrong) in MUTATIONS {
+        let store = mutated(which, part, wrong, &database.url()).await;
+        let suite = contract::check_steps(7, STEPS, async move || store.clone());
+        let Err(failed) = tokio::spawn(suite).await else {
+            missed.push((part, wrong));
+            continue;
+        };
+        let told = failed.into_panic().downcast::<String>().unwrap();
+        assert!(told.starts_with("the store breaks the contract: "), "{wrong} is caught as: {told}");
+    }
+    assert!(missed.is_empty(), "of {} wrong statements these are not caught: {missed:#?}", MUTATIONS.len());
+}
