@@ -6,6 +6,7 @@ mod database;
 mod door;
 mod faults;
 mod folder;
+mod growth;
 mod kills;
 mod model;
 mod person;
@@ -31,7 +32,7 @@ pub type Problem = Box<dyn Error + Send + Sync>;
 
 const COMMANDS: &[&str] = &["kills", "faults", "races"];
 const USAGE: &str =
-    "usage: proofs all|kills|faults|races|trips [--store sqlite|postgres|redis] [--long] [--seed NUMBER]";
+    "usage: proofs all|kills|faults|races|trips|growth [--store sqlite|postgres|redis] [--long] [--seed NUMBER]";
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -45,8 +46,9 @@ pub struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Option<Self> {
-        let command =
-            args.next().filter(|command| ["all", "trips"].contains(&&**command) || COMMANDS.contains(&&**command))?;
+        let command = args
+            .next()
+            .filter(|command| ["all", "trips", "growth"].contains(&&**command) || COMMANDS.contains(&&**command))?;
         let mut options = Self { command, kinds: Kind::ALL.to_vec(), long: false, seed: rand::random() };
         while let Some(arg) = args.next() {
             match &*arg {
@@ -92,6 +94,12 @@ async fn run(options: &Options) -> Result<bool, Problem> {
         return trips::run().await.map(|()| true);
     }
     let mut good = true;
+    if options.command == "growth" {
+        for kind in &options.kinds {
+            good &= growth::run(*kind, options).await?;
+        }
+        return Ok(good);
+    }
     for command in COMMANDS.iter().filter(|command| options.command == **command || options.command == "all") {
         println!("-- {command}, seed {}", options.seed);
         let mut proofs = JoinSet::new();

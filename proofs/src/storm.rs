@@ -18,7 +18,7 @@ const CLIENTS: u64 = 32;
 /// A fault waits until so many exchanges were answered in the second before it.
 const EXCHANGES: f64 = 100.0;
 /// For so long at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// And for a moment beyond that, at random, in milliseconds.
 const MOMENT: std::ops::Range<u64> = 0..1_500;
 

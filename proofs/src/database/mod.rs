@@ -5,6 +5,7 @@ mod redis;
 mod sqlite;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::block_in_place;
@@ -80,6 +81,9 @@ trait Engine: Send + Sync {
     /// What the example's `--store` is given, where the server listens there.
     fn store(&self, port: Option<u16>) -> String;
 
+    /// How much room its grants take.
+    fn bytes(&self) -> Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send + '_>>;
+
     /// The server, if it has one.
     fn server(&mut self) -> Option<&mut dyn Server>;
 
@@ -115,6 +119,16 @@ impl Database {
             self.proxy = Some(Proxy::before(server.port()).await?);
         }
         Ok(self)
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.engine.store(None)
+    }
+
+    /// How much room its grants take.
+    pub async fn bytes(&self) -> Result<u64, Problem> {
+        self.engine.bytes().await
     }
 
     /// What the example's command line says of it.

@@ -4,7 +4,10 @@
 mod support;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Command;
+
+use sqlx::{Connection, PgConnection};
 
 use super::{Engine, Server};
 use crate::Problem;
@@ -22,6 +25,16 @@ impl Postgres {
 impl Engine for Postgres {
     fn store(&self, port: Option<u16>) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", port.unwrap_or(self.0.port()))
+    }
+
+    fn bytes(&self) -> Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send + '_>> {
+        Box::pin(async {
+            let all = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n \
+                       ON n.oid = c.relnamespace WHERE n.nspname = 'oauth' AND c.relkind = 'r'";
+            let mut connection = PgConnection::connect(&self.store(None)).await?;
+            let bytes: i64 = sqlx::query_scalar(all).fetch_one(&mut connection).await?;
+            Ok(bytes.try_into()?)
+        })
     }
 
     fn server(&mut self) -> Option<&mut dyn Server> {

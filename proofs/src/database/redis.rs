@@ -4,6 +4,7 @@
 mod support;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Command;
 
 use super::{Engine, Server};
@@ -21,6 +22,14 @@ impl Redis {
 impl Engine for Redis {
     fn store(&self, port: Option<u16>) -> String {
         format!("redis://127.0.0.1:{}/", port.unwrap_or(self.0.port()))
+    }
+
+    fn bytes(&self) -> Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send + '_>> {
+        Box::pin(async {
+            let said: String = self.0.raw().await.ask(&["INFO", "memory"]).await;
+            let used = said.lines().find_map(|line| line.strip_prefix("used_memory:"));
+            Ok(used.ok_or("Redis does not tell its memory")?.trim().parse()?)
+        })
     }
 
     fn server(&mut self) -> Option<&mut dyn Server> {

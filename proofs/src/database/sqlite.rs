@@ -1,6 +1,7 @@
 //! SQLite: a file, and nobody who serves it.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use super::{Engine, Server};
 use crate::Problem;
@@ -22,6 +23,10 @@ impl Sqlite {
 impl Engine for Sqlite {
     fn store(&self, _: Option<u16>) -> String {
         format!("sqlite:{}", self.0.display())
+    }
+
+    fn bytes(&self) -> Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send + '_>> {
+        Box::pin(async { Ok(std::fs::metadata(&self.0)?.len() + std::fs::metadata(self.beside("-wal"))?.len()) })
     }
 
     fn server(&mut self) -> Option<&mut dyn Server> {
