@@ -16,8 +16,8 @@
 //! - `tracing`: spans, and a log line for each [event].
 //! - `metrics`: counters of events.
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
-//! - `redis`: `RedisStore`.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
+//! - `redis`: `RedisStore`.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.

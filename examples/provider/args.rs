@@ -20,8 +20,8 @@ pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
     /// By its URL.
-    Redis(String),
     Postgres(String),
+    Redis(String),
 }
 
 impl Args {
@@ -68,8 +68,8 @@ fn store(value: &str) -> Result<Store, String> {
     match value.split_once(':') {
         None if value == "memory" => Ok(Store::Memory),
         Some(("sqlite", file)) if !file.is_empty() => Ok(Store::Sqlite(file.into())),
-        Some(("redis", server)) if server.starts_with("//") => Ok(Store::Redis(value.to_owned())),
         Some(("postgres" | "postgresql", server)) if server.starts_with("//") => Ok(Store::Postgres(value.to_owned())),
+        Some(("redis", server)) if server.starts_with("//") => Ok(Store::Redis(value.to_owned())),
         _ => Err(format!(
             "`--store {value}` is none: write `--store memory` or for example `--store sqlite:target/provider.db`"
         )),

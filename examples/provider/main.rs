@@ -3,8 +3,8 @@
 //! ```text
 //! cargo run --example provider -- [--listen 127.0.0.1:3000] [--issuer URL] [--store memory] [--secret FILE]
 //! cargo run --features sqlite --example provider -- --store sqlite:FILE
-//! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
 //! cargo run --features postgres --example provider -- --store postgres://USER@HOST/DATABASE --secret FILE
+//! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
 //! ```
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
@@ -71,15 +71,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let given = args.secret.as_deref().map(secrets).transpose()?;
             site::provider(&issuer, sqlite(&file).await?, given, clients)?
         }
-        Store::Redis(url) => {
-            let file =
-                args.secret.ok_or("Redis keeps no secret: write `--secret FILE` too, for a file that is made")?;
-            site::provider(&issuer, redis(&url).await?, Some(secrets(&file)?), clients)?
-        }
         Store::Postgres(url) => {
             let file =
                 args.secret.ok_or("PostgreSQL keeps no secret: write `--secret FILE` too, for a file that is made")?;
             site::provider(&issuer, postgres(&url).await?, Some(secrets(&file)?), clients)?
+        }
+        Store::Redis(url) => {
+            let file =
+                args.secret.ok_or("Redis keeps no secret: write `--secret FILE` too, for a file that is made")?;
+            site::provider(&issuer, redis(&url).await?, Some(secrets(&file)?), clients)?
         }
     };
     let _sweeper = provider.sweep_every(SWEEP);
@@ -154,18 +154,6 @@ async fn sqlite(file: &Path) -> Result<MemoryStore, String> {
     ))
 }
 
-#[cfg(feature = "redis")]
-async fn redis(url: &str) -> Result<tower_oauth::RedisStore, String> {
-    // The URL may have a password.
-    let and_url = |error| format!("`--store redis:..`: {error}: write for example `--store redis://127.0.0.1:6379/`");
-    tower_oauth::RedisStore::connect(url).await.map_err(and_url)
-}
-
-#[cfg(not(feature = "redis"))]
-async fn redis(_url: &str) -> Result<MemoryStore, String> {
-    Err("built without Redis: write `cargo run --features redis --example provider -- --store redis://..`".to_owned())
-}
-
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str) -> Result<tower_oauth::PostgresStore, String> {
     // The URL may have a password, so it is not said again.
@@ -178,6 +166,18 @@ async fn postgres(url: &str) -> Result<tower_oauth::PostgresStore, String> {
 async fn postgres(_: &str) -> Result<MemoryStore, String> {
     Err("built without PostgreSQL: write `cargo run --features postgres --example provider -- --store postgres://..`"
         .to_owned())
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: &str) -> Result<tower_oauth::RedisStore, String> {
+    // The URL may have a password.
+    let and_url = |error| format!("`--store redis:..`: {error}: write for example `--store redis://127.0.0.1:6379/`");
+    tower_oauth::RedisStore::connect(url).await.map_err(and_url)
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(_url: &str) -> Result<MemoryStore, String> {
+    Err("built without Redis: write `cargo run --features redis --example provider -- --store redis://..`".to_owned())
 }
 
 /// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.

@@ -88,14 +88,24 @@ impl Server {
 
     /// Sends a signal to the server and every process of it: `STOP` makes it fall silent, `CONT` go on.
     pub fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        let all = self.processes();
+        let sent = Command::new("kill").arg(format!("-{signal}")).args(all).stderr(Stdio::null()).status();
+        sent.expect("kill runs");
+    }
+
+    /// The server itself first, so that it starts nothing new when that is sent a signal, and every process of it.
+    pub fn processes(&self) -> Vec<String> {
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
         let pid = pid.lines().next().expect("its id").to_owned();
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output().expect("ps runs");
         let children = String::from_utf8(children.stdout).expect("numbers");
-        let all = std::iter::once(&*pid).chain(children.split_whitespace());
-        // The server itself first, so that it starts nothing new.
-        let sent = Command::new("kill").arg(format!("-{signal}")).args(all).stderr(Stdio::null()).status();
-        sent.expect("kill runs");
+        let children = children.split_whitespace().map(str::to_owned);
+        std::iter::once(pid).chain(children).collect()
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
@@ -114,12 +124,17 @@ impl Server {
             wait $server; kill $waits 2>/dev/null"#;
         let mut command = as_the_server(Path::new("/bin/sh"));
         command.arg("-c").arg(keeper).arg("keeper").arg(program("postgres"));
-        command.arg("-D").arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
+        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
         let ours = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300", "autovacuum=off"];
         for setting in ours.iter().copied().chain(self.settings.iter().map(|setting| &**setting)) {
             command.args(["-c", setting]);
         }
-        let child = command.env("LOG", self.folder.join("log")).stdin(Stdio::piped()).spawn().expect("a shell runs");
+        let child = command
+            .env("LOG", self.folder.join("log"))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell runs");
         *self.child() = Some(child);
         self.answers()
     }
@@ -146,7 +161,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // One that was made silent hears nothing else.
-        if self.child().is_some() && self.folder.join("data/postmaster.pid").exists() {
+        if self.child().is_some() && self.data().join("postmaster.pid").exists() {
             self.signal("CONT");
         }
         self.stop("INT");
@@ -234,7 +249,8 @@ fn other_user() -> Option<(u32, u32)> {
     })
 }
 
-fn as_the_server(program: &Path) -> Command {
+/// A command of the user that it is.
+pub fn as_the_server(program: &Path) -> Command {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(program);
     // What it says is for people.

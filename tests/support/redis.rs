@@ -115,13 +115,22 @@ impl Server {
     }
 
     fn signal(&self, signal: &str) {
-        let process = self.process.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("kill").args([signal, &process]).status().expect("`kill` is there");
+        let sent = Command::new("kill").args([signal, &self.id().to_string()]).status().expect("`kill` is there");
         assert!(sent.success());
     }
 
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Where it keeps everything.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 
