@@ -2,12 +2,12 @@
 //!
 //! `examples/provider` listens on a free port of 127.0.0.1, and is stopped when the test ends.
 
-#[cfg(feature = "redis")]
-#[path = "support/redis.rs"]
-mod redis_servers;
 #[cfg(feature = "postgres")]
 #[path = "support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "redis")]
+#[path = "support/redis.rs"]
+mod redis_servers;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
