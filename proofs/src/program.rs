@@ -24,13 +24,19 @@ pub struct Program {
 impl Program {
     /// Starts one with what the example's command line says of the store.
     pub fn start(store: Vec<String>) -> Result<Self, Problem> {
-        let listen = format!("127.0.0.1:{}", port()?);
-        Self::listening(format!("http://{listen}"), listen, store)
+        Self::at_a_free_port(|listen| Self::listening(format!("http://{listen}"), listen, store.clone()))
     }
 
     /// Starts another one of the same issuer, with the same store.
     pub fn start_beside(&self) -> Result<Self, Problem> {
-        Self::listening(self.issuer.clone(), format!("127.0.0.1:{}", port()?), self.store.clone())
+        Self::at_a_free_port(|listen| Self::listening(self.issuer.clone(), listen, self.store.clone()))
+    }
+
+    /// Tries a few ports: a process that is being started by somebody else may hold one for a moment, since it begins as
+    /// a copy of this one.
+    fn at_a_free_port(start: impl Fn(String) -> Result<Self, Problem>) -> Result<Self, Problem> {
+        let start = || start(format!("127.0.0.1:{}", port()?));
+        (0..4).find_map(|_| start().ok()).map_or_else(start, Ok)
     }
 
     fn listening(issuer: String, listen: String, store: Vec<String>) -> Result<Self, Problem> {

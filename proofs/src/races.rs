@@ -176,6 +176,8 @@ impl Raced {
 }
 
 async fn revocation(both: &Both, tally: &Arc<Tally>, tokens: Tokens, patience: Duration, bound: Duration) -> Raced {
+    // Each of the two has seen the grant alive, and may remember that.
+    tally.check(both.takes(&tokens.access).await == [Some(true); 2], || "a new access token is refused".to_owned());
     let revoked = Arc::new(AtomicBool::new(false));
     let (mut told, mut last) = (vec![tokens.access], tokens.refresh.clone());
     let mut raced = Raced::default();
