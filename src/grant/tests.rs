@@ -166,6 +166,12 @@ fn replayed<S: fmt::Debug>(
 
 /// RFC 6749 §4.1.3
 #[test]
+fn a_grant_is_pending_until_its_code_is_redeemed_and_one_without_a_code_never_is() {
+    assert!(pending().is_pending() && !redeemed().is_pending());
+    assert!(!Grant { redirect_uri: None, ..pending() }.is_pending());
+}
+
+#[test]
 fn a_code_is_redeemed_and_the_record_says_when_and_until_when() {
     for mut grant in [pending(), without_pkce()] {
         let challenge = grant.challenge.map(|challenge| *challenge.as_bytes());
