@@ -326,6 +326,11 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     assert!(!store.once(key, until, now).await.expect("Redis answers"), "the second one");
 
     proxy.swallow(1);
+    assert!(store.create_client(&ISSUER.into(), confidential()).await.expect("Redis answers"), "it is ours");
+    proxy.swallow(1);
+    assert!(!store.create_client(&ISSUER.into(), confidential().name("Other")).await.expect("Redis answers"));
+
+    proxy.swallow(1);
     code(&app, "profile").await;
     assert_eq!(grants().await.iter().filter(|grant| grant.redeemed_at().is_none()).count(), 1);
 }

@@ -29,7 +29,7 @@ pub(super) struct Calls {
 pub(super) struct Answer {
     pub(super) values: Vec<Value>,
     /// Whether the connection was lost before an answer came, so that the commands may have been run before.
-    repeated: bool,
+    pub(super) repeated: bool,
     /// Whether enough replicas have what was written.
     pub(super) acknowledged: Result<(), DatabaseError>,
 }

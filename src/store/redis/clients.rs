@@ -70,9 +70,15 @@ impl ClientStore for RedisStore {
 impl ClientRegistry for RedisStore {
     async fn create_client(&self, issuer: &Issuer, client: Client) -> Result<bool, DatabaseError> {
         client.check()?;
+        let id = client.id().clone();
+        let text = Kept::enabled(client).to_text();
         let mut create = redis::cmd("HSETNX");
-        create.arg(self.0.names.clients(issuer)).arg(client.id().as_str()).arg(Kept::enabled(client).to_text());
-        is_one(self.0.calls.send(|_| all([create.clone()])).await?.last())
+        create.arg(self.0.names.clients(issuer)).arg(id.as_str()).arg(&text);
+        let answer = self.0.calls.send(|_| all([create.clone()])).await?;
+        let repeated = answer.repeated;
+        // By this call itself, whose first answer was lost.
+        let is_ours = async || Ok::<_, DatabaseError>(repeated && self.text_of(issuer, &id).await? == Some(text));
+        Ok(is_one(answer.last())? || is_ours().await?)
     }
 
     async fn update_client(
