@@ -144,7 +144,7 @@ impl RedisStore {
         let names = &self.0.names;
         loop {
             let Some(text) = self.text_of(issuer, id).await? else { return Ok(None) };
-            let Some(kept) = Kept::read(&text)? else { return Ok(None) };
+            let Some(kept) = Kept::read(&text)? else { return self.0.calls.settle().await.map(|()| None) };
             let changed = change(kept)?;
             let becomes = changed.as_ref().map(Kept::to_text).unwrap_or_default();
             let replace = |form| {
@@ -154,8 +154,11 @@ impl RedisStore {
             };
             let answer = self.0.calls.send_durably(replace).await?;
             answer.acknowledged.clone()?;
-            if is_one(answer.last())? {
-                return Ok(Some(changed));
+            match redis::from_redis_value(answer.last()).map_err(RedisError::from)? {
+                1 => return Ok(Some(changed)),
+                // Whoever asks again after an error is told that it is so only if that is safe now.
+                2 => return self.0.calls.settle().await.map(|()| Some(changed)),
+                _ => {}
             }
         }
     }
