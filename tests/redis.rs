@@ -326,6 +326,11 @@ async fn where_an_answer_is_lost_the_step_is_done_once_and_answered() {
     assert!(!store.once(key, until, now).await.expect("Redis answers"), "the second one");
 
     proxy.swallow(1);
+    assert!(store.create_client(&ISSUER.into(), confidential()).await.expect("Redis answers"), "it is ours");
+    proxy.swallow(1);
+    assert!(!store.create_client(&ISSUER.into(), confidential().name("Other")).await.expect("Redis answers"));
+
+    proxy.swallow(1);
     code(&app, "profile").await;
     assert_eq!(grants().await.iter().filter(|grant| grant.redeemed_at().is_none()).count(), 1);
 }
@@ -409,6 +414,39 @@ async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
     unavailable(&redeem(&app, &pending).await);
     proxy.swallow(1);
     unavailable(&revoke(&app, &renewal).await);
+}
+
+/// A node that wrote nothing of it waits for it all the same.
+#[tokio::test]
+async fn what_another_node_could_not_get_to_the_replicas_is_safe_before_it_is_told_as_done() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let waiting = async || RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let stores = [waiting().await, waiting().await];
+    let [one, other] = stores.each_ref().map(|store| app(&provider(store, &clock)));
+    let (_, renewal) = tokens(&one, "profile").await;
+    tokens(&one, "profile").await;
+    let (issuer, alice, now) = (ISSUER.into(), Holder::User("alice".into()), UnixTime::from_secs(1_800_000_000));
+    assert!(stores[0].create_client(&issuer, confidential()).await.expect("Redis answers"));
+    replica.pause();
+    unavailable(&revoke(&one, &renewal).await);
+    unavailable(&revoke(&other, &renewal).await);
+    for store in &stores {
+        let ended = store.revoke_all(&issuer, &alice, RevocationReason::User, now).await;
+        assert!(ended.is_err(), "{ended:?}");
+    }
+    for store in &stores {
+        let disabled = store.disable_client(&issuer, &"confidential".into(), now).await;
+        assert!(disabled.is_err(), "{disabled:?}");
+    }
+    for store in &stores {
+        let deleted = store.delete_client(&issuer, &"confidential".into(), now).await;
+        assert!(deleted.is_err(), "{deleted:?}");
+    }
+    replica.go_on();
+    assert_eq!(revoke(&other, &renewal).await.status, StatusCode::OK);
+    stores[1].revoke_all(&issuer, &alice, RevocationReason::User, now).await.expect("the replica has it");
+    stores[1].delete_client(&issuer, &"confidential".into(), now).await.expect("the replica has it");
 }
 
 // ---- a Redis that is not as it should be ----------------------------------------------------------------------------
@@ -519,6 +557,9 @@ async fn a_record_that_cannot_be_read_fails_alone() {
         assert!(is_good(&app, &access).await, "{field}");
     }
     issued(&refresh(&app, &renewal).await);
+    let _: () = raw.ask(&["HDEL", &name, "scope"]).await;
+    assert_eq!(provider.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 2, "and ends with all");
+    assert!(!is_good(&app, &other).await);
 }
 
 // ---- what goes by itself, and what the sweep drops ------------------------------------------------------------------

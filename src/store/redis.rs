@@ -177,8 +177,9 @@ impl GrantStore for RedisStore {
         let answer = self.0.calls.send_durably(revoke).await?;
         let verdict = answer.verdict(key, Outcome::Revoked, (step.now, step.reason))?;
         match verdict.outcome {
+            Outcome::Revoked => answer.acknowledged.map(|()| verdict),
             // Whoever asks again after an error is told that it is revoked only if that is safe now.
-            Outcome::Revoked | Outcome::Refused(Refused::Revoked) => answer.acknowledged.map(|()| verdict),
+            Outcome::Refused(Refused::Revoked) => self.0.calls.settle().await.map(|()| verdict),
             _ => Ok(verdict),
         }
     }

@@ -11,7 +11,7 @@ use super::names::{Place, of_client, of_user};
 use super::scripts::{Form, SWEEP};
 use super::{DatabaseError, RedisStore, rows, steps};
 use crate::error::InvalidRecord;
-use crate::grant::{Grant, Outcome, Revocation};
+use crate::grant::{Grant, Outcome, Refused, Revocation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
 use crate::types::{Issuer, UnixTime};
@@ -46,7 +46,7 @@ impl RedisStore {
 
     /// Ends every grant of a holder; answers how many were alive.
     pub(super) async fn end_all(&self, holder: &Holder, step: &Revocation) -> Result<usize, DatabaseError> {
-        let mut ended = 0;
+        let (mut ended, mut ended_before) = (0, false);
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let (next, keys) = self.some_of(&step.issuer, holder, at).await?;
@@ -58,9 +58,16 @@ impl RedisStore {
             let end = |form| all(keys.iter().map(|key| steps::revoke(names, *key, step, subject, form)));
             let answer = self.0.calls.send_durably(end).await?;
             answer.acknowledged?;
-            for (key, verdict) in keys.iter().zip(answer.values) {
-                ended += usize::from(rows::verdict(*key, verdict)?.outcome == Outcome::Revoked);
+            for answer in answer.values {
+                match rows::outcome(answer)? {
+                    Outcome::Revoked => ended += 1,
+                    Outcome::Refused(Refused::Revoked) => ended_before = true,
+                    _ => {}
+                }
             }
+        }
+        if ended_before {
+            self.0.calls.settle().await?;
         }
         Ok(ended)
     }

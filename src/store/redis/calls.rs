@@ -29,7 +29,7 @@ pub(super) struct Calls {
 pub(super) struct Answer {
     pub(super) values: Vec<Value>,
     /// Whether the connection was lost before an answer came, so that the commands may have been run before.
-    repeated: bool,
+    pub(super) repeated: bool,
     /// Whether enough replicas have what was written.
     pub(super) acknowledged: Result<(), DatabaseError>,
 }
@@ -71,9 +71,7 @@ impl Calls {
         let and_wait = |form, repeated| {
             let mut commands = commands(form);
             if repeated {
-                // A new connection waits for what it wrote itself. Where that is nothing, because the lost one wrote it
-                // before, this is written behind it.
-                commands.cmd("SET").arg(&self.wait).arg("").ignore();
+                commands.add_command(self.behind()).ignore();
             }
             commands.cmd("WAIT").arg(self.replicas).arg(ACKNOWLEDGE.as_millis() as u64);
             commands
@@ -82,6 +80,21 @@ impl Calls {
         let count: usize = redis::from_redis_value(values.pop().unwrap_or_default()).map_err(RedisError::from)?;
         let acknowledged = if count >= self.replicas { Ok(()) } else { Err(self.too_few(count)) };
         Ok(Answer { values, repeated, acknowledged })
+    }
+
+    /// Waits for what was written before, whoever wrote it: for what an answer says and this call did not write.
+    pub(super) async fn settle(&self) -> Result<(), DatabaseError> {
+        if self.replicas == 0 {
+            return Ok(());
+        }
+        self.send_durably(|_| all([self.behind()])).await?.acknowledged
+    }
+
+    /// A connection waits for what it wrote itself. Where another one wrote it before, this is written behind it.
+    fn behind(&self) -> Cmd {
+        let mut behind = redis::cmd("SET");
+        behind.arg(&self.wait).arg("");
+        behind
     }
 
     fn too_few(&self, count: usize) -> DatabaseError {

@@ -70,9 +70,15 @@ impl ClientStore for RedisStore {
 impl ClientRegistry for RedisStore {
     async fn create_client(&self, issuer: &Issuer, client: Client) -> Result<bool, DatabaseError> {
         client.check()?;
+        let id = client.id().clone();
+        let text = Kept::enabled(client).to_text();
         let mut create = redis::cmd("HSETNX");
-        create.arg(self.0.names.clients(issuer)).arg(client.id().as_str()).arg(Kept::enabled(client).to_text());
-        is_one(self.0.calls.send(|_| all([create.clone()])).await?.last())
+        create.arg(self.0.names.clients(issuer)).arg(id.as_str()).arg(&text);
+        let answer = self.0.calls.send(|_| all([create.clone()])).await?;
+        let repeated = answer.repeated;
+        // By this call itself, whose first answer was lost.
+        let is_ours = async || Ok::<_, DatabaseError>(repeated && self.text_of(issuer, &id).await? == Some(text));
+        Ok(is_one(answer.last())? || is_ours().await?)
     }
 
     async fn update_client(
@@ -138,7 +144,7 @@ impl RedisStore {
         let names = &self.0.names;
         loop {
             let Some(text) = self.text_of(issuer, id).await? else { return Ok(None) };
-            let Some(kept) = Kept::read(&text)? else { return Ok(None) };
+            let Some(kept) = Kept::read(&text)? else { return self.0.calls.settle().await.map(|()| None) };
             let changed = change(kept)?;
             let becomes = changed.as_ref().map(Kept::to_text).unwrap_or_default();
             let replace = |form| {
@@ -148,8 +154,11 @@ impl RedisStore {
             };
             let answer = self.0.calls.send_durably(replace).await?;
             answer.acknowledged.clone()?;
-            if is_one(answer.last())? {
-                return Ok(Some(changed));
+            match redis::from_redis_value(answer.last()).map_err(RedisError::from)? {
+                1 => return Ok(Some(changed)),
+                // Whoever asks again after an error is told that it is so only if that is safe now.
+                2 => return self.0.calls.settle().await.map(|()| Some(changed)),
+                _ => {}
             }
         }
     }

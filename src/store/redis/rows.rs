@@ -98,14 +98,24 @@ pub(super) fn read(key: GrantKey, found: Value) -> Result<Option<Arc<Grant>>, Da
 
 /// What a script on a record answers: the outcome, the record before it, and what it changed.
 pub(super) fn verdict(key: GrantKey, answer: Value) -> Result<Verdict, DatabaseError> {
-    let (outcome, kept, changes): (String, Value, Value) = redis::from_redis_value(answer).map_err(RedisError::from)?;
-    let outcome = named(&outcome).ok_or(InvalidRecord::new("an outcome that no script has"))?;
+    let (outcome, kept, changes) = parts(answer)?;
     let mut fields = Fields::of(kept)?;
     if fields.0.is_empty() {
         return Ok(Verdict::UNKNOWN);
     }
     fields.0.extend(Fields::of(changes)?.0);
     Ok(Verdict::new(outcome, Arc::new(fields.into_grant(key)?)))
+}
+
+/// The outcome alone, whatever the record is.
+pub(super) fn outcome(answer: Value) -> Result<Outcome, DatabaseError> {
+    Ok(parts(answer)?.0)
+}
+
+fn parts(answer: Value) -> Result<(Outcome, Value, Value), DatabaseError> {
+    let (outcome, kept, changes): (String, Value, Value) = redis::from_redis_value(answer).map_err(RedisError::from)?;
+    let outcome = named(&outcome).ok_or(InvalidRecord::new("an outcome that no script has"))?;
+    Ok((outcome, kept, changes))
 }
 
 fn named(outcome: &str) -> Option<Outcome> {
