@@ -724,7 +724,7 @@ async fn what_cannot_be_a_database_of_ours_is_told_at_the_start() {
 #[tokio::test]
 async fn two_schemas_of_one_database_know_nothing_of_each_other() {
     let (database, clock) = (Database::new().await, ManualClock::default());
-    let odd = "Staging \"2\" {schema} $1 ; -- '";
+    let odd = "Staging \"2\" {schema} {channel} $1 ; -- '";
     let stores = ["oauth", odd].map(|schema| PostgresStore::connect(&database.url()).in_schema(schema).migrate());
     let [first, second] = stores;
     let (first, second) = (first.await.expect("a schema"), second.await.expect("a schema"));

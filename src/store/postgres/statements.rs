@@ -269,7 +269,8 @@ statements! {
 
 /// The text for a schema, whose name is quoted.
 pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
-    let text = text.replace("{schema}", schema).replace("{channel}", &channel(schema));
+    // The name last: it may have anything in it.
+    let text = text.replace("{channel}", &channel(schema)).replace("{schema}", schema);
     // Besides the texts above it has a name that was quoted, one of letters and digits, and no value.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
