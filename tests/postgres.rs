@@ -174,15 +174,43 @@ async fn what_is_done_to_many_records_is_done_to_all_of_them() {
 /// So many grants that alice has at the client `app`.
 async fn create(store: &PostgresStore, count: usize) {
     let grants = (0..count).map(|_| {
-        let mut record = GrantRecord::default();
-        (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
-        (record.subject, record.expires_at) = (Some("alice".to_owned()), 1_800_000_060);
-        let (store, grant) = (store.clone(), Grant::from_record(record).expect("a good record"));
+        let (store, grant) = (store.clone(), alices());
         tokio::spawn(async move { store.create(grant).await })
     });
     for created in grants.collect::<Vec<_>>() {
         created.await.expect("no panic").expect("the database answers");
     }
+}
+
+fn alices() -> Grant {
+    let mut record = GrantRecord::default();
+    (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
+    (record.subject, record.expires_at) = (Some("alice".to_owned()), 1_800_000_060);
+    Grant::from_record(record).expect("a good record")
+}
+
+/// Two of them at once, such as a user's and a client's, would else wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_are_ended_in_the_order_of_their_keys() {
+    let (database, now) = (Database::new().await, UnixTime::from_secs(1_800_000_000));
+    let store = database.store().await;
+    create(&store, 100).await;
+    let mut holding = PgConnection::connect(&database.url()).await.expect("the server answers");
+    let mut held = holding.begin().await.expect("a transaction");
+    let one = "SELECT key FROM oauth.oauth_grant \
+               WHERE key = (SELECT key FROM oauth.oauth_grant ORDER BY key OFFSET 50 LIMIT 1) FOR UPDATE";
+    let key: Vec<u8> = sqlx::query_scalar(one).fetch_one(&mut *held).await.expect("a row");
+    let holder = Holder::User("alice".into());
+    let end = tokio::spawn(async move { store.revoke_all(&ISSUER.into(), &holder, RevocationReason::User, now).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while database.number(waiting).await == 0 {}
+    let free = "SELECT key FROM oauth.oauth_grant ORDER BY key FOR UPDATE SKIP LOCKED";
+    let free: Vec<Vec<u8>> = sqlx::query_scalar(free).fetch_all(&mut *held).await.expect("rows");
+    assert_eq!(free.len(), 50, "of those behind the one that it waits for it has none");
+    assert_eq!(free[0], key);
+    held.rollback().await.expect("it was begun");
+    assert_eq!(end.await.expect("no panic").expect("the database answers"), 100);
 }
 
 /// PostgreSQL has no text with a NUL, and whoever sends one gets no other answer than for anything else that is wrong.
