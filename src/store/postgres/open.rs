@@ -66,7 +66,7 @@ impl OpenPostgres {
     }
 
     /// For how long the check of an access token may go by what this node read of its grant before. By default 5 seconds;
-    /// zero asks the database at every check.
+    /// zero asks the database at every check, and more than an hour is an hour.
     ///
     /// What a node revokes it refuses from then on. The other nodes are told (`NOTIFY`) and refuse it a moment later;
     /// where that does not get through, as behind a pooler, they find it within a second by asking. **In the worst case**,
