@@ -630,6 +630,43 @@ async fn a_server_that_is_down_is_an_answer_to_try_again() {
     }
 }
 
+/// What a standby knows may be old: a grant that was revoked since would be alive there.
+#[tokio::test]
+async fn a_standby_in_the_primarys_place_is_not_asked_until_it_is_promoted() {
+    let server = Arc::new(Server::start(&["fsync=off"]));
+    let (database, clock) = (Database::on(Arc::clone(&server)).await, ManualClock::default());
+    let app = app(&provider(&database.store().await, &clock));
+    let (access, renewal) = tokens(&app, "profile").await;
+    server.stop("INT");
+    server.becomes_a_standby();
+    server.start_again();
+    assert_eq!(database.number("SELECT pg_is_in_recovery()::int::bigint").await, 1, "it answers");
+    assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    unavailable(&refresh(&app, &renewal).await);
+    database.run("SELECT pg_promote()").await;
+    assert!(is_good(&app, &access).await);
+    issued(&refresh(&app, &renewal).await);
+}
+
+/// Whoever wants to write has its key noted first, one after the other; and nobody waits for those before him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_falls_silent_before_the_first_grant_is_an_answer_to_try_again() {
+    let server = Arc::new(Server::start(&["fsync=off"]));
+    let (database, clock) = (Database::on(Arc::clone(&server)).await, ManualClock::default());
+    let store = database.store().await;
+    server.signal("STOP");
+    let _provider = provider(&store, &clock);
+    let asked = (0..5).map(|_| {
+        let (store, grant) = (store.clone(), alices());
+        tokio::spawn(tokio::time::timeout(seconds(12), async move { store.create(grant).await }))
+    });
+    for answer in asked.collect::<Vec<_>>() {
+        let error = answer.await.expect("no panic").expect("an answer within the time").expect_err("it is silent");
+        assert!(error.to_string().contains("has not answered for 5 s"), "{error}");
+    }
+    server.signal("CONT");
+}
+
 /// It answers nothing and refuses nothing: whoever waits is told to try again after 5 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_falls_silent_is_an_answer_to_try_again() {

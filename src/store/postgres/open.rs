@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool, Row as _};
 
-use super::connections::{Connections, in_time};
+use super::connections::{Connections, STANDBY, in_time};
 use super::keys::{self, Unnoted};
 use super::revocations::Revocations;
 use super::statements::{Statements, channel};
@@ -170,7 +170,7 @@ async fn check(connection: &mut PgConnection) -> Result<Duration, DatabaseError>
         )));
     }
     if row.try_get(3)? {
-        return Err(DatabaseError::refused("this server is a standby, which writes nothing: connect to the primary"));
+        return Err(DatabaseError::refused(STANDBY));
     }
     Ok(skew(asked, row.try_get(0)?, answered))
 }
