@@ -804,6 +804,22 @@ async fn two_schemas_of_one_database_know_nothing_of_each_other() {
     there.sweep().await.expect("the database answers");
 }
 
+/// Whoever may make functions in a schema that is searched could else run them as the provider's role.
+#[tokio::test]
+async fn a_function_of_somebody_else_is_not_called() {
+    let (database, clock) = (Database::new().await, ManualClock::default());
+    database
+        .run(
+            "CREATE FUNCTION public.theirs() RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''called''; END';
+             CREATE FUNCTION public.format(text, bigint) RETURNS text RETURN public.theirs();
+             CREATE FUNCTION public.hashtextextended(text, integer) RETURNS bigint RETURN public.theirs()::bigint",
+        )
+        .await;
+    let provider = provider(&database.store().await, &clock);
+    tokens(&app(&provider), "profile").await;
+    provider.sweep().await.expect("nothing else was called");
+}
+
 #[tokio::test]
 async fn a_database_of_a_later_version_is_left_alone() {
     let database = Database::new().await;

@@ -138,7 +138,12 @@ impl std::fmt::Debug for OpenPostgres {
 /// What the store's own connections are set to.
 fn options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
     let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
-    Ok(options.options([("default_transaction_isolation", "read committed"), ("statement_timeout", "5s")]))
+    Ok(options.options([
+        ("default_transaction_isolation", "read committed"),
+        ("statement_timeout", "5s"),
+        // Nobody's function is called but PostgreSQL's. What is ours is named with its schema.
+        ("search_path", "pg_catalog"),
+    ]))
 }
 
 /// A name as SQL writes it.
