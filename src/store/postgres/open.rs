@@ -21,7 +21,8 @@ const OLDEST: i32 = 140_000;
 
 /// A [`PostgresStore`] to be opened: wait for it with `.await`.
 ///
-/// The future fails if the database cannot be used, or its tables are missing or a later version's.
+/// The future fails if the database cannot be used, or its tables are missing or a later version's. It panics outside a
+/// tokio runtime.
 #[must_use = "a store is opened by `.await`"]
 pub struct OpenPostgres {
     from: From,
