@@ -4,11 +4,14 @@
 mod down;
 mod support;
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use down::Down;
 use http::{StatusCode, header};
 use support::{App, ISSUER, SECRET, app, basic, builder, form, request, send};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Client, ClientStore, GrantType, Layered, MemoryStore, RegistrationPolicy};
+use tower_oauth::{Client, ClientId, ClientStore, GrantType, Issuer, Layered, MemoryStore, RegistrationPolicy};
 
 const OTHER: &str = "another-secret-of-32-characters-or-more";
 
@@ -76,6 +79,24 @@ async fn clients_register_themselves_in_the_new_store() {
     let Ok(kept) = old.client(&ISSUER.into(), &id).await;
     assert!(kept.is_none());
     assert_eq!(register().await.status, StatusCode::SERVICE_UNAVAILABLE, "the new one counts them");
+}
+
+/// A store to which its client is moved just after it was asked for it first.
+struct Moving(MemoryStore, AtomicBool);
+
+impl ClientStore for Moving {
+    type Error = Infallible;
+
+    async fn client(&self, issuer: &Issuer, id: &ClientId) -> Result<Option<Client>, Infallible> {
+        if self.1.swap(true, Ordering::SeqCst) { self.0.client(issuer, id).await } else { Ok(None) }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_moved_while_it_is_looked_for_is_found() {
+    let moving = Moving(store(&["app"], SECRET), AtomicBool::new(false));
+    let app = site(Layered(moving, store(&["app"], SECRET)));
+    assert_eq!(asks(&app, "app", SECRET).await, StatusCode::OK);
 }
 
 /// Nobody knows what the new store says of a client while it says nothing. So the old one is not believed then.

@@ -174,15 +174,43 @@ async fn what_is_done_to_many_records_is_done_to_all_of_them() {
 /// So many grants that alice has at the client `app`.
 async fn create(store: &PostgresStore, count: usize) {
     let grants = (0..count).map(|_| {
-        let mut record = GrantRecord::default();
-        (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
-        (record.subject, record.expires_at) = (Some("alice".to_owned()), 1_800_000_060);
-        let (store, grant) = (store.clone(), Grant::from_record(record).expect("a good record"));
+        let (store, grant) = (store.clone(), alices());
         tokio::spawn(async move { store.create(grant).await })
     });
     for created in grants.collect::<Vec<_>>() {
         created.await.expect("no panic").expect("the database answers");
     }
+}
+
+fn alices() -> Grant {
+    let mut record = GrantRecord::default();
+    (record.key, record.issuer, record.client_id) = (rand::random(), ISSUER.to_owned(), "app".to_owned());
+    (record.subject, record.expires_at) = (Some("alice".to_owned()), 1_800_000_060);
+    Grant::from_record(record).expect("a good record")
+}
+
+/// Two of them at once, such as a user's and a client's, would else wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_are_ended_in_the_order_of_their_keys() {
+    let (database, now) = (Database::new().await, UnixTime::from_secs(1_800_000_000));
+    let store = database.store().await;
+    create(&store, 100).await;
+    let mut holding = PgConnection::connect(&database.url()).await.expect("the server answers");
+    let mut held = holding.begin().await.expect("a transaction");
+    let one = "SELECT key FROM oauth.oauth_grant \
+               WHERE key = (SELECT key FROM oauth.oauth_grant ORDER BY key OFFSET 50 LIMIT 1) FOR UPDATE";
+    let key: Vec<u8> = sqlx::query_scalar(one).fetch_one(&mut *held).await.expect("a row");
+    let holder = Holder::User("alice".into());
+    let end = tokio::spawn(async move { store.revoke_all(&ISSUER.into(), &holder, RevocationReason::User, now).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while database.number(waiting).await == 0 {}
+    let free = "SELECT key FROM oauth.oauth_grant ORDER BY key FOR UPDATE SKIP LOCKED";
+    let free: Vec<Vec<u8>> = sqlx::query_scalar(free).fetch_all(&mut *held).await.expect("rows");
+    assert_eq!(free.len(), 50, "of those behind the one that it waits for it has none");
+    assert_eq!(free[0], key);
+    held.rollback().await.expect("it was begun");
+    assert_eq!(end.await.expect("no panic").expect("the database answers"), 100);
 }
 
 /// PostgreSQL has no text with a NUL, and whoever sends one gets no other answer than for anything else that is wrong.
@@ -602,6 +630,43 @@ async fn a_server_that_is_down_is_an_answer_to_try_again() {
     }
 }
 
+/// What a standby knows may be old: a grant that was revoked since would be alive there.
+#[tokio::test]
+async fn a_standby_in_the_primarys_place_is_not_asked_until_it_is_promoted() {
+    let server = Arc::new(Server::start(&["fsync=off"]));
+    let (database, clock) = (Database::on(Arc::clone(&server)).await, ManualClock::default());
+    let app = app(&provider(&database.store().await, &clock));
+    let (access, renewal) = tokens(&app, "profile").await;
+    server.stop("INT");
+    server.becomes_a_standby();
+    server.start_again();
+    assert_eq!(database.number("SELECT pg_is_in_recovery()::int::bigint").await, 1, "it answers");
+    assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    unavailable(&refresh(&app, &renewal).await);
+    database.run("SELECT pg_promote()").await;
+    assert!(is_good(&app, &access).await);
+    issued(&refresh(&app, &renewal).await);
+}
+
+/// Whoever wants to write has its key noted first, one after the other; and nobody waits for those before him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_falls_silent_before_the_first_grant_is_an_answer_to_try_again() {
+    let server = Arc::new(Server::start(&["fsync=off"]));
+    let (database, clock) = (Database::on(Arc::clone(&server)).await, ManualClock::default());
+    let store = database.store().await;
+    server.signal("STOP");
+    let _provider = provider(&store, &clock);
+    let asked = (0..5).map(|_| {
+        let (store, grant) = (store.clone(), alices());
+        tokio::spawn(tokio::time::timeout(seconds(12), async move { store.create(grant).await }))
+    });
+    for answer in asked.collect::<Vec<_>>() {
+        let error = answer.await.expect("no panic").expect("an answer within the time").expect_err("it is silent");
+        assert!(error.to_string().contains("has not answered for 5 s"), "{error}");
+    }
+    server.signal("CONT");
+}
+
 /// It answers nothing and refuses nothing: whoever waits is told to try again after 5 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_falls_silent_is_an_answer_to_try_again() {
@@ -724,7 +789,7 @@ async fn what_cannot_be_a_database_of_ours_is_told_at_the_start() {
 #[tokio::test]
 async fn two_schemas_of_one_database_know_nothing_of_each_other() {
     let (database, clock) = (Database::new().await, ManualClock::default());
-    let odd = "Staging \"2\" {schema} $1 ; -- '";
+    let odd = "Staging \"2\" {schema} {channel} $1 ; -- '";
     let stores = ["oauth", odd].map(|schema| PostgresStore::connect(&database.url()).in_schema(schema).migrate());
     let [first, second] = stores;
     let (first, second) = (first.await.expect("a schema"), second.await.expect("a schema"));
@@ -737,6 +802,22 @@ async fn two_schemas_of_one_database_know_nothing_of_each_other() {
     contract::check_registry(async || second.clone()).await;
     contract::check_steps(1, 300, async || second.clone()).await;
     there.sweep().await.expect("the database answers");
+}
+
+/// Whoever may make functions in a schema that is searched could else run them as the provider's role.
+#[tokio::test]
+async fn a_function_of_somebody_else_is_not_called() {
+    let (database, clock) = (Database::new().await, ManualClock::default());
+    database
+        .run(
+            "CREATE FUNCTION public.theirs() RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''called''; END';
+             CREATE FUNCTION public.format(text, bigint) RETURNS text RETURN public.theirs();
+             CREATE FUNCTION public.hashtextextended(text, integer) RETURNS bigint RETURN public.theirs()::bigint",
+        )
+        .await;
+    let provider = provider(&database.store().await, &clock);
+    tokens(&app(&provider), "profile").await;
+    provider.sweep().await.expect("nothing else was called");
 }
 
 #[tokio::test]

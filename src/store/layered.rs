@@ -43,7 +43,8 @@ impl<New: ClientStore, Old: ClientStore> ClientStore for Layered<New, Old> {
             return Ok(Some(client));
         }
         if self.0.is_taken(issuer, id).await.map_err(Into::into)? {
-            return Ok(None);
+            // It may have been moved here since it was asked for.
+            return self.0.client(issuer, id).await.map_err(Into::into);
         }
         self.1.client(issuer, id).await.map_err(Into::into)
     }

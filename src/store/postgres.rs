@@ -55,10 +55,24 @@ use crate::types::{Issuer, UnixTime};
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = PostgresStore::connect("postgres://shift@localhost/shift").migrate().await?;
 /// let (secrets, _) = Secrets::open("provider.secret")?;
-/// let provider = Provider::builder("https://shift.example").store(store).secrets(secrets).build()?;
+/// let provider = Provider::builder("https://shift.example")
+///     .store(store)
+///     .secrets(secrets)
+///     .scope("profile", "see your profile")
+///     .build()?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # What can be lost
+/// A failover to a standby that was not waited for (`synchronous_standby_names`) takes what that one did not have. A lost
+/// rotation heals itself: whoever holds a refresh token one generation ahead goes on from there. A lost approval or
+/// redemption makes a user start again. A lost revocation lets a grant live on that was ended, and is the reason to wait for
+/// a standby.
+///
+/// # Rights
+/// A provider's role needs `USAGE` of the schema, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables;
+/// [`migrate`](OpenPostgres::migrate) may be another role's.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
@@ -79,7 +93,8 @@ const TRIES: usize = 1_000;
 
 impl PostgresStore {
     /// Opens a database with connections of the store's own, up to 16. `url` is
-    /// `postgres://user:password@host/database`; for TLS switch on one of sqlx's features for it.
+    /// `postgres://user:password@host/database`; for TLS switch on one of sqlx's features for it. A standby is refused
+    /// whenever a connection is made, so that after a failover the address may lead to it for a while.
     ///
     /// A pooler between has to take startup options and keep prepared statements; for one that does not there is
     /// [`from_pool`](Self::from_pool).
@@ -92,6 +107,10 @@ impl PostgresStore {
     /// It is right under every isolation level. READ COMMITTED, which is PostgreSQL's default, takes the fewest round
     /// trips where several have to do with one grant at once. `test_before_acquire(false)` saves one for each statement:
     /// the store finds out by itself which connections are dead.
+    ///
+    /// The pool leads to the primary, also after a failover: on a standby a grant can be alive that was revoked. Its
+    /// `search_path` is `pg_catalog` alone, or has no schema in which somebody else may make functions. The connection on
+    /// which the node listens has the pool's options, and nothing that its `after_connect` does.
     pub fn from_pool(pool: PgPool) -> OpenPostgres {
         OpenPostgres::pool(pool)
     }

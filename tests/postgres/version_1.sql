@@ -63,6 +63,10 @@ CREATE TABLE oauth_key (
     PRIMARY KEY (issuer, key_id)
 );
 
+-- How many statements have revoked something: one row.
+CREATE TABLE oauth_revocation (number bigint NOT NULL);
+INSERT INTO oauth_revocation VALUES (0);
+
 INSERT INTO oauth_schema (version) VALUES (1);
 
 INSERT INTO oauth_client VALUES ('https://shift.example','app','{"client_id":"app","client_name":"CustomApp","secrets":[{"sha256":"7gYAVKOTCBp4ukrrwBqIXIWVO8VjtJWv8-6Uz0KRfRo","until":253402300799}],"token_endpoint_auth_method":"client_secret_basic","redirect_uris":["https://web.example/cb"],"scope":"profile","grant_types":["authorization_code","refresh_token"],"pkce":true}',false,NULL);

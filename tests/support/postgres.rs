@@ -86,6 +86,11 @@ impl Server {
         assert!(self.starts(), "PostgreSQL does not start again: {}", self.log());
     }
 
+    /// From its next start on it is a standby, until it is promoted.
+    pub fn becomes_a_standby(&self) {
+        std::fs::write(self.folder.join("data/standby.signal"), "").expect("a file");
+    }
+
     /// Sends a signal to the server and every process of it: `STOP` makes it fall silent, `CONT` go on.
     pub fn signal(&self, signal: &str) {
         let all = self.processes();

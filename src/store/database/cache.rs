@@ -49,13 +49,16 @@ impl GrantCache {
     /// For how long what was read is believed where nobody says otherwise; zero turns the cache off.
     pub(in crate::store) const LIFETIME: Duration = Duration::from_secs(5);
 
+    /// What is longer is cut to this.
+    const LONGEST: Duration = Duration::from_secs(3_600);
+
     pub(in crate::store) fn new(lifetime: Duration) -> Self {
         Self::of(lifetime, MOST)
     }
 
     fn of(lifetime: Duration, most: usize) -> Self {
         Self {
-            lifetime,
+            lifetime: lifetime.min(Self::LONGEST),
             shards: std::array::from_fn(|_| RwLock::new(Shard::new(most.div_ceil(SHARDS)))),
             began: Instant::now(),
             in_contact_until: AtomicU64::new(0),

@@ -34,8 +34,9 @@ pub struct ListedClient {
 pub trait ClientRegistry: ClientStore<Error = DatabaseError> {
     /// Registers a client; `Ok(false)` if its id is taken, or was and is not given out again.
     ///
-    /// Its future fails if the client could not work, or could not work safely, or if the database cannot answer; then
-    /// it is not registered.
+    /// Its future fails if the client could not work, or could not work safely: then it is not registered. It also fails
+    /// if the database cannot answer: then it may be registered all the same, and is where a second try says that the id is
+    /// taken.
     fn create_client(
         &self,
         issuer: &Issuer,
@@ -45,8 +46,9 @@ pub trait ClientRegistry: ClientStore<Error = DatabaseError> {
     /// Replaces a client by what `change` makes of it, such as one with another secret; answers what it is now, and
     /// `Ok(None)` if there is none. Where somebody else changes it meanwhile, `change` is asked again.
     ///
-    /// Its future fails if the client could not work, or could not work safely, if it has another id, or if the database
-    /// cannot answer; then it stays as it was.
+    /// Its future fails if the client could not work, or could not work safely, or if it has another id: then it stays as
+    /// it was. It also fails if the database cannot answer: then it may be replaced all the same, and `change` finds it so
+    /// the next time.
     fn update_client(
         &self,
         issuer: &Issuer,

@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 /// How long a connection is used at all, so that a balancer can move them.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+pub(super) const STANDBY: &str = "this server is a standby, which writes nothing: connect to the primary";
+
 pub(super) enum Connections {
     Own(Box<Own>),
     Pool(PgPool),
@@ -129,9 +131,16 @@ impl Own {
         let known = self.idle().pop().filter(fresh);
         let (connection, opened) = match known {
             Some(idle) => (idle.connection, idle.opened),
-            None => (PgConnection::connect_with(&self.options).await?, now),
+            None => (self.connect().await?, now),
         };
         Ok(Lease(Some(Held::Own { connection, opened, own: self, _room: room })))
+    }
+
+    /// A name or a balancer can lead to a standby after a failover, and what that one answers may be old.
+    async fn connect(&self) -> Result<PgConnection, Error> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let is_standby = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut connection).await?;
+        if is_standby { Err(Error::Configuration(STANDBY.into())) } else { Ok(connection) }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::DatabaseError;
-use super::connections::{Connections, Statement};
+use super::connections::{Connections, Statement, in_time};
 use super::rows::query;
 use super::statements::Statements;
 use crate::store::database::{KeyId, Keys, signed};
@@ -39,7 +39,15 @@ impl Unnoted {
         if !self.any.load(Ordering::Acquire) {
             return Ok(());
         }
-        let _noting = self.noting.lock().await;
+        // Whoever waits for the others is late with them.
+        in_time(async {
+            let _noting = self.noting.lock().await;
+            self.note_alone(connections, statements).await
+        })
+        .await
+    }
+
+    async fn note_alone(&self, connections: &Connections, statements: &Statements) -> Result<(), DatabaseError> {
         let keys = self.keys().clone();
         for (issuer, id, now) in &keys {
             connections.run(|| note(statements, issuer, id, *now)).await?;

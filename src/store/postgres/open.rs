@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool, Row as _};
 
-use super::connections::{Connections, in_time};
+use super::connections::{Connections, STANDBY, in_time};
 use super::keys::{self, Unnoted};
 use super::revocations::Revocations;
 use super::statements::{Statements, channel};
@@ -21,7 +21,8 @@ const OLDEST: i32 = 140_000;
 
 /// A [`PostgresStore`] to be opened: wait for it with `.await`.
 ///
-/// The future fails if the database cannot be used, or its tables are missing or a later version's.
+/// The future fails if the database cannot be used, or its tables are missing or a later version's. It panics outside a
+/// tokio runtime.
 #[must_use = "a store is opened by `.await`"]
 pub struct OpenPostgres {
     from: From,
@@ -66,7 +67,7 @@ impl OpenPostgres {
     }
 
     /// For how long the check of an access token may go by what this node read of its grant before. By default 5 seconds;
-    /// zero asks the database at every check.
+    /// zero asks the database at every check, and more than an hour is an hour.
     ///
     /// What a node revokes it refuses from then on. The other nodes are told (`NOTIFY`) and refuse it a moment later;
     /// where that does not get through, as behind a pooler, they find it within a second by asking. **In the worst case**,
@@ -138,7 +139,12 @@ impl std::fmt::Debug for OpenPostgres {
 /// What the store's own connections are set to.
 fn options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
     let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
-    Ok(options.options([("default_transaction_isolation", "read committed"), ("statement_timeout", "5s")]))
+    Ok(options.options([
+        ("default_transaction_isolation", "read committed"),
+        ("statement_timeout", "5s"),
+        // Nobody's function is called but PostgreSQL's. What is ours is named with its schema.
+        ("search_path", "pg_catalog"),
+    ]))
 }
 
 /// A name as SQL writes it.
@@ -170,7 +176,7 @@ async fn check(connection: &mut PgConnection) -> Result<Duration, DatabaseError>
         )));
     }
     if row.try_get(3)? {
-        return Err(DatabaseError::refused("this server is a standby, which writes nothing: connect to the primary"));
+        return Err(DatabaseError::refused(STANDBY));
     }
     Ok(skew(asked, row.try_get(0)?, answered))
 }

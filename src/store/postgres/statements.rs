@@ -159,15 +159,16 @@ macro_rules! select {
 }
 
 /// `$1` issuer, `$2` reason, `$3` now, `$4` after which key, `$5` whose. Answers how many it ended, how many it looked
-/// at, and the last of those.
+/// at, and the last of those. It locks them in the order of their keys: so two that have grants in common wait one for the
+/// other, and not each for the other.
 macro_rules! end_all {
     ($of:literal) => {
         concat!(
             "WITH next AS MATERIALIZED (SELECT key FROM {schema}.oauth_grant WHERE key > $4 AND issuer = $1 AND ",
             "revoked_at IS NULL AND ",
             $of,
-            " ORDER BY key LIMIT 500), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, revoke_reason = $2, ",
-            "outcome = 7 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
+            " ORDER BY key LIMIT 500 FOR UPDATE), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, ",
+            "revoke_reason = $2, outcome = 7 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
             durably!(),
             " RETURNING key), ",
             // What is told has 8,000 bytes at most.
@@ -269,7 +270,8 @@ statements! {
 
 /// The text for a schema, whose name is quoted.
 pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
-    let text = text.replace("{schema}", schema).replace("{channel}", &channel(schema));
+    // The name last: it may have anything in it.
+    let text = text.replace("{channel}", &channel(schema)).replace("{schema}", schema);
     // Besides the texts above it has a name that was quoted, one of letters and digits, and no value.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }

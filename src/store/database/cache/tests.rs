@@ -308,6 +308,18 @@ async fn no_more_grants_are_kept_than_may_be_and_the_oldest_go_first() {
     assert_eq!(entries(), 64, "what is over makes room");
 }
 
+/// No moment is so far away.
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_without_end_is_an_hour() {
+    let (cache, store) = (in_contact(GrantCache::new(Duration::MAX)), Asked::of(grant(key(1))));
+    load(&cache, key(1), &store).await.unwrap();
+    advance(Duration::from_secs(3_599)).await;
+    cache.heard(Instant::now());
+    assert!(cache.cached(key(1)).is_some());
+    advance(SECOND).await;
+    assert!(cache.cached(key(1)).is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_lifetime_every_check_asks() {
     let (cache, store) = (in_contact(GrantCache::new(Duration::ZERO)), Asked::of(grant(key(1))));
