@@ -449,6 +449,42 @@ async fn what_another_node_could_not_get_to_the_replicas_is_safe_before_it_is_to
     stores[1].delete_client(&issuer, &"confidential".into(), now).await.expect("the replica has it");
 }
 
+/// The old primary still answers, as a replica that takes no writes.
+#[tokio::test]
+async fn after_a_failover_the_store_goes_on_with_the_new_primary() {
+    let (old, clock) = (Server::start(), ManualClock::default());
+    let new = old.replica().await;
+    let proxy = Proxy::before(&old).await;
+    let options = RedisStore::options().cache(Duration::ZERO).replicas(1);
+    let stores = [connect(proxy.url()).await, options.connect(proxy.url()).await.expect("Redis answers")];
+    let apps = stores.each_ref().map(|store| app(&provider(store, &clock)));
+    let (_, renewal) = tokens(&apps[0], "profile").await;
+    let pending = code(&apps[1], "profile").await;
+    let replicate = async |server: &Server, host: &str, port: &str| {
+        let _: () = server.raw().await.ask(&["REPLICAOF", host, port]).await;
+    };
+    replicate(&new, "NO", "ONE").await;
+    // Its own port, so that it finds no primary and answers from what it has, and then not even that.
+    replicate(&old, "127.0.0.1", &old.port().to_string()).await;
+    for stale in ["yes", "no"] {
+        let _: () = old.raw().await.ask(&["CONFIG", "SET", "replica-serve-stale-data", stale]).await;
+        unavailable(&refresh(&apps[0], &renewal).await);
+        unavailable(&redeem(&apps[1], &pending).await);
+        let told = RedisStore::connect(proxy.url()).await.expect_err("it takes no writes").to_string();
+        assert!(stale == "no" || told.contains("connect to its primary"), "{told}");
+    }
+    replicate(&old, "127.0.0.1", &new.port().to_string()).await;
+    proxy.lead_to(&new);
+    let (access, renewal) = issued(&refresh(&apps[0], &renewal).await);
+    assert!(is_good(&apps[0], &access).await);
+    // The old one may not have found its new primary yet.
+    let mut tries = 0..20;
+    while tries.next().is_some() && revoke(&apps[1], &renewal).await.status != StatusCode::OK {}
+    assert!(!tries.is_empty(), "it waits for the new primary's replica");
+    assert!(!is_good(&apps[0], &access).await);
+    issued(&redeem(&apps[1], &pending).await);
+}
+
 // ---- a Redis that is not as it should be ----------------------------------------------------------------------------
 
 #[tokio::test]

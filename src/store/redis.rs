@@ -94,8 +94,8 @@ impl RedisStore {
     /// Connects to `redis://[[user]:password@]host[:port][/database]` with the [options](Self::options) as they are.
     ///
     /// # Errors
-    /// If Redis cannot be reached, or may drop grants when its memory is full: its `maxmemory-policy` has to be
-    /// `noeviction`.
+    /// If Redis cannot be reached, is a replica, or may drop grants when its memory is full: its `maxmemory-policy` has to
+    /// be `noeviction`.
     ///
     /// # Panics
     /// Outside a tokio runtime.

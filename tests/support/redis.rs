@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
 use redis::FromRedisValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -166,6 +166,7 @@ impl Raw {
 /// Stands between a store and a server.
 pub struct Proxy {
     port: u16,
+    upstream: Arc<AtomicU16>,
     swallow: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
     // Its tasks end with it.
@@ -183,14 +184,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (swallow, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (rewrite, upstream) = (Arc::new(rewrite), server.port);
+        let (rewrite, upstream) = (Arc::new(rewrite), Arc::new(AtomicU16::new(server.port)));
         let mut tasks = JoinSet::new();
         let shared = (Arc::clone(&swallow), Arc::clone(&requests));
+        let behind = Arc::clone(&upstream);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let (swallow, requests) = (Arc::clone(&shared.0), Arc::clone(&shared.1));
                 let rewrite = Arc::clone(&rewrite);
+                let upstream = behind.load(Ordering::SeqCst);
                 connections.spawn(async move {
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
                         carry(client, server, &*rewrite, &swallow, &requests).await;
@@ -198,11 +201,16 @@ impl Proxy {
                 });
             }
         });
-        Self { port, swallow, requests, _tasks: tasks }
+        Self { port, upstream, swallow, requests, _tasks: tasks }
     }
 
     pub fn url(&self) -> String {
         url(self.port)
+    }
+
+    /// New connections lead there, as after a failover those to a name do; those that are there stay.
+    pub fn lead_to(&self, server: &Server) {
+        self.upstream.store(server.port, Ordering::SeqCst);
     }
 
     /// From now on the answer of this number, from 1, is not passed on: its connection is closed instead.

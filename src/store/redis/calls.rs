@@ -113,6 +113,10 @@ impl Calls {
                 Ok(values) => return Ok((values, repeated)),
                 Err(error) if is_unknown_script(&error) && form == Form::Digest => form = Form::Source,
                 Err(error) if error.is_connection_dropped() && !repeated => repeated = true,
+                Err(error) if is_of_a_replica(&error) && !repeated => {
+                    leave(&mut connection).await;
+                    repeated = true;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -121,6 +125,20 @@ impl Calls {
 
 fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// What was the primary has become a replica, and another one is behind its name.
+fn is_of_a_replica(error: &RedisError) -> bool {
+    let replica = [ServerErrorKind::ReadOnly, ServerErrorKind::MasterDown].map(ErrorKind::Server);
+    // Before Redis 7 a script tells it within an error of its own.
+    replica.contains(&error.kind()) || error.to_string().contains("READONLY")
+}
+
+/// Whoever stays connected to a replica never gets to the primary. A connection that is found closed is made again.
+async fn leave(connection: &mut ConnectionManager) {
+    for command in ["QUIT", "PING"] {
+        let _: Result<Value, _> = redis::cmd(command).query_async(connection).await;
+    }
 }
 
 /// One command, or many.

@@ -70,7 +70,8 @@ impl RedisOptions {
         self
     }
 
-    /// Connects to `redis://[[user]:password@]host[:port][/database]`. A connection that is lost is made again.
+    /// Connects to `redis://[[user]:password@]host[:port][/database]`. A connection that is lost is made again, and so is
+    /// one to a primary that became a replica: after a failover the URL has to lead to the new primary.
     ///
     /// `rediss://` needs one of the features of the crate `redis` for TLS on tokio, such as `tokio-rustls-comp`: add it to
     /// your own dependencies.
@@ -98,7 +99,8 @@ impl RedisOptions {
     /// error, unless it was made with another `response_timeout`.
     ///
     /// Whoever waits for [`replicas`](Self::replicas) holds up all others on the same connection, so that a connection
-    /// for this store alone is better then.
+    /// for this store alone is better then. If it leads to a replica one day, the store closes it, so that it is made
+    /// again.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -116,15 +118,17 @@ impl RedisOptions {
             return Err(DatabaseError::refused("the prefix of the keys has a `{` or `}`: write one without"));
         };
         let calls = Calls { connection, waiting, replicas: self.replicas, wait: names.wait() };
-        let mut ask = vec![redis::cmd("INFO"), redis::cmd("TIME"), redis::cmd("HGETALL")];
+        let mut ask = ["INFO", "TIME", "HGETALL", "INFO"].map(redis::cmd).to_vec();
         ask[0].arg("memory");
         ask[2].arg(names.keys());
+        ask[3].arg("replication");
         ask.extend(ALL.iter().map(|script| script.load()));
         let before = SystemClock.now();
         let answer = calls.send(|_| all(ask.iter().cloned())).await?;
         let after = SystemClock.now();
-        let [memory, time, known, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
+        let [memory, time, known, role, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
         check_eviction(&redis::from_redis_value_ref::<String>(memory).map_err(RedisError::from)?)?;
+        check_role(&redis::from_redis_value_ref::<String>(role).map_err(RedisError::from)?)?;
         let skew = skew(time, before, after)?;
         let keys = keys::read(known.clone())?;
         let names = names.in_database(database(&calls).await);
@@ -180,6 +184,14 @@ fn check_eviction(info: &str) -> Result<(), DatabaseError> {
             policy.unwrap_or("that it does not tell")
         ))),
     }
+}
+
+/// A replica would take none of the writes, and answer what was true a moment ago.
+fn check_role(info: &str) -> Result<(), DatabaseError> {
+    if info.lines().any(|line| line.trim() == "role:slave") {
+        return Err(DatabaseError::refused("this Redis is a replica: connect to its primary"));
+    }
+    Ok(())
 }
 
 /// How far Redis' clock is from the time that passed here meanwhile.
