@@ -24,7 +24,7 @@ use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     Client, ClientId, ClientRegistry, ClientStore, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder,
-    OnceKey, Provider, RedisStore, RevocationReason, UnixTime,
+    OnceKey, Provider, RedisStore, RegistrationPolicy, RevocationReason, UnixTime,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -659,6 +659,43 @@ async fn entries_that_lead_to_nothing_mislead_nobody_and_the_sweep_drops_them() 
     assert_eq!(provider.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 1);
     assert_eq!(provider.sweep().await.expect("Redis answers"), 1);
     assert_eq!(left(&server).await, ["oauth:keys"]);
+}
+
+/// RFC 7591: the sweep looked for its grants, found none, and comes to forget it a moment later.
+#[tokio::test]
+async fn a_client_that_is_connected_while_a_sweep_goes_by_is_kept() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    // What the sweep reads is old: all have passed, and none has a grant.
+    let proxy = Proxy::rewriting(&server, |words| match &*words[0] {
+        b"HLEN" => *words = ["EVAL", "return 0", "0"].map(Into::into).to_vec(),
+        b"ZRANGEBYSCORE" if words[1].starts_with(b"oauth:registered:") => words[3] = b"+inf".to_vec(),
+        _ => {}
+    })
+    .await;
+    let node = |store: RedisStore| {
+        let policy = RegistrationPolicy::open().keep_unused(seconds(100));
+        builder(&clock).store(store).secrets(secrets(&[1])).registration(policy).build().expect("a good configuration")
+    };
+    let (app, sweeping) = (app(&node(store(&server).await)), node(connect(proxy.url()).await));
+    let register = async || {
+        let body = format!(r#"{{"redirect_uris": ["{WEB}"], "token_endpoint_auth_method": "none"}}"#);
+        let request = http::Request::post("/register").header("content-type", "application/json");
+        let answer = send(&app, request.body(body.into()).expect("a good request")).await;
+        ClientId::from(answer.json()["client_id"].as_str().expect("an id"))
+    };
+    let (connected, unused) = (register().await, register().await);
+    clock.advance(seconds(99));
+    support::code_of(&app, connected.as_str(), WEB, "profile").await;
+    clock.advance(seconds(1));
+    sweeping.sweep().await.expect("Redis answers");
+    let store = store(&server).await;
+    let known = async |id| store.client(&ISSUER.into(), id).await.expect("Redis answers").is_some();
+    assert!(known(&connected).await);
+    assert!(!known(&unused).await);
+    // Its user never came back.
+    clock.advance(seconds(59));
+    sweeping.sweep().await.expect("Redis answers");
+    assert!(!known(&connected).await);
 }
 
 // ---- several stores and issuers in one Redis ------------------------------------------------------------------------

@@ -186,7 +186,7 @@ impl RedisStore {
             let unused: Vec<_> = some.iter().zip(counts).filter(|(_, count)| *count == 0).collect();
             let forget = |(id, _): &(&String, u64), form| -> Cmd {
                 let mut call = FORGET_CLIENT.on(form, &[&names.clients(issuer), &names.registered(issuer)]);
-                call.arg(id.as_str());
+                call.arg(id.as_str()).arg(now.as_signed());
                 call
             };
             if !unused.is_empty() {

@@ -7,7 +7,7 @@ use redis::{Cmd, RedisError, Value};
 
 use super::DatabaseError;
 use super::names::{Names, Place};
-use super::scripts::{CREATE, Form};
+use super::scripts::{CREATE, Form, KEEP_CLIENT};
 use crate::error::InvalidRecord;
 use crate::grant::{Grant, GrantRecord, Outcome, Refused, Verdict};
 use crate::handle::GrantKey;
@@ -17,11 +17,14 @@ const MARGIN: u64 = 3_600;
 const LONGEST: u64 = 1_000_000_000_000;
 
 /// Keeps a new grant. The set of the sweep and the indexes come first: where a connection breaks in between, the sweep
-/// finds an entry without a grant and drops it, and never is there a grant that nobody finds.
+/// finds an entry without a grant and drops it, and never is there a grant that nobody finds. Before them its client is kept,
+/// so that no sweep forgets it that saw no entry yet.
 pub(super) fn create(names: &Names, grant: &Grant, form: Form) -> Vec<Cmd> {
     let place = Place::of(grant);
     let record = grant.to_record();
-    let mut commands = Vec::new();
+    let mut keep = KEEP_CLIENT.on(form, &[&names.registered(grant.issuer())]);
+    keep.arg(&record.client_id).arg(record.expires_at);
+    let mut commands = vec![keep];
     let mut due = redis::cmd("ZADD");
     due.arg(names.due(grant.issuer(), place.key)).arg("NX").arg(record.expires_at).arg(place.to_bytes());
     commands.push(due);

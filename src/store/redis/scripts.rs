@@ -33,10 +33,11 @@ pub(super) static SWEEP: Script = on_a_record!("lua/sweep.lua");
 pub(super) static ONCE: Script = Script::new(include_str!("lua/once.lua"));
 pub(super) static REGISTER: Script = Script::new(include_str!("lua/register.lua"));
 pub(super) static REPLACE_CLIENT: Script = Script::new(include_str!("lua/replace_client.lua"));
+pub(super) static KEEP_CLIENT: Script = Script::new(include_str!("lua/keep_client.lua"));
 pub(super) static FORGET_CLIENT: Script = Script::new(include_str!("lua/forget_client.lua"));
 
-pub(super) static ALL: [&Script; 9] =
-    [&CREATE, &REDEEM, &ROTATE, &REVOKE, &SWEEP, &ONCE, &REGISTER, &REPLACE_CLIENT, &FORGET_CLIENT];
+pub(super) static ALL: [&Script; 10] =
+    [&CREATE, &REDEEM, &ROTATE, &REVOKE, &SWEEP, &ONCE, &REGISTER, &REPLACE_CLIENT, &KEEP_CLIENT, &FORGET_CLIENT];
 
 impl Script {
     const fn new(source: &'static str) -> Self {
