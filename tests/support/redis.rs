@@ -78,7 +78,8 @@ impl Server {
         // Until it has it.
         loop {
             let _: () = here.ask(&["SET", "written", "here"]).await;
-            let replicas: usize = here.ask(&["WAIT", "1", "1000"]).await;
+            // Within the half second that such a connection waits for an answer.
+            let replicas: usize = here.ask(&["WAIT", "1", "200"]).await;
             if replicas == 1 {
                 let _: () = here.ask(&["DEL", "written"]).await;
                 return replica;
