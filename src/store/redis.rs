@@ -68,6 +68,9 @@ use crate::types::{Issuer, UnixTime};
 /// set `appendfsync always` or to wait for replicas. Both together still lose what was acknowledged by a replica that is
 /// not the one that a failover promotes.
 ///
+/// After a failover the URL has to lead to the new primary. A node that is still connected to the old one, now a replica,
+/// finds out when it writes, and connects again; until then it reads there what that one has received.
+///
 /// # Expiry
 /// Redis itself forgets a record an hour after its end: the earlier of the grant's end and, from its first refresh or
 /// sweep on, the end of its refresh token's idle time. The hour is for clocks that differ; what is good and what is not
