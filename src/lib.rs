@@ -89,5 +89,5 @@ pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationT
 #[cfg(feature = "postgres")]
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
-pub use store::{RedisOptions, RedisStore};
+pub use store::{OpenRedis, RedisStore};
 pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};

@@ -68,7 +68,7 @@ impl Server for servers::Server {
     async fn store(&self, port: u16, cache: Duration) -> RedisStore {
         // Another database than the first: channels belong to all of them.
         let url = format!("redis://127.0.0.1:{port}/3");
-        RedisStore::options().cache(cache).connect(url).await.expect("Redis answers")
+        RedisStore::connect(url).cache(cache).await.expect("Redis answers")
     }
 
     async fn hang_up(&self) {

@@ -31,7 +31,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Without a cache, so that what is asked is asked of Redis: `tests/cache.rs` is about the cache.
 async fn connect(url: String) -> RedisStore {
-    RedisStore::options().cache(Duration::ZERO).connect(url).await.expect("Redis answers")
+    RedisStore::connect(url).cache(Duration::ZERO).await.expect("Redis answers")
 }
 
 async fn store(server: &Server) -> RedisStore {
@@ -212,7 +212,7 @@ fn record(expires_at: i64) -> GrantRecord {
 async fn a_connection_of_the_apps_own_serves_too() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let manager = redis::Client::open(server.url()).expect("a good URL").get_connection_manager().await;
-    let store = RedisStore::options().with_manager(manager.expect("Redis answers")).await.expect("Redis answers");
+    let store = RedisStore::from_manager(manager.expect("Redis answers")).await.expect("Redis answers");
     let app = app(&provider(&store, &clock));
     let (access, renewal) = tokens(&app, "profile").await;
     assert!(is_good(&app, &access).await);
@@ -363,7 +363,7 @@ async fn each_step_is_one_round_trip() {
 async fn a_redemption_and_a_revocation_wait_for_the_replicas() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let replica = server.replica().await;
-    let waiting = RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let waiting = RedisStore::connect(server.url()).replicas(1).await.expect("Redis answers");
     let app = app(&provider(&waiting, &clock));
     let there = async |field: &str| -> bool {
         let mut replica = replica.raw().await;
@@ -380,7 +380,7 @@ async fn a_redemption_and_a_revocation_wait_for_the_replicas() {
 async fn without_the_replicas_the_answer_is_to_try_again_and_trying_again_is_right() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let replica = server.replica().await;
-    let waiting = RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let waiting = RedisStore::connect(server.url()).replicas(1).await.expect("Redis answers");
     let app = app(&provider(&waiting, &clock));
     let (access, renewal) = tokens(&app, "profile").await;
     let pending = code(&app, "profile").await;
@@ -405,7 +405,7 @@ async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let replica = server.replica().await;
     let proxy = Proxy::before(&server).await;
-    let waiting = RedisStore::options().replicas(1).connect(proxy.url()).await.expect("Redis answers");
+    let waiting = RedisStore::connect(proxy.url()).replicas(1).await.expect("Redis answers");
     let app = app(&provider(&waiting, &clock));
     let (_, renewal) = tokens(&app, "profile").await;
     let pending = code(&app, "profile").await;
@@ -421,7 +421,7 @@ async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {
 async fn what_another_node_could_not_get_to_the_replicas_is_safe_before_it_is_told_as_done() {
     let (server, clock) = (Server::start(), ManualClock::default());
     let replica = server.replica().await;
-    let waiting = async || RedisStore::options().replicas(1).connect(server.url()).await.expect("Redis answers");
+    let waiting = async || RedisStore::connect(server.url()).replicas(1).await.expect("Redis answers");
     let stores = [waiting().await, waiting().await];
     let [one, other] = stores.each_ref().map(|store| app(&provider(store, &clock)));
     let (_, renewal) = tokens(&one, "profile").await;
@@ -455,8 +455,8 @@ async fn after_a_failover_the_store_goes_on_with_the_new_primary() {
     let (old, clock) = (Server::start(), ManualClock::default());
     let new = old.replica().await;
     let proxy = Proxy::before(&old).await;
-    let options = RedisStore::options().cache(Duration::ZERO).replicas(1);
-    let stores = [connect(proxy.url()).await, options.connect(proxy.url()).await.expect("Redis answers")];
+    let waiting = RedisStore::connect(proxy.url()).cache(Duration::ZERO).replicas(1);
+    let stores = [connect(proxy.url()).await, waiting.await.expect("Redis answers")];
     let apps = stores.each_ref().map(|store| app(&provider(store, &clock)));
     let (_, renewal) = tokens(&apps[0], "profile").await;
     let pending = code(&apps[1], "profile").await;
@@ -543,7 +543,7 @@ async fn what_is_no_redis_of_ours_is_told_at_the_start() {
     let answer = told(RedisStore::connect(server.url()).await);
     assert!(answer.contains("NOAUTH") || answer.contains("uthentication"), "{answer}");
     let server = Server::start();
-    let answer = told(RedisStore::options().prefix("a{b}").connect(server.url()).await);
+    let answer = told(RedisStore::connect(server.url()).prefix("a{b}").await);
     assert!(answer.contains("`{`"), "{answer}");
 }
 
@@ -704,7 +704,7 @@ async fn a_client_that_is_connected_while_a_sweep_goes_by_is_kept() {
 #[tokio::test]
 async fn stores_with_different_prefixes_know_nothing_of_each_other() {
     let (server, clock) = (Server::start(), ManualClock::default());
-    let of = async |prefix: &str| RedisStore::options().prefix(prefix).connect(server.url()).await.expect("it answers");
+    let of = async |prefix: &str| RedisStore::connect(server.url()).prefix(prefix).await.expect("it answers");
     let (first, second) = (of("first:").await, of("second:").await);
     let here = app(&with_secrets(&first, &clock, &[1]).expect("a good configuration"));
     let there = app(&with_secrets(&second, &clock, &[2]).expect("its keys are its own"));

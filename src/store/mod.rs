@@ -57,7 +57,7 @@ mod redis;
 mod sqlite;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisOptions, RedisStore};
+pub use self::redis::{OpenRedis, RedisStore};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use database::{ClientRegistry, DatabaseError, ListedClient};
 pub(crate) use erased::{BoxFuture, DynClients, DynGrants};

@@ -9,7 +9,7 @@ mod calls;
 mod clients;
 mod keys;
 mod names;
-mod options;
+mod open;
 mod revocations;
 mod rows;
 mod scripts;
@@ -19,10 +19,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::ConnectionManager;
+
 use self::calls::{Calls, all};
 use self::keys::ToNote;
 use self::names::Names;
-pub use self::options::RedisOptions;
+pub use self::open::OpenRedis;
 use self::scripts::ONCE;
 use super::database::{DatabaseError, Following, GrantCache, Keys, Which};
 use super::{GrantStore, Holder, OnceKey};
@@ -37,7 +39,7 @@ use crate::types::{Issuer, UnixTime};
 /// builder [secrets](crate::ProviderBuilder::secrets), the same to every process.
 ///
 /// A node answers the check of an access token from what it read up to 5 seconds ago, or another
-/// [time](RedisOptions::cache), and refuses what another node revoked a moment later: see there for the worst case.
+/// [time](OpenRedis::cache), and refuses what another node revoked a moment later: see there for the worst case.
 ///
 /// ```no_run
 /// use tower_oauth::{Provider, RedisStore, Secrets};
@@ -61,7 +63,7 @@ use crate::types::{Issuer, UnixTime};
 /// | `appendonly no` | everything since the last snapshot |
 /// | `appendfsync everysec` | the last second or two |
 /// | `appendfsync always` | nothing that was answered |
-/// | a failover to a replica | what the replica did not have yet, unless [`RedisOptions::replicas`] are waited for |
+/// | a failover to a replica | what the replica did not have yet, unless [`OpenRedis::replicas`] are waited for |
 ///
 /// A lost rotation heals itself: whoever holds a refresh token one generation ahead goes on from there. A lost approval
 /// or redemption makes a user start again. A lost revocation lets a grant live on that was ended, which is the reason to
@@ -94,30 +96,39 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[[user]:password@]host[:port][/database]` with the [options](Self::options) as they are.
+    /// Opens `redis://[[user]:password@]host[:port][/database]` with connections of the store's own. One that is lost is
+    /// made again, and so is one to a primary that became a replica: after a failover the URL has to lead to the new
+    /// primary.
     ///
-    /// # Errors
-    /// If Redis cannot be reached, is a replica, or may drop grants when its memory is full: its `maxmemory-policy` has to
-    /// be `noeviction`.
+    /// `rediss://` needs one of the features of the crate `redis` for TLS on tokio, such as `tokio-rustls-comp`: add it to
+    /// your own dependencies.
     ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub async fn connect(url: impl AsRef<str>) -> Result<Self, DatabaseError> {
-        Self::options().connect(url).await
-    }
-
-    /// Another prefix for the keys, replicas to wait for, a connection of the app's own.
+    /// The future fails if Redis cannot be reached, is a replica, or may drop grants when its memory is full: its
+    /// `maxmemory-policy` has to be `noeviction`.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), tower_oauth::DatabaseError> {
     /// use tower_oauth::RedisStore;
     ///
-    /// let store = RedisStore::options().prefix("shift:").replicas(1).connect("redis://127.0.0.1/").await?;
+    /// let store = RedisStore::connect("redis://127.0.0.1/").prefix("shift:").replicas(1).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn options() -> RedisOptions {
-        RedisOptions::new()
+    ///
+    /// # Panics
+    /// Waited for outside a tokio runtime.
+    pub fn connect(url: impl AsRef<str>) -> OpenRedis {
+        OpenRedis::url(url.as_ref())
+    }
+
+    /// Uses a connection of the app's own. Its timeouts are the app's: after half a second without an answer there is an
+    /// error, unless it was made with another `response_timeout`.
+    ///
+    /// Whoever waits for [`replicas`](OpenRedis::replicas) holds up all others on the same connection, so that a
+    /// connection for this store alone is better then. If it leads to a replica one day, the store closes it, so that it
+    /// is made again.
+    pub fn from_manager(manager: ConnectionManager) -> OpenRedis {
+        OpenRedis::manager(manager)
     }
 
     /// Lets providers of this issuer start without the secrets that signed tokens so far: after a leak, when these

@@ -23,7 +23,7 @@ pub(super) async fn measure(step: &Rotation, bar: &mut Bar) -> Result<(), Proble
     let server = Server::start();
     for count in SIZES {
         let prefix = format!("of_{count}:");
-        let store = RedisStore::options().prefix(&*prefix).connect(server.url()).await?;
+        let store = RedisStore::connect(server.url()).prefix(&*prefix).await?;
         let grants = fill(&store, count, step).await?;
         let floor = Bare::connect(&server, &prefix).await?;
         floor.copy(&prefix, &grants).await?;

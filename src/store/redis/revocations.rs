@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::DatabaseError;
 use super::calls::all;
-use super::options::{ANSWER, CONNECT};
+use super::open::{ANSWER, CONNECT};
 use crate::store::database::Feed;
 
 /// Where a node listens, and asks for the numbers.

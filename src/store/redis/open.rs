@@ -1,5 +1,7 @@
 //! How a store is opened.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,18 +25,33 @@ pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// How many calls wait for being written to the connection before others have to wait for them.
 const QUEUED: usize = 1024;
 
-/// How a [`RedisStore`] keeps its records: see [`RedisStore::options`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct RedisOptions {
+/// A [`RedisStore`] to be opened: wait for it with `.await`.
+///
+/// The future fails if Redis cannot be reached, or is not safe for grants: see [`RedisStore::connect`].
+#[must_use = "a store is opened by `.await`"]
+pub struct OpenRedis {
+    from: From,
     prefix: String,
     replicas: usize,
     cache: Duration,
 }
 
-impl RedisOptions {
-    pub(super) fn new() -> Self {
-        Self { prefix: "oauth:".to_owned(), replicas: 0, cache: GrantCache::LIFETIME }
+enum From {
+    Url(String),
+    Manager(ConnectionManager),
+}
+
+impl OpenRedis {
+    pub(super) fn url(url: &str) -> Self {
+        Self::new(From::Url(url.to_owned()))
+    }
+
+    pub(super) fn manager(manager: ConnectionManager) -> Self {
+        Self::new(From::Manager(manager))
+    }
+
+    fn new(from: From) -> Self {
+        Self { from, prefix: "oauth:".to_owned(), replicas: 0, cache: GrantCache::LIFETIME }
     }
 
     /// What the name of every key begins with. By default `oauth:`.
@@ -50,13 +67,13 @@ impl RedisOptions {
     ///
     /// Where fewer acknowledge it within a second, the answer is an error. Nothing is taken back then: the step is done,
     /// and can be done again.
-    pub const fn replicas(mut self, count: usize) -> Self {
+    pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
         self
     }
 
     /// For how long the check of an access token may go by what this node read of its grant before. By default 5 seconds;
-    /// zero asks Redis at every check.
+    /// zero asks Redis at every check, and more than an hour is an hour.
     ///
     /// What a node revokes it refuses from then on. The other nodes are told (`PUBLISH`) and refuse it a moment later;
     /// where that does not get through, they find it within a second by asking. **In the worst case**, with a node that is
@@ -64,56 +81,17 @@ impl RedisOptions {
     /// cut off for that long asks Redis at every check, until it is not.
     ///
     /// This is about the check of access tokens alone: introspection, refreshes and all else ask Redis. A node needs one
-    /// connection more; with [`with_manager`](Self::with_manager) it has none, and asks every second.
-    pub const fn cache(mut self, lifetime: Duration) -> Self {
+    /// connection more; with [`from_manager`](RedisStore::from_manager) it has none, and asks every second.
+    pub fn cache(mut self, lifetime: Duration) -> Self {
         self.cache = lifetime;
         self
     }
 
-    /// Connects to `redis://[[user]:password@]host[:port][/database]`. A connection that is lost is made again, and so is
-    /// one to a primary that became a replica: after a failover the URL has to lead to the new primary.
-    ///
-    /// `rediss://` needs one of the features of the crate `redis` for TLS on tokio, such as `tokio-rustls-comp`: add it to
-    /// your own dependencies.
-    ///
-    /// # Errors
-    /// If Redis cannot be reached, or is not safe for grants: see [`RedisStore::connect`].
-    pub async fn connect(self, url: impl AsRef<str>) -> Result<RedisStore, DatabaseError> {
-        let info = settings(url.as_ref().into_connection_info()?);
-        let client = Client::open(info.clone())?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(ANSWER))
-            .set_connection_timeout(Some(CONNECT))
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(100))
-            .set_pipeline_buffer_size(QUEUED);
-        let connection = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
-        let waiting = match self.replicas {
-            0 => connection.clone(),
-            _ => ConnectionManager::new_with_config(client, config).await?,
+    async fn open(self) -> Result<RedisStore, DatabaseError> {
+        let (connection, waiting, info) = match self.from {
+            From::Url(url) => connect(&url, self.replicas).await?,
+            From::Manager(manager) => (manager.clone(), manager, None),
         };
-        self.start(connection, waiting, Some(info)).await
-    }
-
-    /// Uses a connection of the app's own. Its timeouts are the app's: after half a second without an answer there is an
-    /// error, unless it was made with another `response_timeout`.
-    ///
-    /// Whoever waits for [`replicas`](Self::replicas) holds up all others on the same connection, so that a connection
-    /// for this store alone is better then. If it leads to a replica one day, the store closes it, so that it is made
-    /// again.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect).
-    pub async fn with_manager(self, connection: ConnectionManager) -> Result<RedisStore, DatabaseError> {
-        self.start(connection.clone(), connection, None).await
-    }
-
-    async fn start(
-        self,
-        connection: ConnectionManager,
-        waiting: ConnectionManager,
-        info: Option<ConnectionInfo>,
-    ) -> Result<RedisStore, DatabaseError> {
         let Some(names) = Names::new(self.prefix) else {
             return Err(DatabaseError::refused("the prefix of the keys has a `{` or `}`: write one without"));
         };
@@ -137,6 +115,43 @@ impl RedisOptions {
         let to_note = ToNote::default();
         Ok(RedisStore(Arc::new(Inner { calls, names, keys, to_note, skew, cache, _following: following })))
     }
+}
+
+impl IntoFuture for OpenRedis {
+    type Output = Result<RedisStore, DatabaseError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+impl fmt::Debug for OpenRedis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may have a password.
+        f.debug_struct("OpenRedis").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// A connection for all calls, one for those that wait for replicas, and how to make another.
+async fn connect(
+    url: &str,
+    replicas: usize,
+) -> Result<(ConnectionManager, ConnectionManager, Option<ConnectionInfo>), DatabaseError> {
+    let info = settings(url.into_connection_info()?);
+    let client = Client::open(info.clone())?;
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(ANSWER))
+        .set_connection_timeout(Some(CONNECT))
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_millis(100))
+        .set_pipeline_buffer_size(QUEUED);
+    let connection = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+    let waiting = match replicas {
+        0 => connection.clone(),
+        _ => ConnectionManager::new_with_config(client, config).await?,
+    };
+    Ok((connection, waiting, Some(info)))
 }
 
 /// The number of the database; a Redis before 6.2 does not tell it, and is taken to have one.
