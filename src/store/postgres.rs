@@ -160,8 +160,7 @@ impl GrantStore for PostgresStore {
 
     async fn create(&self, grant: Grant) -> Result<(), DatabaseError> {
         self.note_keys().await?;
-        let record = grant.to_record();
-        self.0.connections.run(|| rows::create(&self.0.statements, &record)).await.map(drop)
+        self.0.connections.run(|| rows::create(&self.0.statements, &grant)).await.map(drop)
     }
 
     async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {

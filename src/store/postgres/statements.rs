@@ -13,15 +13,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::grant::Outcome;
-
-/// What is kept of a grant, in the order of [`GrantRecord`](crate::grant::GrantRecord).
-macro_rules! columns {
-    () => {
-        "key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, redirect_uri_sent, challenge, \
-         created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, revoked_at, revoke_reason, \
-         revoked_tokens, revoked_until"
-    };
-}
+use crate::store::database::columns;
 
 /// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
 /// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.

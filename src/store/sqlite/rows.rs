@@ -3,30 +3,21 @@
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::DatabaseError;
 use super::signed;
 use super::writer::Statement;
-use crate::error::InvalidRecord;
-use crate::grant::{Grant, GrantRecord, Redemption, Rotation};
+use crate::grant::{Grant, Redemption, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
+use crate::store::database::{bind_changes, bind_columns, columns, read};
 use crate::types::Issuer;
 
 /// A grant, and how often its row was changed.
 pub(super) struct Row {
     pub(super) grant: Arc<Grant>,
     changes: i64,
-}
-
-/// What is kept of a grant, in the order of [`GrantRecord`].
-macro_rules! columns {
-    () => {
-        "key, issuer, client_id, subject, scope, resources, claims, auth_time, redirect_uri, redirect_uri_sent, challenge, \
-         created_at, expires_at, redeemed_at, rotated_at, secret_hash, generation, revoked_at, revoke_reason, \
-         revoked_tokens, revoked_until"
-    };
 }
 
 macro_rules! select {
@@ -70,22 +61,6 @@ const REDEEM: &str = concat!(
     ", changes"
 );
 
-/// Binds what the transitions change.
-macro_rules! bind_changes {
-    ($query:expr, $record:ident) => {
-        $query
-            .bind($record.expires_at)
-            .bind($record.redeemed_at)
-            .bind($record.rotated_at)
-            .bind($record.secret_hash)
-            .bind($record.generation)
-            .bind($record.revoked_at)
-            .bind($record.revoke_reason)
-            .bind($record.revoked_tokens)
-            .bind($record.revoked_until)
-    };
-}
-
 pub(super) async fn find(executor: impl SqliteExecutor<'_>, key: GrantKey) -> Result<Option<Row>, DatabaseError> {
     let row = sqlx::query(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
     row.as_ref().map(Row::read).transpose()
@@ -109,20 +84,7 @@ pub(super) async fn held(
 /// Keeps a new grant; one whose key is there already is left as it is.
 pub(super) fn insert(grant: &Grant) -> Statement {
     let record = grant.to_record();
-    let query = sqlx::query(INSERT)
-        .bind(&record.key[..])
-        .bind(record.issuer)
-        .bind(record.client_id)
-        .bind(record.subject)
-        .bind(record.scope)
-        .bind(record.resources)
-        .bind(record.claims)
-        .bind(record.auth_time)
-        .bind(record.redirect_uri)
-        .bind(record.redirect_uri_sent)
-        .bind(record.challenge)
-        .bind(record.created_at);
-    bind_changes!(query, record)
+    bind_columns!(sqlx::query(INSERT), record)
 }
 
 /// Rotates, where nothing speaks against it.
@@ -174,36 +136,7 @@ impl Row {
     }
 
     fn read(row: &SqliteRow) -> Result<Self, DatabaseError> {
-        let (record, changes) = columns(row).map_err(|_| InvalidRecord::new("a column of another type"))?;
-        Ok(Self { grant: Arc::new(Grant::from_record(record)?), changes })
+        let (grant, changes) = read(row)?;
+        Ok(Self { grant: Arc::new(grant), changes })
     }
-}
-
-fn columns(row: &SqliteRow) -> Result<(GrantRecord, i64), sqlx::Error> {
-    let key: &[u8] = row.try_get(0)?;
-    let mut record = GrantRecord {
-        key: key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        issuer: row.try_get(1)?,
-        client_id: row.try_get(2)?,
-        subject: row.try_get(3)?,
-        scope: row.try_get(4)?,
-        resources: row.try_get(5)?,
-        claims: row.try_get(6)?,
-        auth_time: row.try_get(7)?,
-        redirect_uri: row.try_get(8)?,
-        redirect_uri_sent: row.try_get(9)?,
-        challenge: row.try_get(10)?,
-        created_at: row.try_get(11)?,
-        expires_at: row.try_get(12)?,
-        ..GrantRecord::default()
-    };
-    record.redeemed_at = row.try_get(13)?;
-    record.rotated_at = row.try_get(14)?;
-    record.secret_hash = row.try_get(15)?;
-    record.generation = row.try_get(16)?;
-    record.revoked_at = row.try_get(17)?;
-    record.revoke_reason = row.try_get(18)?;
-    record.revoked_tokens = row.try_get(19)?;
-    record.revoked_until = row.try_get(20)?;
-    Ok((record, row.try_get(21)?))
 }
