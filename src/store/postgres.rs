@@ -23,12 +23,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use self::connections::{Connections, Statement};
-use self::keys::Unnoted;
+use self::connections::{Connections, Statement, in_time};
 pub use self::open::OpenPostgres;
 use self::rows::{Row, query};
 use self::statements::Statements;
-use super::database::{DatabaseError, Following, GrantCache, Keys, Which, signed};
+use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which, signed};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -82,7 +81,7 @@ struct Inner {
     /// Its name, quoted.
     schema: String,
     keys: Keys,
-    unnoted: Unnoted,
+    to_note: ToNote,
     skew: Duration,
     cache: Arc<GrantCache>,
     _following: Following,
@@ -129,7 +128,14 @@ impl PostgresStore {
     }
 
     async fn note_keys(&self) -> Result<(), DatabaseError> {
-        self.0.unnoted.note(&self.0.connections, &self.0.statements).await
+        let Inner { connections, statements, to_note, .. } = &*self.0;
+        let note = async |keys: Vec<Signing>| {
+            for (issuer, id, now) in &keys {
+                connections.run(|| keys::note(statements, issuer, id, *now)).await?;
+            }
+            Ok(())
+        };
+        to_note.note(|keys| in_time(note(keys))).await
     }
 
     async fn step<'q>(
@@ -227,7 +233,7 @@ impl GrantStore for PostgresStore {
 
     fn use_keys(&self, issuer: &Issuer, ids: &[[u8; 4]], now: UnixTime) -> Result<(), DatabaseError> {
         let Some(id) = self.0.keys.start(issuer, ids)? else { return Ok(()) };
-        self.0.unnoted.add(issuer, id, now);
+        self.0.to_note.add((issuer.clone(), id, now));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Now, so that others know it soon. Where this one fails, whoever writes tries again.
             let store = self.clone();

@@ -22,11 +22,10 @@ use std::time::Duration;
 use redis::aio::ConnectionManager;
 
 use self::calls::{Calls, all};
-use self::keys::ToNote;
 use self::names::Names;
 pub use self::open::OpenRedis;
 use self::scripts::ONCE;
-use super::database::{DatabaseError, Following, GrantCache, Keys, Which};
+use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which};
 use super::{GrantStore, Holder, OnceKey};
 use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
@@ -145,12 +144,11 @@ impl RedisStore {
 
     /// Notes the keys that sign from now on, before a handle is good that one of them made. There are some at the start.
     async fn note_keys(&self) -> Result<(), DatabaseError> {
-        let to_note = self.0.to_note.all();
-        if !to_note.is_empty() {
-            self.0.calls.send(|_| all(to_note.iter().map(|key| keys::note(&self.0.names, key)))).await?;
-            self.0.to_note.done(&to_note);
-        }
-        Ok(())
+        let Inner { calls, names, to_note, .. } = &*self.0;
+        let note = async |keys: Vec<Signing>| {
+            calls.send(|_| all(keys.iter().map(|key| keys::note(names, key)))).await.map(drop)
+        };
+        to_note.note(note).await
     }
 }
 

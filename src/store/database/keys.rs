@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::DatabaseError;
 use crate::types::Issuer;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use crate::types::UnixTime;
 
 pub(in crate::store) type KeyId = [u8; 4];
 
@@ -58,6 +60,41 @@ impl Keys {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // Two sets of which each is whole after every operation.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key, and when it signed.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub(in crate::store) type Signing = (Issuer, KeyId, UnixTime);
+
+/// Keys that sign from now on and are not noted yet.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+#[derive(Default)]
+pub(in crate::store) struct ToNote(Mutex<Vec<Signing>>);
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+impl ToNote {
+    pub(in crate::store) fn add(&self, key: Signing) {
+        self.keys().push(key);
+    }
+
+    /// Has them noted. Whoever writes a grant asks for it first, so that a key is known before a handle is good that it
+    /// made. Where several ask at once, each notes them: that is no other than noting them once.
+    pub(in crate::store) async fn note<F>(&self, note: impl FnOnce(Vec<Signing>) -> F) -> Result<(), DatabaseError>
+    where
+        F: Future<Output = Result<(), DatabaseError>>,
+    {
+        let keys = self.keys().clone();
+        if !keys.is_empty() {
+            note(keys.clone()).await?;
+            self.keys().retain(|key| !keys.contains(key));
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Vec<Signing>> {
+        // A list that is whole after every operation.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

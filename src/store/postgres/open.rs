@@ -9,12 +9,12 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool, Row as _};
 
 use super::connections::{Connections, STANDBY, in_time};
-use super::keys::{self, Unnoted};
+use super::keys;
 use super::revocations::Revocations;
 use super::statements::{Statements, channel};
 use super::{DatabaseError, Inner, PostgresStore, schema};
 use crate::clock::{Clock, SystemClock};
-use crate::store::database::{Following, GrantCache};
+use crate::store::database::{Following, GrantCache, ToNote, skew};
 
 /// The first version that finds the rows of some pages of a table without a look at the others.
 const OLDEST: i32 = 140_000;
@@ -105,8 +105,8 @@ impl OpenPostgres {
         let connections = Arc::new(connections);
         let cache = Arc::new(GrantCache::new(self.cache));
         let following = follow(&cache, &connections, &schema, &statements);
-        let unnoted = Unnoted::default();
-        let inner = Inner { connections, statements, schema, keys, unnoted, skew, cache, _following: following };
+        let to_note = ToNote::default();
+        let inner = Inner { connections, statements, schema, keys, to_note, skew, cache, _following: following };
         Ok(PostgresStore(Arc::new(inner)))
     }
 }
@@ -178,13 +178,6 @@ async fn check(connection: &mut PgConnection) -> Result<Duration, DatabaseError>
     if row.try_get(3)? {
         return Err(DatabaseError::refused(STANDBY));
     }
-    Ok(skew(asked, row.try_get(0)?, answered))
-}
-
-/// How far a clock is away that showed `seconds` since 1970 at some moment between the two.
-fn skew(asked: SystemTime, seconds: f64, answered: SystemTime) -> Duration {
-    let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let theirs = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    let ours = (since(asked) + since(answered)) / 2;
-    theirs.abs_diff(ours)
+    let seconds = Duration::try_from_secs_f64(row.try_get(0)?).unwrap_or_default();
+    Ok(skew(asked, SystemTime::UNIX_EPOCH + seconds, answered))
 }

@@ -1,7 +1,6 @@
 //! The key ids in use, as a hash: each with its issuer, and when it last signed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value};
@@ -9,7 +8,7 @@ use redis::{Cmd, RedisError, Value};
 use super::calls::all;
 use super::names::Names;
 use super::{DatabaseError, RedisStore};
-use crate::store::database::{KeyId, Keys};
+use crate::store::database::{KeyId, Keys, Signing};
 use crate::types::{Issuer, UnixTime};
 
 /// Keys are noted now and then, so each is in use for a day more.
@@ -19,9 +18,6 @@ pub(super) fn read(found: Value) -> Result<Keys, DatabaseError> {
     let rows = rows(found)?.into_iter().map(|(issuer, id, _)| (issuer.as_str().to_owned(), id.to_vec()));
     Ok(Keys::new(rows))
 }
-
-/// A key, and when it signed.
-pub(super) type Signing = (Issuer, KeyId, UnixTime);
 
 /// What is no key is none.
 fn rows(found: Value) -> Result<Vec<Signing>, DatabaseError> {
@@ -41,29 +37,6 @@ pub(super) fn note(names: &Names, (issuer, id, now): &Signing) -> Cmd {
     let mut note = redis::cmd("HSET");
     note.arg(names.keys()).arg(field(issuer, *id)).arg(now.as_signed());
     note
-}
-
-/// Keys that sign from now on and are not noted yet.
-#[derive(Default)]
-pub(super) struct ToNote(Mutex<Vec<Signing>>);
-
-impl ToNote {
-    pub(super) fn add(&self, key: Signing) {
-        self.with(|keys| keys.push(key));
-    }
-
-    pub(super) fn all(&self) -> Vec<Signing> {
-        self.with(|keys| keys.clone())
-    }
-
-    pub(super) fn done(&self, noted: &[Signing]) {
-        self.with(|keys| keys.retain(|key| !noted.contains(key)));
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<Signing>) -> T) -> T {
-        // A list that is whole after every operation.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 impl RedisStore {

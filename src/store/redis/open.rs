@@ -10,13 +10,13 @@ use redis::io::tcp::{TcpSettings, socket2};
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, Value};
 
 use super::calls::{Calls, all};
-use super::keys::{self, ToNote};
+use super::keys;
 use super::names::Names;
 use super::revocations::Revocations;
 use super::scripts::ALL;
 use super::{DatabaseError, Inner, RedisStore};
 use crate::clock::{Clock, SystemClock};
-use crate::store::database::{Following, GrantCache};
+use crate::store::database::{Following, GrantCache, ToNote, skew};
 
 /// How long an answer may take, the replicas' acknowledgement included.
 pub(super) const ANSWER: Duration = Duration::from_secs(3);
@@ -104,10 +104,10 @@ impl OpenRedis {
         let before = SystemClock.now();
         let answer = calls.send(|_| all(ask.iter().cloned())).await?;
         let after = SystemClock.now();
-        let [memory, time, known, role, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
+        let [memory, clock, known, role, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
         check_eviction(&redis::from_redis_value_ref::<String>(memory).map_err(RedisError::from)?)?;
         check_role(&redis::from_redis_value_ref::<String>(role).map_err(RedisError::from)?)?;
-        let skew = skew(time, before, after)?;
+        let skew = skew(before, time(clock)?, after);
         let keys = keys::read(known.clone())?;
         let names = names.in_database(database(&calls).await);
         let cache = Arc::new(GrantCache::new(self.cache));
@@ -209,10 +209,8 @@ fn check_role(info: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// How far Redis' clock is from the time that passed here meanwhile.
-fn skew(time: &Value, before: SystemTime, after: SystemTime) -> Result<Duration, DatabaseError> {
+/// What Redis' clock shows.
+fn time(time: &Value) -> Result<SystemTime, DatabaseError> {
     let (seconds, micros): (u64, u64) = redis::from_redis_value_ref(time).map_err(RedisError::from)?;
-    let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros);
-    let behind = before.duration_since(theirs).unwrap_or_default();
-    Ok(behind.max(theirs.duration_since(after).unwrap_or_default()))
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
