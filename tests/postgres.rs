@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use nodes::{Durable, Place, grant, is_good, issued, refused, secrets, unavailable};
+use nodes::{
+    Durable, Held, Place, is_good, issued, nothing_is_consumed_where_a_write_fails, redemption_of, refused, secrets,
+    unavailable, what_cannot_be_read_is_an_answer_to_try_again,
+};
 use postgres::{Database, Server};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
-use support::{
-    App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, redeem, refresh, seconds, send, tokens,
-};
+use support::{App, ISSUER, WEB, app, bearer, builder, code, form, redeem, refresh, seconds, send, tokens};
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     ClientRegistry, ClientStore, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey, PostgresStore,
@@ -219,21 +220,10 @@ async fn a_redirect_uri_that_no_database_could_keep_is_a_wrong_one() {
     let (database, clock) = (Database::new().await, ManualClock::default());
     let app = app(&provider(&database.store().await, &clock));
     let code = code(&app, "profile").await;
-    let mut params = exchange(&code);
+    let mut params = redemption_of(&code);
     params[2].1 = "https://web.example/\0";
     refused(&send(&app, form("/token", &params)).await);
     issued(&redeem(&app, &code).await);
-}
-
-/// The right code request.
-fn exchange(code: &str) -> [(&str, &str); 5] {
-    [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ]
 }
 
 // ---- what outlives a process, and two nodes -------------------------------------------------------------------------
@@ -345,38 +335,21 @@ async fn a_step_that_changes_nothing_waits_for_nobody_and_writes_nothing() {
     let server = Server::start(&["fsync=off", "wal_level=minimal", "max_wal_senders=0"]);
     let (database, clock) = (Database::on(Arc::new(server)).await, ManualClock::default());
     let app = app(&provider(&database.store().await, &clock));
-    let pending = code(&app, "profile").await;
-    let used = code(&app, "profile").await;
-    let (access, first) = issued(&redeem(&app, &used).await);
-    let (_, second) = issued(&refresh(&app, &first).await);
-    let refuse = async || {
-        for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")]
-        {
-            let mut params = exchange(&pending);
-            params[at].1 = wrong;
-            refused(&send(&app, form("/token", &params)).await);
-        }
-        let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
-        refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
-        refused(&redeem(&app, &used).await);
-        let (_, again) = issued(&refresh(&app, &first).await);
-        assert_eq!(again, second, "within the grace: the same successor");
-        assert!(is_good(&app, &access).await);
-    };
+    let held = Held::of(&app).await;
     // What a row's first reader notes about its writer is written once.
-    refuse().await;
+    held.change_nothing(&app).await;
     database.run("CHECKPOINT").await;
     let log = async || database.number("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").await;
     let before = log().await;
-    refuse().await;
+    held.change_nothing(&app).await;
     assert_eq!(log().await, before, "the log has grown");
 
     let mut holding = PgConnection::connect(&database.url()).await.expect("the server answers");
-    let mut held = holding.begin().await.expect("a transaction");
-    sqlx::query("SELECT 1 FROM oauth.oauth_grant FOR UPDATE").fetch_all(&mut *held).await.expect("every row");
-    refuse().await;
-    held.rollback().await.expect("it was begun");
-    issued(&refresh(&app, &second).await);
+    let mut locks = holding.begin().await.expect("a transaction");
+    sqlx::query("SELECT 1 FROM oauth.oauth_grant FOR UPDATE").fetch_all(&mut *locks).await.expect("every row");
+    held.change_nothing(&app).await;
+    locks.rollback().await.expect("it was begun");
+    issued(&refresh(&app, &held.second).await);
 }
 
 /// A rotation changes no index and leaves nothing that VACUUM has to look for.
@@ -539,23 +512,12 @@ async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
         (pooled.clone(), "DEFERRABLE INITIALLY DEFERRED"),
         (pooled, ""),
     ] {
-        let app = app(&provider(&store, &clock));
-        let code = code(&app, "profile").await;
-        database.run(r#"UPDATE oauth.oauth_grant SET claims = '{"long": "' || repeat('x', 100000) || '"}'"#).await;
-        fail(&database, when).await;
-        let before = grant(&store).await;
-        unavailable(&redeem(&app, &code).await);
-        assert_eq!(grant(&store).await, before, "{when}");
-        repair(&database).await;
-        let (_, renewal) = issued(&redeem(&app, &code).await);
-
-        fail(&database, when).await;
-        let before = grant(&store).await;
-        unavailable(&refresh(&app, &renewal).await);
-        assert_eq!(grant(&store).await, before, "{when}");
-        repair(&database).await;
-        clock.advance(seconds(3_600));
-        issued(&refresh(&app, &renewal).await);
+        let fail = async || {
+            let long = r#"UPDATE oauth.oauth_grant SET claims = '{"long": "' || repeat('x', 100000) || '"}'"#;
+            database.run(long).await;
+            fail(&database, when).await;
+        };
+        nothing_is_consumed_where_a_write_fails(&store, &clock, fail, async || repair(&database).await, when).await;
         database.run("DELETE FROM oauth.oauth_grant").await;
     }
 }
@@ -706,7 +668,7 @@ async fn a_record_that_cannot_be_read_fails_alone() {
     let (database, clock) = (Database::new().await, ManualClock::default());
     let app = app(&provider(&database.store().await, &clock));
     let (access, renewal) = tokens(&app, "profile").await;
-    for (broken, whole) in [
+    let columns = [
         ("scope = chr(233)", "scope = 'profile'"),
         ("resources = 'api'", "resources = 'https://shift.example'"),
         ("claims = '['", "claims = NULL"),
@@ -716,13 +678,9 @@ async fn a_record_that_cannot_be_read_fails_alone() {
         ("revoke_reason = 'boredom', revoked_at = 5", "revoke_reason = NULL, revoked_at = NULL"),
         ("revoked_at = 5", "revoked_at = NULL"),
         ("revoked_tokens = decode('00', 'hex')", "revoked_tokens = NULL"),
-    ] {
-        database.run(format!("UPDATE oauth.oauth_grant SET {broken}")).await;
-        assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE, "{broken}");
-        unavailable(&refresh(&app, &renewal).await);
-        database.run(format!("UPDATE oauth.oauth_grant SET {whole}")).await;
-        assert!(is_good(&app, &access).await, "{whole}");
-    }
+    ];
+    let set = async |column: &str| database.run(format!("UPDATE oauth.oauth_grant SET {column}")).await;
+    what_cannot_be_read_is_an_answer_to_try_again(&app, &access, &renewal, &columns, set).await;
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use http::StatusCode;
-use nodes::{Durable, Place, connected, custom, grant, is_good, issued, refused, unavailable};
+use nodes::{
+    Durable, Held, Place, connected, custom, grant, is_good, issued, nothing_is_consumed_where_a_write_fails,
+    redemption_of, unavailable, what_cannot_be_read_is_an_answer_to_try_again,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, SqlitePool};
-use support::{
-    ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, redeem, refresh, seconds, send, tokens,
-};
+use support::{ISSUER, WEB, app, builder, code, form, redeem, refresh, seconds, send, tokens};
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     ClientRegistry, ConfigErrors, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey, Provider,
@@ -405,33 +406,14 @@ async fn a_caller_who_goes_away_cancels_nothing() {
 #[tokio::test]
 async fn what_changes_nothing_writes_nothing() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    let pending = code(&app, "profile").await;
-    let used = code(&app, "profile").await;
-    let (_, first) = issued(&redeem(&app, &used).await);
-    let (_, second) = issued(&refresh(&app, &first).await);
+    let app = app(&provider(&folder.store().await, &clock));
+    let held = Held::of(&app).await;
     let log = folder.0.join("provider.db-wal");
     let written = || std::fs::read(&log).expect("the log of what is written");
     let before = written();
-    let right = [
-        ("grant_type", "authorization_code"),
-        ("code", &*pending),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ];
-    for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")] {
-        let mut params = right;
-        params[at].1 = wrong;
-        refused(&send(&app, form("/token", &params)).await);
-    }
-    let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
-    refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
-    refused(&redeem(&app, &used).await);
-    issued(&refresh(&app, &first).await);
+    held.change_nothing(&app).await;
     assert!(written() == before, "something was written");
-    issued(&send(&app, form("/token", &right)).await);
+    issued(&send(&app, form("/token", &redemption_of(&held.pending))).await);
     assert!(written() != before, "the test sees what is written");
 }
 
@@ -442,38 +424,18 @@ async fn a_step_that_changes_nothing_is_answered_while_another_process_writes() 
     let (folder, clock) = (Folder::new(), ManualClock::default());
     let store = folder.store().await;
     let app = app(&provider(&store, &clock));
-    let pending = code(&app, "profile").await;
-    let used = code(&app, "profile").await;
-    let (access, first) = issued(&redeem(&app, &used).await);
-    let (_, second) = issued(&refresh(&app, &first).await);
+    let held = Held::of(&app).await;
 
     let pool = folder.pool().await;
     let writing = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody writes");
     let now = UnixTime::from_secs(1_800_000_000);
     let waiting = tokio::spawn(async move { store.once(OnceKey::new(&ISSUER.into(), "", b""), now, now).await });
     tokio::task::yield_now().await;
-    let right = [
-        ("grant_type", "authorization_code"),
-        ("code", &*pending),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ];
-    for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")] {
-        let mut params = right;
-        params[at].1 = wrong;
-        refused(&send(&app, form("/token", &params)).await);
-    }
-    let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &second)]);
-    refused(&send(&app, basic(theirs, "confidential", SECRET)).await);
-    refused(&redeem(&app, &used).await);
-    let (_, again) = issued(&refresh(&app, &first).await);
-    assert_eq!(again, second, "within the grace: the same successor");
-    assert!(is_good(&app, &access).await);
+    held.change_nothing(&app).await;
     assert!(!waiting.is_finished());
     writing.rollback().await.expect("it was begun");
     assert!(waiting.await.expect("no panic").expect("its turn came"));
-    issued(&refresh(&app, &second).await);
+    issued(&refresh(&app, &held.second).await);
 }
 
 // ---- a database that fails ------------------------------------------------------------------------------------------
@@ -500,25 +462,10 @@ const FAILURES: [&str; 3] = ["COMMIT", "ABORT", "ROLLBACK"];
 #[tokio::test]
 async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
     let (folder, clock) = (Folder::new(), ManualClock::default());
-    let store = folder.store().await;
-    let app = app(&provider(&store, &clock));
-    let pool = folder.pool().await;
+    let (store, pool) = (folder.store().await, folder.pool().await);
     for how in FAILURES {
-        let code = code(&app, "profile").await;
-        fail(&pool, how).await;
-        let before = grant(&store).await;
-        unavailable(&redeem(&app, &code).await);
-        assert_eq!(grant(&store).await, before, "{how}");
-        repair(&pool).await;
-        let (_, renewal) = issued(&redeem(&app, &code).await);
-
-        fail(&pool, how).await;
-        let before = grant(&store).await;
-        unavailable(&refresh(&app, &renewal).await);
-        assert_eq!(grant(&store).await, before, "{how}");
-        repair(&pool).await;
-        clock.advance(seconds(3_600));
-        issued(&refresh(&app, &renewal).await);
+        let (fail, repair) = (async || fail(&pool, how).await, async || repair(&pool).await);
+        nothing_is_consumed_where_a_write_fails(&store, &clock, fail, repair, how).await;
         run(&pool, "DELETE FROM oauth_grant").await;
     }
 }
@@ -624,7 +571,7 @@ async fn a_record_that_cannot_be_read_fails_alone() {
     let app = app(&provider(&store, &clock));
     let (access, renewal) = tokens(&app, "profile").await;
     let pool = folder.pool().await;
-    for (broken, whole) in [
+    let columns = [
         ("scope = char(233)", "scope = 'profile'"),
         ("resources = 'api'", "resources = 'https://shift.example'"),
         ("claims = '['", "claims = NULL"),
@@ -634,13 +581,9 @@ async fn a_record_that_cannot_be_read_fails_alone() {
         ("revoke_reason = 'boredom', revoked_at = 5", "revoke_reason = NULL, revoked_at = NULL"),
         ("revoked_at = 5", "revoked_at = NULL"),
         ("revoked_tokens = x'00'", "revoked_tokens = NULL"),
-    ] {
-        run(&pool, format!("UPDATE oauth_grant SET {broken}")).await;
-        assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE, "{broken}");
-        unavailable(&refresh(&app, &renewal).await);
-        run(&pool, format!("UPDATE oauth_grant SET {whole}")).await;
-        assert!(is_good(&app, &access).await, "{whole}");
-    }
+    ];
+    let set = async |column: &str| run(&pool, format!("UPDATE oauth_grant SET {column}")).await;
+    what_cannot_be_read_is_an_answer_to_try_again(&app, &access, &renewal, &columns, set).await;
     let hash: Vec<u8> =
         sqlx::query_scalar("SELECT secret_hash FROM oauth_grant").fetch_one(&pool).await.expect("a hash");
     for broken in ["x'00'", "NULL"] {

@@ -75,6 +75,99 @@ pub async fn is_good(app: &App, access_token: &str) -> bool {
     send(app, bearer("/me", access_token)).await.status == StatusCode::OK
 }
 
+/// The right code request.
+pub fn redemption_of(code: &str) -> [(&str, &str); 5] {
+    [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", WEB),
+        ("client_id", "public"),
+        ("code_verifier", VERIFIER),
+    ]
+}
+
+// ---- what changes nothing -------------------------------------------------------------------------------------------
+
+/// A code that waits, and one that was redeemed and whose refresh token was used once.
+pub struct Held {
+    pub pending: String,
+    pub second: String,
+    used: String,
+    access: String,
+    first: String,
+}
+
+impl Held {
+    pub async fn of(app: &App) -> Self {
+        let pending = code(app, "profile").await;
+        let used = code(app, "profile").await;
+        let (access, first) = issued(&redeem(app, &used).await);
+        let (_, second) = issued(&refresh(app, &first).await);
+        Self { pending, second, used, access, first }
+    }
+
+    /// Does all with them that changes nothing.
+    pub async fn change_nothing(&self, app: &App) {
+        for (at, wrong) in [(2, "https://web.example/other"), (4, "another-verifier-of-43-characters-or-more-of-them")]
+        {
+            let mut params = redemption_of(&self.pending);
+            params[at].1 = wrong;
+            refused(&send(app, form("/token", &params)).await);
+        }
+        let theirs = form("/token", &[("grant_type", "refresh_token"), ("refresh_token", &self.second)]);
+        refused(&send(app, basic(theirs, "confidential", SECRET)).await);
+        refused(&redeem(app, &self.used).await);
+        let (_, again) = issued(&refresh(app, &self.first).await);
+        assert_eq!(again, self.second, "within the grace: the same successor");
+        assert!(is_good(app, &self.access).await);
+    }
+}
+
+// ---- what fails -----------------------------------------------------------------------------------------------------
+
+/// While `fail` holds, until `repair`, no write of a grant comes to its end.
+pub async fn nothing_is_consumed_where_a_write_fails(
+    store: &impl Durable,
+    clock: &ManualClock,
+    fail: impl AsyncFn(),
+    repair: impl AsyncFn(),
+    how: &str,
+) {
+    let app = app(&provider(store, clock));
+    let code = code(&app, "profile").await;
+    fail().await;
+    let before = grant(store).await;
+    unavailable(&redeem(&app, &code).await);
+    assert_eq!(grant(store).await, before, "{how}");
+    repair().await;
+    let (_, renewal) = issued(&redeem(&app, &code).await);
+
+    fail().await;
+    let before = grant(store).await;
+    unavailable(&refresh(&app, &renewal).await);
+    assert_eq!(grant(store).await, before, "{how}");
+    repair().await;
+    clock.advance(seconds(3_600));
+    issued(&refresh(&app, &renewal).await);
+}
+
+/// As long as a column is broken: each with what breaks it and what makes it whole again.
+pub async fn what_cannot_be_read_is_an_answer_to_try_again(
+    app: &App,
+    access: &str,
+    renewal: &str,
+    columns: &[(&str, &str)],
+    set: impl AsyncFn(&str),
+) {
+    for (broken, whole) in columns {
+        set(broken).await;
+        assert_eq!(send(app, bearer("/me", access)).await.status, StatusCode::SERVICE_UNAVAILABLE, "{broken}");
+        unavailable(&refresh(app, renewal).await);
+        set(whole).await;
+        assert!(is_good(app, access).await, "{whole}");
+    }
+}
+
 // ---- what outlives a process ----------------------------------------------------------------------------------------
 
 /// CVE-2026-9802: elsewhere a restart made a server forget which tokens were used.
