@@ -2,6 +2,7 @@
 
 pub mod counting;
 pub mod flow;
+pub mod grant;
 pub mod hand_written;
 pub mod rotation;
 pub mod service;

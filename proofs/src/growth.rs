@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tower_oauth::{Clock, Grant, GrantKey, GrantRecord, GrantStore, Outcome, Rotation, SqliteStore, UnixTime};
+use tower_oauth::{Clock, Grant, GrantKey, GrantStore, Outcome, Rotation, SqliteStore, UnixTime};
 use tower_oauth::{PostgresStore, RedisStore, SystemClock};
 
 use crate::database::{Database, Kind};
@@ -77,22 +77,10 @@ where
 }
 
 fn grant(number: usize, step: &Rotation, now: u64) -> Result<Grant, Problem> {
-    let [now, tomorrow] = [i64::try_from(now)?, i64::try_from(now + DAY)?];
-    let mut record = GrantRecord::default();
-    record.key = rand::random();
-    record.issuer = step.issuer.as_str().to_owned();
-    record.client_id = step.client.as_str().to_owned();
-    record.subject = Some(measure::flow::subject(number));
-    record.scope = "profile".to_owned();
-    record.resources = record.issuer.clone();
-    record.redirect_uri = Some("https://customapp.example/oauth/redirect".to_owned());
-    record.redirect_uri_sent = true;
-    record.challenge = Some(rand::random::<[u8; 32]>().to_vec());
-    record.created_at = now;
-    record.expires_at = if is_kept(number) { 253_402_300_799 } else { tomorrow };
-    record.redeemed_at = Some(now);
-    record.rotated_at = Some(now);
-    record.secret_hash = Some(step.secret.to_vec());
+    let mut record = measure::grant::redeemed(number, step, i64::try_from(now)?);
+    if !is_kept(number) {
+        record.expires_at = i64::try_from(now + DAY)?;
+    }
     Ok(Grant::from_record(record)?)
 }
 

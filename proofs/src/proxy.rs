@@ -1,21 +1,18 @@
 //! The wire between a provider and its database's server: what goes over it is counted, and an answer can be lost there.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
 use crate::Problem;
+use crate::database::Forward;
 
 /// Passes on what it hears, until it is dropped.
 pub struct Proxy {
-    port: u16,
+    forward: Forward,
     wire: Arc<Wire>,
-    // They end with it.
-    _connections: JoinSet<()>,
 }
 
 #[derive(Default)]
@@ -28,28 +25,18 @@ struct Wire {
 impl Proxy {
     /// Listens in front of the port of a server.
     pub async fn before(server: u16) -> Result<Self, Problem> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let (port, wire) = (listener.local_addr()?.port(), Arc::<Wire>::default());
-        let mut connections = JoinSet::new();
+        let wire = Arc::<Wire>::default();
         let heard = Arc::clone(&wire);
-        connections.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                let heard = Arc::clone(&heard);
-                open.spawn(async move {
-                    if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await {
-                        heard.carry(client, server).await;
-                    }
-                });
-                while open.try_join_next().is_some() {}
-            }
-        });
-        Ok(Self { port, wire, _connections: connections })
+        let carry = move |client, server| {
+            let heard = Arc::clone(&heard);
+            async move { heard.carry(client, server).await }
+        };
+        Ok(Self { forward: Forward::start(move || server, carry).await?, wire })
     }
 
     /// Where it listens.
     pub const fn port(&self) -> u16 {
-        self.port
+        self.forward.port()
     }
 
     /// Loses one answer, of this number from now on: its connection is closed in its place.

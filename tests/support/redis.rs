@@ -1,6 +1,9 @@
 //! Redis servers of one test's own, and a proxy in front of one that hears and changes what is said to it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+#[path = "forward.rs"]
+pub mod forward;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,8 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
 use redis::FromRedisValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+
+use self::forward::Forward;
 
 /// A server on loopback and a free port, with its files in a folder that is gone with it.
 pub struct Server {
@@ -74,15 +78,20 @@ impl Server {
     /// Another one that has what this one has.
     pub async fn replica(&self) -> Self {
         let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        self.replicated().await;
+        replica
+    }
+
+    /// Waits until its replica has what it has.
+    pub async fn replicated(&self) {
         let mut here = self.raw().await;
-        // Until it has it.
         loop {
             let _: () = here.ask(&["SET", "written", "here"]).await;
             // Within the half second that such a connection waits for an answer.
             let replicas: usize = here.ask(&["WAIT", "1", "200"]).await;
             if replicas == 1 {
                 let _: () = here.ask(&["DEL", "written"]).await;
-                return replica;
+                return;
             }
         }
     }
@@ -175,12 +184,10 @@ impl Raw {
 
 /// Stands between a store and a server.
 pub struct Proxy {
-    port: u16,
+    forward: Forward,
     upstream: Arc<AtomicU16>,
     swallow: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    // Its tasks end with it.
-    _tasks: JoinSet<()>,
 }
 
 impl Proxy {
@@ -191,31 +198,19 @@ impl Proxy {
 
     /// Passes on commands as `rewrite` makes them.
     pub async fn rewriting(server: &Server, rewrite: impl Fn(&mut Vec<Vec<u8>>) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
         let (swallow, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (rewrite, upstream) = (Arc::new(rewrite), Arc::new(AtomicU16::new(server.port)));
-        let mut tasks = JoinSet::new();
-        let shared = (Arc::clone(&swallow), Arc::clone(&requests));
-        let behind = Arc::clone(&upstream);
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                let (swallow, requests) = (Arc::clone(&shared.0), Arc::clone(&shared.1));
-                let rewrite = Arc::clone(&rewrite);
-                let upstream = behind.load(Ordering::SeqCst);
-                connections.spawn(async move {
-                    if let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await {
-                        carry(client, server, &*rewrite, &swallow, &requests).await;
-                    }
-                });
-            }
-        });
-        Self { port, upstream, swallow, requests, _tasks: tasks }
+        let (behind, shared) = (Arc::clone(&upstream), (Arc::clone(&swallow), Arc::clone(&requests)));
+        let carry = move |client, server| {
+            let (rewrite, (swallow, requests)) = (Arc::clone(&rewrite), shared.clone());
+            async move { carry(client, server, &*rewrite, &swallow, &requests).await }
+        };
+        let forward = Forward::start(move || behind.load(Ordering::SeqCst), carry).await.expect("a free port");
+        Self { forward, upstream, swallow, requests }
     }
 
     pub fn url(&self) -> String {
-        url(self.port)
+        url(self.forward.port())
     }
 
     /// New connections lead there, as after a failover those to a name do; those that are there stay.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+
+use crate::servers::forward::Forward;
 
 /// With these words a node begins to listen.
 const LISTENS: [&[u8]; 2] = [b"LISTEN", b"SUBSCRIBE"];
@@ -20,34 +21,20 @@ struct State {
 }
 
 pub struct Wire {
-    port: u16,
+    forward: Forward,
     state: Arc<State>,
-    // Its tasks end with it.
-    _tasks: JoinSet<()>,
 }
 
 impl Wire {
-    pub async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let own = listener.local_addr().expect("an address").port();
+    pub async fn to(server: u16) -> Self {
         let state = Arc::new(State::default());
-        let (mut tasks, shared) = (JoinSet::new(), Arc::clone(&state));
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                connections.spawn(async move {
-                    if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
-                        carry(client, server, &state).await;
-                    }
-                });
-            }
-        });
-        Self { port: own, state, _tasks: tasks }
+        let shared = Arc::clone(&state);
+        let carry = move |client, server| carry(client, server, Arc::clone(&shared));
+        Self { forward: Forward::start(move || server, carry).await.expect("a free port"), state }
     }
 
     pub const fn port(&self) -> u16 {
-        self.port
+        self.forward.port()
     }
 
     /// From now on whoever begins to listen does so where nobody speaks, as behind a pooler, and does not know.
@@ -61,7 +48,7 @@ impl Wire {
     }
 }
 
-async fn carry(mut client: TcpStream, mut server: TcpStream, state: &State) {
+async fn carry(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut listens = false;
     loop {

@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use measure::grant::redeemed;
 use tokio::task::JoinSet;
-use tower_oauth::{Grant, GrantKey, GrantRecord, GrantStore, Outcome, Rotation};
+use tower_oauth::{Grant, GrantKey, GrantStore, Outcome, Rotation};
 
 use super::Problem;
 
@@ -56,7 +57,7 @@ where
     let mut running = JoinSet::new();
     let mut grants = Vec::with_capacity(count);
     for number in 0..count {
-        let grant = grant(number, step)?;
+        let grant = Grant::from_record(redeemed(number, step, 1_800_000_000))?;
         grants.push(Known { key: grant.key(), generation: AtomicU32::new(0) });
         let store = store.clone();
         running.spawn(async move { store.create(grant).await.map_err(Into::into) });
@@ -70,23 +71,4 @@ where
         created??;
     }
     Ok(grants.into())
-}
-
-fn grant(number: usize, step: &Rotation) -> Result<Grant, Problem> {
-    let mut record = GrantRecord::default();
-    record.key = rand::random();
-    record.issuer = step.issuer.as_str().to_owned();
-    record.client_id = step.client.as_str().to_owned();
-    record.subject = Some(measure::flow::subject(number));
-    record.scope = "profile".to_owned();
-    record.resources = record.issuer.clone();
-    record.redirect_uri = Some("https://customapp.example/oauth/redirect".to_owned());
-    record.redirect_uri_sent = true;
-    record.challenge = Some(rand::random::<[u8; 32]>().to_vec());
-    record.created_at = 1_800_000_000;
-    record.expires_at = 253_402_300_799;
-    record.redeemed_at = Some(1_800_000_000);
-    record.rotated_at = Some(1_800_000_000);
-    record.secret_hash = Some(step.secret.to_vec());
-    Ok(Grant::from_record(record)?)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 
 use self::postgres::Postgres;
+pub(crate) use self::redis::Forward;
 use self::redis::Redis;
 use self::sqlite::Sqlite;
 use crate::Problem;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::Command;
 
+pub(crate) use self::support::forward::Forward;
 use super::{Engine, Server};
 use crate::Problem;
 use crate::process::{limit_files, run};
