@@ -463,6 +463,8 @@ async fn after_a_failover_the_store_goes_on_with_the_new_primary() {
     let replicate = async |server: &Server, host: &str, port: &str| {
         let _: () = server.raw().await.ask(&["REPLICAOF", host, port]).await;
     };
+    // What no replica was waited for may be lost.
+    old.replicated().await;
     replicate(&new, "NO", "ONE").await;
     // Its own port, so that it finds no primary and answers from what it has, and then not even that.
     replicate(&old, "127.0.0.1", &old.port().to_string()).await;
@@ -483,6 +485,31 @@ async fn after_a_failover_the_store_goes_on_with_the_new_primary() {
     assert!(!tries.is_empty(), "it waits for the new primary's replica");
     assert!(!is_good(&apps[0], &access).await);
     issued(&redeem(&apps[1], &pending).await);
+}
+
+/// A primary that became a replica is emptied before it is filled anew, and still answers.
+#[tokio::test]
+async fn that_a_replica_knows_nothing_is_not_believed() {
+    let (old, other, clock) = (Server::start(), Server::start(), ManualClock::default());
+    let new = old.replica().await;
+    let proxy = Proxy::before(&old).await;
+    let store = connect(proxy.url()).await;
+    let app = app(&provider(&store, &clock));
+    let kept = store.create_client(&ISSUER.into(), nodes::custom("kept")).await.expect("Redis answers");
+    let (access, renewal) = tokens(&app, "profile").await;
+    old.replicated().await;
+    let _: () = new.raw().await.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    let port = other.port().to_string();
+    let _: () = old.raw().await.ask(&["REPLICAOF", "127.0.0.1", &port]).await;
+    while old.raw().await.ask::<i64>(&["DBSIZE"]).await > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send(&app, bearer("/me", &access)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    unavailable(&refresh(&app, &renewal).await);
+    proxy.lead_to(&new);
+    assert!(is_good(&app, &access).await);
+    issued(&refresh(&app, &renewal).await);
+    assert!(kept && store.client(&ISSUER.into(), &"kept".into()).await.expect("Redis answers").is_some());
 }
 
 // ---- a Redis that is not as it should be ----------------------------------------------------------------------------

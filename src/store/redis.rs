@@ -70,7 +70,7 @@ use crate::types::{Issuer, UnixTime};
 /// not the one that a failover promotes.
 ///
 /// After a failover the URL has to lead to the new primary. A node that is still connected to the old one, now a replica,
-/// finds out when it writes, and connects again; until then it reads there what that one has received.
+/// finds out when it writes or finds nothing, and connects again; until then it reads there what that one has received.
 ///
 /// # Expiry
 /// Redis itself forgets a record an hour after its end: the earlier of the grant's end and, from its first refresh or

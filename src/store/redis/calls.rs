@@ -107,10 +107,27 @@ impl Calls {
         commands: impl Fn(Form, bool) -> Pipeline,
     ) -> Result<(Vec<Value>, bool), DatabaseError> {
         let mut connection = connection.clone();
-        let (mut form, mut repeated) = (Form::Digest, false);
+        let (mut form, mut repeated, mut doubtful) = (Form::Digest, false, false);
         loop {
-            match commands(form, repeated).query_async(&mut connection).await {
-                Ok(values) => return Ok((values, repeated)),
+            let mut commands = commands(form, repeated);
+            if doubtful {
+                commands.cmd("INFO").arg("replication");
+            }
+            match commands.query_async::<Vec<Value>>(&mut connection).await {
+                Ok(values) if !doubtful => {
+                    if !values.iter().any(tells_of_nothing) {
+                        return Ok((values, repeated));
+                    }
+                    doubtful = true;
+                }
+                Ok(mut values) => match check_role(&values.pop().unwrap_or_default()) {
+                    Ok(()) => return Ok((values, repeated)),
+                    Err(error) if repeated => return Err(error),
+                    Err(_) => {
+                        leave(&mut connection).await;
+                        repeated = true;
+                    }
+                },
                 Err(error) if is_unknown_script(&error) && form == Form::Digest => form = Form::Source,
                 Err(error) if error.is_connection_dropped() && !repeated => repeated = true,
                 Err(error) if is_of_a_replica(&error) && !repeated => {
@@ -121,6 +138,34 @@ impl Calls {
             }
         }
     }
+}
+
+/// That there is nothing is believed of a primary alone: one that became a replica may have been emptied, to be filled
+/// anew. So it is asked once more, together with what it is.
+fn tells_of_nothing(answer: &Value) -> bool {
+    match answer {
+        Value::Nil => true,
+        // A script answers the record as its second value, and a cursor is before what it found.
+        Value::Array(values) => values.is_empty() || values.get(1).is_some_and(is_empty),
+        answer => is_empty(answer),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(values) | Value::Set(values) => values.is_empty(),
+        Value::Map(values) => values.is_empty(),
+        _ => false,
+    }
+}
+
+/// A replica takes no writes, and answers what was true a moment ago. `replication` is that part of `INFO`.
+pub(super) fn check_role(replication: &Value) -> Result<(), DatabaseError> {
+    let replication: String = redis::from_redis_value_ref(replication).map_err(RedisError::from)?;
+    if replication.lines().any(|line| line.trim() == "role:slave") {
+        return Err(DatabaseError::refused("this Redis is a replica: connect to its primary"));
+    }
+    Ok(())
 }
 
 fn is_unknown_script(error: &RedisError) -> bool {

@@ -9,7 +9,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::{TcpSettings, socket2};
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, Value};
 
-use super::calls::{Calls, all};
+use super::calls::{Calls, all, check_role};
 use super::keys;
 use super::names::Names;
 use super::revocations::Revocations;
@@ -106,7 +106,7 @@ impl OpenRedis {
         let after = SystemClock.now();
         let [memory, clock, known, role, ..] = &*answer.values else { return Err(DatabaseError::refused(NO_ANSWER)) };
         check_eviction(&redis::from_redis_value_ref::<String>(memory).map_err(RedisError::from)?)?;
-        check_role(&redis::from_redis_value_ref::<String>(role).map_err(RedisError::from)?)?;
+        check_role(role)?;
         let skew = skew(before, time(clock)?, after);
         let keys = keys::read(known.clone())?;
         let names = names.in_database(database(&calls).await);
@@ -199,14 +199,6 @@ fn check_eviction(info: &str) -> Result<(), DatabaseError> {
             policy.unwrap_or("that it does not tell")
         ))),
     }
-}
-
-/// A replica would take none of the writes, and answer what was true a moment ago.
-fn check_role(info: &str) -> Result<(), DatabaseError> {
-    if info.lines().any(|line| line.trim() == "role:slave") {
-        return Err(DatabaseError::refused("this Redis is a replica: connect to its primary"));
-    }
-    Ok(())
 }
 
 /// What Redis' clock shows.
