@@ -72,14 +72,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
             site::provider(&issuer, sqlite(&file).await?, given, clients)?
         }
         Store::Postgres(url) => {
-            let file =
-                args.secret.ok_or("PostgreSQL keeps no secret: write `--secret FILE` too, for a file that is made")?;
-            site::provider(&issuer, postgres(&url).await?, Some(secrets(&file)?), clients)?
+            let secrets = needed(args.secret.as_deref(), "PostgreSQL")?;
+            site::provider(&issuer, postgres(&url).await?, Some(secrets), clients)?
         }
         Store::Redis(url) => {
-            let file =
-                args.secret.ok_or("Redis keeps no secret: write `--secret FILE` too, for a file that is made")?;
-            site::provider(&issuer, redis(&url).await?, Some(secrets(&file)?), clients)?
+            let secrets = needed(args.secret.as_deref(), "Redis")?;
+            site::provider(&issuer, redis(&url).await?, Some(secrets), clients)?
         }
     };
     let _sweeper = provider.sweep_every(SWEEP);
@@ -133,6 +131,12 @@ fn secrets(file: &Path) -> Result<Secrets, String> {
         println!("made a new secret: {}", file.display());
     }
     Ok(secrets)
+}
+
+/// The secrets of a store that has no place for them.
+fn needed(file: Option<&Path>, store: &str) -> Result<Secrets, String> {
+    let lacking = || format!("{store} keeps no secret: write `--secret FILE` too, for a file that is made");
+    secrets(file.ok_or_else(lacking)?)
 }
 
 #[cfg(feature = "sqlite")]

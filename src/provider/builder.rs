@@ -96,7 +96,8 @@ impl ProviderBuilder {
     }
 
     /// The secrets from which every key is made: the first signs, all verify. By default what the store keeps itself;
-    /// [`MemoryStore`](crate::MemoryStore) makes one for its process, `SqliteStore` has a file beside its database, `PostgresStore` has none.
+    /// [`MemoryStore`](crate::MemoryStore) makes one for its process, `SqliteStore` has a file beside its database;
+    /// `PostgresStore` and `RedisStore` have none.
     pub fn secrets(mut self, secrets: impl Into<Secrets>) -> Self {
         self.secrets = Some(secrets.into());
         self
