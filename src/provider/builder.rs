@@ -144,8 +144,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// One more API for which clients can ask for tokens, beside the default one, which is the issuer's origin
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
+    /// One more API for which clients can ask for tokens, beside the default one, which is the issuer itself: all that
+    /// lies below it ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.resources.push(resource.into());
         self
@@ -414,9 +414,9 @@ impl ProviderBuilder {
     }
 
     fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
-        let own = url.iter().map(|url| &url.origin);
+        let own = url.iter().map(|url| url.issuer.as_str());
         let mut resources = Vec::new();
-        for text in own.chain(&self.resources) {
+        for text in own.chain(self.resources.iter().map(String::as_str)) {
             match text.parse::<Resource>() {
                 Ok(resource) if !resources.contains(&resource) => resources.push(resource),
                 Ok(_) => {}
