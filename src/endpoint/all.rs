@@ -15,14 +15,14 @@ use crate::provider::Provider;
 
 /// All the endpoints of one provider.
 #[derive(Clone)]
-pub(super) struct All {
+pub(crate) struct All {
     gate: Gate,
     leaves: Leaves,
 }
 
 /// An endpoint, by its path.
 #[derive(Clone, Copy)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// One that needs no page.
     Leaf(Leaf),
     /// The authorization endpoint.
@@ -30,16 +30,16 @@ pub(super) enum Claim {
 }
 
 impl All {
-    pub(super) fn new(provider: &Provider) -> Self {
+    pub(crate) fn new(provider: &Provider) -> Self {
         Self { gate: Gate::new(provider), leaves: Leaves::new(provider) }
     }
 
-    pub(super) fn provider(&self) -> &Provider {
+    pub(crate) fn provider(&self) -> &Provider {
         &self.leaves.provider
     }
 
     /// Which endpoint is at a path, as the service sees it. Paths match exactly.
-    pub(super) fn at(&self, path: &str) -> Option<Claim> {
+    pub(crate) fn at(&self, path: &str) -> Option<Claim> {
         let paths = &self.provider().0.config.paths;
         match self.leaves.at(path) {
             Some(leaf) => Some(Claim::Leaf(leaf)),
@@ -49,7 +49,7 @@ impl All {
     }
 
     /// The answer of an endpoint; `app` is ready, and has the page.
-    pub(super) fn answer<S, B, RB>(
+    pub(crate) fn answer<S, B, RB>(
         &self,
         claim: Claim,
         app: &mut S,
@@ -91,11 +91,11 @@ pin_project! {
 }
 
 impl<F, RB, E> ProviderFuture<F, RB, E> {
-    pub(super) const fn passed(call: F) -> Self {
+    pub(crate) const fn passed(call: F) -> Self {
         Self { kind: Kind::Inner { call } }
     }
 
-    pub(super) fn ours(answer: impl Future<Output = Result<Response<ResponseBody<RB>>, E>> + Send + 'static) -> Self {
+    pub(crate) fn ours(answer: impl Future<Output = Result<Response<ResponseBody<RB>>, E>> + Send + 'static) -> Self {
         Self { kind: Kind::Ours { answer: ResponseFuture::new(answer) } }
     }
 }

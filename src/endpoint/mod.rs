@@ -56,6 +56,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub use all::ProviderFuture;
+pub(crate) use all::{All, Claim};
 pub use authorize::{Authorize, AuthorizeLayer};
 #[cfg(feature = "pages")]
 pub use connected_apps::ConnectedApps;
