@@ -15,7 +15,7 @@
 //! ```
 
 // Whoever uses the last of it takes this line away.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub(crate) mod access_token;
 mod algorithm;
