@@ -19,6 +19,7 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -46,6 +47,8 @@ pub mod guide;
 mod handle;
 mod http;
 pub mod issuers;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod mac;
 pub mod page;
 pub mod provider;
