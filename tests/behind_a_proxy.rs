@@ -177,7 +177,7 @@ async fn the_whole_flow(visitor: &Visitor) {
     assert_eq!(visitor.send(bearer(API, &second.access)).await.json()["sub"], "alice");
     let seen = basic(form(&endpoint("introspection"), &[("token", &second.access)]), "api", SECRET);
     let seen = visitor.send(seen).await.json();
-    assert_eq!((&seen["iss"], &seen["aud"]), (&json!(ISSUER), &json!([ISSUER])));
+    assert_eq!((&seen["iss"], &seen["aud"]), (&json!(ISSUER), &json!([ORIGIN])));
     let revoked = visitor.send(form(&endpoint("revocation"), &[("token", &second.refresh), ("client_id", "public")]));
     assert_eq!(revoked.await.status, StatusCode::OK);
 

@@ -58,6 +58,7 @@ impl House {
             heard.lock().unwrap().push((name.clone(), what));
         };
         Provider::builder(issuer)
+            .default_resource(issuer)
             .store(self.store.clone())
             .secrets(self.secret.clone())
             .clock(self.clock.clone())
@@ -718,10 +719,13 @@ async fn two_issuers_that_claim_the_same_are_refused_with_what_to_write_instead(
             wrong([of(BY_HOST[0], one), of(BY_HOST[1], two)]),
             format!(
                 "the issuers cannot be one set:\n  - `{two}` is a resource of `https://a.example` and of \
-                 `https://b.example`: give each its own, such as `https://b.example/api`"
+                 `https://b.example`: give each its own by `.default_resource(..)` or `.resource(..)`"
             )
         );
     }
+    let by_origin = |issuer: &str| Provider::builder(issuer).store(MemoryStore::new()).build().expect("a provider");
+    let said = wrong(BY_PATH.map(by_origin));
+    assert!(said.contains("`https://h.example` is a resource of `https://h.example/a` and of"), "{said}");
     assert!(wrong([plain("http://localhost"), plain("https://localhost")]).contains("is at `https` for"));
     let stripped = |issuer: &str| {
         let endpoints = Endpoints::default().stripped(issuer.trim_start_matches("https://h.example"));

@@ -38,9 +38,9 @@
 //! a host of no issuer nothing is answered here, the endpoints' paths no more than others.
 //!
 //! On its host an issuer answers the paths of its endpoints, and its documents at their well-known places. Anything else is
-//! of the issuer one of whose [resources](crate::ProviderBuilder::resource) it lies below, the longest first; by default
-//! each issuer has one, itself. So `https://h.example/a` and `https://h.example/b` share a host and have each their own
-//! API, below `/a` and `/b`.
+//! of the issuer one of whose [resources](crate::ProviderBuilder::resource) it lies below, the longest first. By default
+//! each issuer has one, its origin. So that `https://h.example/a` and `https://h.example/b` can share a host, each with its
+//! own API below `/a` and `/b`, each says so: `.default_resource("https://h.example/a")`.
 //!
 //! # Where what is inside finds the issuer
 //!

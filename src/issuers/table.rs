@@ -151,7 +151,8 @@ impl Table {
             let mut others = host.resources.at(&seat.path).filter(|claimed| is_other(&claimed.by));
             let other = others.find(|claimed| alike(&claimed.seen, seen))?.by.provider().issuer();
             Some(format!(
-                "`{resource}` is a resource of `{other}` and of `{own}`: give each its own, such as `{own}/api`"
+                "`{resource}` is a resource of `{other}` and of `{own}`: give each its own by \
+                 `.default_resource(..)` or `.resource(..)`"
             ))
         });
         endpoints.chain(places).collect::<Vec<_>>().into_iter()
