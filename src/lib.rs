@@ -18,6 +18,7 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -45,6 +46,8 @@ mod grant_type;
 pub mod guide;
 mod handle;
 mod http;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod mac;
 pub mod page;
 pub mod provider;

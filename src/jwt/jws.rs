@@ -1,0 +1,120 @@
+//! The compact serialization ([RFC 7515 §3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::algorithm::Algorithm;
+use super::claims::Claims;
+use super::json::Object;
+use super::jwk::{Jwks, PublicKey};
+
+/// The longest token that is read, in characters.
+const LONGEST: usize = 8 * 1024;
+
+/// What a header may not have: it names keys or asks for something that nobody here does (RFC 8725 §3.10; RFC 7515
+/// §4.1.11; RFC 7797 §3; RFC 7516 §4.1.3). Whoever makes tokens decides by it how they are checked.
+const FORBIDDEN: [&str; 7] = ["crit", "jwk", "jku", "x5u", "x5c", "b64", "zip"];
+
+/// Why a token is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JwtError {
+    /// It is no compact JWS, or its claims are not of their types.
+    Malformed,
+    /// Its header has what is never taken.
+    Forbidden,
+    /// It is signed by an algorithm that is none here, or not its key's.
+    Algorithm,
+    /// Nobody knows the key that it names.
+    UnknownKey,
+    /// The signature is not of that key.
+    Forged,
+    /// It is a JWT for something else.
+    AnotherType,
+    /// It is of another issuer.
+    AnotherIssuer,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    Early,
+}
+
+/// What a header says.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: Option<String>,
+    typ: Option<String>,
+}
+
+impl Header {
+    fn read(json: &[u8]) -> Result<Self, JwtError> {
+        let Object(members) = serde_json::from_slice(json).map_err(|_| JwtError::Malformed)?;
+        if FORBIDDEN.iter().any(|name| members.contains_key(*name)) {
+            return Err(JwtError::Forbidden);
+        }
+        let text = |name| match members.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_str().map(Some).ok_or(JwtError::Malformed),
+        };
+        let algorithm = text("alg")?.ok_or(JwtError::Malformed)?;
+        Ok(Self {
+            algorithm: Algorithm::named(algorithm).ok_or(JwtError::Algorithm)?,
+            key_id: text("kid")?.map(str::to_owned),
+            typ: text("typ")?.map(str::to_owned),
+        })
+    }
+
+    /// Whether the token is of this media type, `application/` left out or not, in any case
+    /// ([RFC 7515 §4.1.9](https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9)).
+    pub(crate) fn is_type(&self, media_type: &str) -> bool {
+        let Some(typ) = &self.typ else { return false };
+        let prefix = typ.get(..12).filter(|prefix| prefix.eq_ignore_ascii_case("application/"));
+        typ[prefix.map_or(0, str::len)..].eq_ignore_ascii_case(media_type)
+    }
+
+    pub(crate) const fn has_type(&self) -> bool {
+        self.typ.is_some()
+    }
+}
+
+/// A token that was read, and whose signature nobody has looked at: what it says is whoever sent it's.
+#[derive(Debug)]
+pub(crate) struct Jws<'a> {
+    pub(crate) header: Header,
+    /// To refuse early by, and for nothing else before [`verify`](Self::verify).
+    pub(crate) claims: Claims,
+    signed: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> Jws<'a> {
+    pub(crate) fn read(token: &'a str) -> Result<Self, JwtError> {
+        if token.len() > LONGEST {
+            return Err(JwtError::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(JwtError::Malformed)?;
+        // A fourth part is refused with the alphabet, which has no dot.
+        let decode = |text| URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed);
+        let header = Header::read(&decode(header)?)?;
+        let Object(members) = serde_json::from_slice(&decode(payload)?).map_err(|_| JwtError::Malformed)?;
+        Ok(Self { header, claims: Claims::of(members)?, signed, signature: decode(signature)? })
+    }
+
+    /// The key among `keys` that has to have signed it.
+    pub(crate) fn key<'k>(&self, keys: &'k Jwks) -> Result<&'k PublicKey, JwtError> {
+        keys.find(self.header.key_id.as_deref(), self.header.algorithm).ok_or(JwtError::UnknownKey)
+    }
+
+    /// What it says, if this key signed it.
+    pub(crate) fn verify(self, key: &PublicKey) -> Result<(Header, Claims), JwtError> {
+        if self.header.algorithm != key.algorithm() {
+            return Err(JwtError::Algorithm);
+        }
+        if key.has_signed(self.signed.as_bytes(), &self.signature) {
+            Ok((self.header, self.claims))
+        } else {
+            Err(JwtError::Forged)
+        }
+    }
+}
