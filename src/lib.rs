@@ -20,6 +20,7 @@
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
 //! - `jwt`: access tokens that others verify, and their verification: see `jwt`. Needs a C compiler.
+//! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -41,6 +42,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "axum")]
 pub mod extract;
+pub mod fetch;
 pub mod grant;
 mod grant_type;
 pub mod guide;
@@ -77,6 +79,9 @@ pub use endpoint::{
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
+pub use fetch::Fetch;
+#[cfg(feature = "http-client")]
+pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
