@@ -23,6 +23,7 @@ mod claims;
 mod json;
 mod jwk;
 mod jws;
+pub(crate) mod ring;
 mod sealed;
 mod signing;
 
