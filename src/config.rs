@@ -9,6 +9,7 @@
 
 mod endpoints;
 mod issuer;
+mod protected_resource;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +20,11 @@ pub use endpoints::Endpoints;
 pub(crate) use endpoints::Paths;
 use endpoints::RESOURCE_METADATA;
 pub(crate) use issuer::IssuerUrl;
+#[cfg(feature = "jwt")]
+pub use protected_resource::AccessTokenFormat;
+#[cfg(feature = "jwt")]
+pub(crate) use protected_resource::Formats;
+pub use protected_resource::ProtectedResource;
 
 use crate::client::Client;
 use crate::error::ProtocolError;
@@ -110,6 +116,11 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    #[cfg(feature = "jwt")]
+    pub(crate) formats: Formats,
+    /// Which claims of a grant a JWT carries.
+    #[cfg(feature = "jwt")]
+    pub(crate) jwt_claims: Vec<String>,
 }
 
 impl Config {
@@ -285,6 +296,12 @@ pub enum ConfigError {
     Clock(String),
     /// Two issuers of one [set](crate::Issuers) claim the same thing.
     Issuers(String),
+    /// The keys that sign JWTs cannot be used, or there are none.
+    #[cfg(feature = "jwt")]
+    SigningKeys(String),
+    /// A claim that a JWT access token cannot carry for the app.
+    #[cfg(feature = "jwt")]
+    AccessTokenClaim(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -318,6 +335,10 @@ impl fmt::Display for ConfigError {
             Self::Lifetime(why) => write!(f, "lifetime: {why}"),
             Self::Clock(why) => write!(f, "clock: {why}"),
             Self::Issuers(why) => f.write_str(why),
+            #[cfg(feature = "jwt")]
+            Self::SigningKeys(why) => write!(f, "signing keys: {why}"),
+            #[cfg(feature = "jwt")]
+            Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

@@ -69,9 +69,13 @@ pub use bearer::{
 };
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};
-pub use config::{ConfigError, ConfigErrors, Endpoints};
+#[cfg(feature = "jwt")]
+pub use config::AccessTokenFormat;
+pub use config::{ConfigError, ConfigErrors, Endpoints, ProtectedResource};
 #[cfg(feature = "pages")]
 pub use endpoint::ConnectedApps;
+#[cfg(feature = "jwt")]
+pub use endpoint::JwkSet;
 pub use endpoint::{
     Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
     WellKnown,
@@ -88,6 +92,8 @@ pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+#[cfg(feature = "jwt")]
+pub use provider::{Signer, SigningKeys};
 pub use registration::RegistrationPolicy;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]

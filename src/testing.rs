@@ -166,10 +166,11 @@ pub async fn connect(
     };
     provider.create(grant).await?;
     let challenge = challenge.map(|challenge| *challenge.as_bytes());
-    let verdict = provider.redeem(key, client, None, challenge, UnixTime::FAR_FUTURE, salt).await?;
+    let step = provider.redemption(client, None, challenge, UnixTime::FAR_FUTURE, salt);
+    let verdict = provider.redeem(key, step).await?;
     let mut members = serde_json::Map::new();
     if let Some(grant) = &verdict.grant {
-        let access = access_token(provider, id, grant);
+        let access = access_token(provider, id, grant).await?;
         let refresh = provider.0.handles.mint_refresh(&RefreshHandle { grant: id, generation: 0, salt });
         members.insert("access_token".to_owned(), access.into());
         members.insert("refresh_token".to_owned(), refresh.into());
@@ -186,14 +187,17 @@ pub async fn another_access_token(provider: &Provider, tokens: &Tokens) -> Resul
     let handle = provider.0.handles.open_refresh(tokens.refresh_token().unwrap_or_default());
     let Ok(handle) = handle else { return Ok(String::new()) };
     let grant = provider.grant(provider.0.handles.key_of(handle.grant)).await?;
-    Ok(grant.map(|grant| access_token(provider, handle.grant, &grant)).unwrap_or_default())
+    match grant {
+        Some(grant) => access_token(provider, handle.grant, &grant).await,
+        None => Ok(String::new()),
+    }
 }
 
-fn access_token(provider: &Provider, id: GrantId, grant: &Grant) -> String {
+async fn access_token(provider: &Provider, id: GrantId, grant: &Grant) -> Result<String, StoreError> {
     let lifetime = provider.0.config.lifetimes.access_token;
     let resources = Resource::full_mask(grant.resources());
     let handle = provider.access_handle(id, grant, grant.scope().full_mask(), resources, lifetime);
-    provider.0.handles.mint_access(&handle)
+    provider.access_token(&handle, grant).await
 }
 
 /// A client that goes through the flow against a service, as a browser and a server would.

@@ -47,6 +47,7 @@ fn program(example: &str) -> PathBuf {
             .args(cfg!(feature = "sqlite").then_some("--features=sqlite"))
             .args(cfg!(feature = "redis").then_some("--features=redis"))
             .args(cfg!(feature = "postgres").then_some("--features=postgres"))
+            .args(cfg!(feature = "jwt").then_some("--features=jwt"))
             .arg("--profile")
             .arg(if name == "debug" { "dev" } else { name })
             .arg("--target-dir")
@@ -413,6 +414,38 @@ async fn with_sqlite_an_app_stays_connected_over_kill_9_and_the_secret_is_beside
     let other = scratch("secret");
     let error = refused(&["--listen", &address, "--store", &store, "--secret", path(&other)]);
     assert!(error.contains("are missing: add them"), "{error}");
+}
+
+/// With JWTs the keys are where the metadata say, and outlive `kill -9`; CustomApp connects as ever.
+#[tokio::test]
+#[cfg(all(feature = "sqlite", feature = "jwt"))]
+async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
+    let file = scratch("a/provider.db");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (address, store) = (address(&listener), format!("sqlite:{}", path(&file)));
+    drop(listener);
+    let args = ["--listen", &address, "--store", &store, "--access-token", "jwt"];
+    let example = Example::start_with(&args);
+    let mut browser = logged_in(&example).await;
+    let tokens = CommandLine::new().tokens(&example, &mut browser, "profile").await;
+    let token = tokens["access_token"].as_str().expect("a token");
+    let header = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a header")).expect("base64url");
+    let header: Value = serde_json::from_slice(&header).expect("JSON");
+    assert_eq!((&header["typ"], &header["alg"]), (&"at+jwt".into(), &"ES256".into()));
+    example.kill();
+
+    let (example, mut browser) = (Example::start_with(&args), Browser::new());
+    let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
+    assert_eq!(metadata["jwks_uri"], example.url("/v1/oauth2/jwks"));
+    let keys = browser.get(metadata["jwks_uri"].as_str().expect("a URL")).await.json();
+    assert_eq!(keys["keys"][0]["kid"], header["kid"]);
+    assert_eq!(browser.get_with(&example.url("/v1/users/me"), token).await.status, StatusCode::OK);
+    let mut browser = logged_in(&example).await;
+    let page = connected(&mut browser, &example).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+
+    let error = refused(&["--access-token", "paper"]);
+    assert!(error.contains("write `--access-token handle` or `--access-token jwt`"), "{error}");
 }
 
 /// What another node revoked is refused a moment later, and 5 seconds later at the latest (`cache` of the stores).

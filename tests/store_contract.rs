@@ -121,6 +121,9 @@ async fn every_flaw_is_caught_and_named() {
         (Flaw::SweepKeepsTheIdle, "sweep forgets what is over"),
         (Flaw::OnceReadsFirst, "once is once"),
         (Flaw::OnceForEver, "once is once"),
+        (Flaw::DocumentReadsFirst, "a document is kept"),
+        (Flaw::DocumentOfAnyIssuer, "a document is kept"),
+        (Flaw::DocumentOnceRefused, "a document is kept"),
     ] {
         let suite = contract::check(async move || Plain::new(flaw));
         let failed = tokio::spawn(suite).await.expect_err(&format!("{flaw:?} is not caught"));
@@ -168,6 +171,11 @@ enum Flaw {
     OnceReadsFirst,
     /// Nobody is first again.
     OnceForEver,
+    /// Two replace what they both read.
+    DocumentReadsFirst,
+    DocumentOfAnyIssuer,
+    /// Whoever asks again after a lost answer is told of a stranger.
+    DocumentOnceRefused,
 }
 
 /// A map behind a lock: what a store is when nothing else matters.
@@ -175,6 +183,7 @@ struct Plain {
     flaw: Flaw,
     grants: Mutex<HashMap<GrantKey, Kept>>,
     once: Mutex<HashMap<OnceKey, UnixTime>>,
+    documents: Mutex<HashMap<(String, String), Vec<u8>>>,
 }
 
 #[derive(Clone)]
@@ -202,11 +211,16 @@ impl Kept {
 
 impl Plain {
     fn new(flaw: Flaw) -> Self {
-        Self { flaw, grants: Mutex::default(), once: Mutex::default() }
+        Self { flaw, grants: Mutex::default(), once: Mutex::default(), documents: Mutex::default() }
     }
 
     fn grants(&self) -> MutexGuard<'_, HashMap<GrantKey, Kept>> {
         self.grants.lock().expect("nobody panics with this lock")
+    }
+
+    fn place(&self, issuer: &Issuer, name: &str) -> (String, String) {
+        let issuer = if self.has(Flaw::DocumentOfAnyIssuer) { "" } else { issuer.as_str() };
+        (issuer.to_owned(), name.to_owned())
     }
 
     fn has(&self, flaw: Flaw) -> bool {
@@ -364,6 +378,36 @@ impl GrantStore for Plain {
         grants.retain(|_, kept| !over(&kept.now));
         self.once.lock().expect("no panic").retain(|_, until| now < *until);
         Ok(before - grants.len())
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, Self::Error> {
+        Ok(self.documents.lock().expect("no panic").get(&self.place(issuer, name)).cloned())
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, Self::Error> {
+        let read = self.document(issuer, name).await?;
+        if self.has(Flaw::DocumentReadsFirst) {
+            tokio::task::yield_now().await;
+        }
+        let mut documents = self.documents.lock().expect("no panic");
+        let kept = documents.get(&self.place(issuer, name)).cloned();
+        let kept = if self.has(Flaw::DocumentReadsFirst) { read } else { kept };
+        let again = kept.as_deref() == Some(new) && !self.has(Flaw::DocumentOnceRefused);
+        let replaces = kept.as_deref() == old || again;
+        if replaces {
+            documents.insert(self.place(issuer, name), new.to_vec());
+        }
+        Ok(replaces)
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

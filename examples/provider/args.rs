@@ -1,10 +1,10 @@
-//! The command line: four options, none of them needed.
+//! The command line: five options, none of them needed.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE, \
-                     postgres://USER@HOST/DATABASE or redis://HOST, and --secret FILE";
+                     postgres://USER@HOST/DATABASE or redis://HOST, --secret FILE, and --access-token handle or jwt";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
@@ -13,6 +13,14 @@ pub(crate) struct Args {
     pub(crate) store: Store,
     /// Where a store has no place of its own for it, `target/provider.secret`, unless given.
     pub(crate) secret: Option<PathBuf>,
+    /// How access tokens are written, `handle` unless given.
+    pub(crate) access_token: AccessToken,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum AccessToken {
+    Handle,
+    Jwt,
 }
 
 /// Where clients and grants are kept.
@@ -27,15 +35,20 @@ pub(crate) enum Store {
 impl Args {
     /// Reads `--name value` and `--name=value`; the last one of a name holds.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut parsed =
-            Self { listen: SocketAddr::from(([127, 0, 0, 1], 3000)), issuer: None, store: Store::Memory, secret: None };
+        let mut parsed = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+            issuer: None,
+            store: Store::Memory,
+            secret: None,
+            access_token: AccessToken::Handle,
+        };
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let (name, value) = match arg.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (arg, None),
             };
-            if !["--listen", "--issuer", "--store", "--secret"].contains(&name.as_str()) {
+            if !["--listen", "--issuer", "--store", "--secret", "--access-token"].contains(&name.as_str()) {
                 return Err(format!("unknown option `{name}`: {USAGE}"));
             }
             let value = value
@@ -52,6 +65,7 @@ impl Args {
             "--listen" => self.listen = address(&value)?,
             "--issuer" => self.issuer = Some(value),
             "--store" => self.store = store(&value)?,
+            "--access-token" => self.access_token = access_token(&value)?,
             _ => self.secret = Some(value.into()),
         }
         Ok(())
@@ -62,6 +76,14 @@ fn address(value: &str) -> Result<SocketAddr, String> {
     value
         .parse()
         .map_err(|_| format!("`--listen {value}` is no address and port: write for example `--listen 127.0.0.1:3000`"))
+}
+
+fn access_token(value: &str) -> Result<AccessToken, String> {
+    match value {
+        "handle" => Ok(AccessToken::Handle),
+        "jwt" => Ok(AccessToken::Jwt),
+        _ => Err(format!("`--access-token {value}` is none: write `--access-token handle` or `--access-token jwt`")),
+    }
 }
 
 fn store(value: &str) -> Result<Store, String> {

@@ -5,6 +5,7 @@
 //! cargo run --features sqlite --example provider -- --store sqlite:FILE
 //! cargo run --features postgres --example provider -- --store postgres://USER@HOST/DATABASE --secret FILE
 //! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
+//! cargo run --features jwt --example provider -- --access-token jwt
 //! ```
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
@@ -26,14 +27,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use args::{Args, Store};
+use args::{AccessToken, Args, Store};
 use axum::Router;
 use customapp::CustomApp;
 use stop::Stop;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tower_oauth::{Client, MemoryStore, Secrets};
+use tower_oauth::{Client, MemoryStore, ProviderBuilder, Secrets};
 
 /// Expired grants are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -61,23 +62,24 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let customapp = CustomApp::bind(address, &issuer).await;
     let clients = customapp.as_ref().map(|(app, _)| app.as_client());
     let clients = clients.into_iter().chain([command_line()]);
+    let written = access_tokens(args.access_token)?;
     let provider = match args.store {
         Store::Memory => {
             let file = args.secret.unwrap_or_else(|| PathBuf::from("target/provider.secret"));
-            site::provider(&issuer, MemoryStore::new(), Some(secrets(&file)?), clients)?
+            site::provider(&issuer, MemoryStore::new(), Some(secrets(&file)?), clients, written)?
         }
         Store::Sqlite(file) => {
             // Without `--secret` it is in a file beside the database.
             let given = args.secret.as_deref().map(secrets).transpose()?;
-            site::provider(&issuer, sqlite(&file).await?, given, clients)?
+            site::provider(&issuer, sqlite(&file).await?, given, clients, written)?
         }
         Store::Postgres(url) => {
             let secrets = needed(args.secret.as_deref(), "PostgreSQL")?;
-            site::provider(&issuer, postgres(&url).await?, Some(secrets), clients)?
+            site::provider(&issuer, postgres(&url).await?, Some(secrets), clients, written)?
         }
         Store::Redis(url) => {
             let secrets = needed(args.secret.as_deref(), "Redis")?;
-            site::provider(&issuer, redis(&url).await?, Some(secrets), clients)?
+            site::provider(&issuer, redis(&url).await?, Some(secrets), clients, written)?
         }
     };
     let _sweeper = provider.sweep_every(SWEEP);
@@ -182,6 +184,26 @@ async fn redis(url: &str) -> Result<tower_oauth::RedisStore, String> {
 #[cfg(not(feature = "redis"))]
 async fn redis(_url: &str) -> Result<MemoryStore, String> {
     Err("built without Redis: write `cargo run --features redis --example provider -- --store redis://..`".to_owned())
+}
+
+/// How access tokens are written.
+#[cfg(feature = "jwt")]
+fn access_tokens(format: AccessToken) -> Result<fn(ProviderBuilder) -> ProviderBuilder, String> {
+    Ok(match format {
+        AccessToken::Handle => |builder| builder,
+        AccessToken::Jwt => |builder| builder.access_token_format(tower_oauth::AccessTokenFormat::Jwt),
+    })
+}
+
+#[cfg(not(feature = "jwt"))]
+fn access_tokens(format: AccessToken) -> Result<fn(ProviderBuilder) -> ProviderBuilder, String> {
+    match format {
+        AccessToken::Handle => Ok(|builder| builder),
+        AccessToken::Jwt => {
+            Err("built without JWTs: write `cargo run --features jwt --example provider -- --access-token jwt`"
+                .to_owned())
+        }
+    }
 }
 
 /// A client for whoever wants to try the endpoints by hand: any port of this machine may be its redirect URI.

@@ -42,7 +42,7 @@ async fn main() -> Result<(), Problem> {
         .name("CustomApp")
         .redirect_uri(&redirect_uri)
         .scope("profile");
-    let provider = site::provider(&issuer, MemoryStore::new(), None, [client])?;
+    let provider = site::provider(&issuer, MemoryStore::new(), None, [client], |builder| builder)?;
     tokio::spawn(axum::serve(provider_socket, site::router(&provider, None)).into_future());
 
     let wire = Wire::new([(&issuer, "provider"), (&app_home, "app")]);

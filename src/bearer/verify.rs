@@ -9,6 +9,10 @@ use super::authorized::Authorized;
 use crate::error::{ProtocolError, StoreError};
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, HandleError};
+#[cfg(feature = "jwt")]
+use crate::jwt::JwtError;
+#[cfg(feature = "jwt")]
+use crate::provider::OwnJwt;
 use crate::provider::Provider;
 use crate::span;
 use crate::types::UnixTime;
@@ -153,7 +157,7 @@ impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
-            Err(HandleError::Malformed) => return Verification::ready(Err(Own::Unknown.into())),
+            Err(HandleError::Malformed) => return no_handle(self, credentials.token),
             Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::OfUnknownKey)),
             Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
@@ -179,6 +183,37 @@ impl Verify for Provider {
     }
 }
 
+/// What is no handle is a JWT, or nothing.
+#[cfg(not(feature = "jwt"))]
+fn no_handle(_: &Provider, _: &str) -> Verification {
+    Verification::ready(Err(Own::Unknown.into()))
+}
+
+#[cfg(feature = "jwt")]
+fn no_handle(provider: &Provider, token: &str) -> Verification {
+    let now = provider.now();
+    let opened = match provider.open_jwt_now(token) {
+        Some(Err(error)) => return Verification::ready(Err(Own::of(error).into())),
+        Some(Ok(jwt)) => match provider.cached(jwt.key) {
+            Some(grant) => return Verification::ready(admit_jwt(&jwt, grant, now).map_err(Into::into)),
+            None => Ok(jwt),
+        },
+        None => Err(token.to_owned()),
+    };
+    let provider = provider.clone();
+    Verification::later(span::carried(async move {
+        let jwt = match opened {
+            Ok(jwt) => jwt,
+            Err(token) => provider.open_jwt(&token).await.map_err(Refusal::Unavailable)?.map_err(Own::of)?,
+        };
+        match provider.load(jwt.key).await {
+            Ok(Some(grant)) => Ok(admit_jwt(&jwt, grant, now)?),
+            Ok(None) => Err(Own::Unknown.into()),
+            Err(error) => Err(Refusal::Unavailable(error)),
+        }
+    }))
+}
+
 /// Why a provider refuses one of its own tokens. Such a token is known to be well-formed, and the layer has the answer
 /// ready.
 #[derive(Clone, Copy)]
@@ -192,6 +227,17 @@ pub(super) enum Own {
 
 impl Own {
     pub(super) const ALL: [Self; 5] = [Self::Unknown, Self::OfUnknownKey, Self::Forged, Self::Expired, Self::Revoked];
+
+    /// Why a JWT is not taken.
+    #[cfg(feature = "jwt")]
+    const fn of(error: JwtError) -> Self {
+        match error {
+            JwtError::Expired => Self::Expired,
+            JwtError::Forged | JwtError::Algorithm => Self::Forged,
+            JwtError::UnknownKey => Self::OfUnknownKey,
+            _ => Self::Unknown,
+        }
+    }
 
     pub(super) const fn error(self) -> ProtocolError {
         match self {
@@ -216,4 +262,14 @@ fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Auth
         return Err(Own::Revoked);
     }
     Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
+}
+
+/// Whether the grant stands behind its token, and behind all that it says.
+#[cfg(feature = "jwt")]
+fn admit_jwt(jwt: &OwnJwt, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
+    if !grant.admits(jwt.token, jwt.issued_at(), now) {
+        return Err(Own::Revoked);
+    }
+    let (scope, resources) = jwt.masks(&grant).ok_or(Own::Forged)?;
+    Ok(Authorized::of_grant(grant, scope, resources, jwt.expires_at()))
 }

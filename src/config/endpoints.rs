@@ -21,6 +21,7 @@ pub struct Endpoints {
     revocation: String,
     introspection: String,
     registration: String,
+    jwks: String,
 }
 
 impl Default for Endpoints {
@@ -41,6 +42,7 @@ impl Endpoints {
             revocation: "/revoke".to_owned(),
             introspection: "/introspect".to_owned(),
             registration: "/register".to_owned(),
+            jwks: "/jwks".to_owned(),
         }
     }
 
@@ -74,6 +76,14 @@ impl Endpoints {
         self
     }
 
+    /// The path of the published keys, behind the prefix. By default `/jwks`; nothing is there unless some access token is
+    /// a JWT.
+    #[cfg(feature = "jwt")]
+    pub fn jwks(mut self, path: impl Into<String>) -> Self {
+        self.jwks = path.into();
+        self
+    }
+
     /// What a proxy takes off the front of every path before the service sees it. By default nothing.
     ///
     /// Published URLs keep it, since they are what browsers see. So it is the front of the issuer's path, or of that
@@ -97,8 +107,9 @@ impl Endpoints {
         self
     }
 
-    fn all(&self) -> [&str; 5] {
-        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
+    /// The one that is last is there only if some token is a JWT.
+    fn all(&self) -> [&str; 6] {
+        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration, &self.jwks]
     }
 }
 
@@ -112,6 +123,8 @@ pub(crate) struct Paths {
     pub(crate) revocation: String,
     pub(crate) introspection: String,
     pub(crate) registration: String,
+    /// `None` where nothing is published there.
+    pub(crate) jwks: Option<String>,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
     /// How many bytes of the prefix are gone when the service sees a path.
@@ -120,7 +133,12 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// Without an issuer, which is an error of its own, nothing is said of what depends on its path.
-    pub(crate) fn new(endpoints: &Endpoints, issuer_path: Option<&str>, wrong: &mut Vec<ConfigError>) -> Self {
+    pub(crate) fn new(
+        endpoints: &Endpoints,
+        issuer_path: Option<&str>,
+        with_jwks: bool,
+        wrong: &mut Vec<ConfigError>,
+    ) -> Self {
         for prefix in [&endpoints.prefix, &endpoints.stripped] {
             if !prefix.is_empty() && !is_path(prefix) {
                 wrong.push(ConfigError::Path(prefix.clone()));
@@ -136,7 +154,7 @@ impl Paths {
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
         let all = endpoints.all();
-        for (at, path) in all.iter().enumerate() {
+        for (at, path) in all.iter().enumerate().take(if with_jwks { 6 } else { 5 }) {
             if !is_path(path) || all[..at].contains(path) {
                 wrong.push(ConfigError::Path((*path).to_owned()));
             } else if [&*prefix, seen].iter().any(|prefix| is_document(&format!("{prefix}{path}"))) {
@@ -144,8 +162,10 @@ impl Paths {
             }
         }
         let stripped = prefix.len() - seen.len();
-        let [authorization, token, revocation, introspection, registration] = all.map(|path| format!("{prefix}{path}"));
-        Self { prefix, authorization, token, revocation, introspection, registration, server_metadata, stripped }
+        let [authorization, token, revocation, introspection, registration, jwks] =
+            all.map(|path| format!("{prefix}{path}"));
+        let jwks = with_jwks.then_some(jwks);
+        Self { prefix, authorization, token, revocation, introspection, registration, jwks, server_metadata, stripped }
     }
 
     /// What stands before every endpoint, as the service sees it.
@@ -162,7 +182,8 @@ impl Paths {
     /// number of paths.
     pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
         let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
-        endpoints.map(|endpoint| self.seen(endpoint)).into_iter().chain([&*self.server_metadata])
+        let endpoints = endpoints.into_iter().chain(&self.jwks);
+        endpoints.map(|endpoint| self.seen(endpoint)).chain([&*self.server_metadata])
     }
 
     /// Any path of the origin, as the service sees it.

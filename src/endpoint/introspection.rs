@@ -1,5 +1,3 @@
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -7,8 +5,10 @@ use super::leaf::leaf_service;
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::grant::Grant;
-use crate::handle::{AccessHandle, RefreshHandle};
+use crate::handle::{AccessHandle, RefreshHandle, TokenId};
 use crate::http::{Failure, Reply, json};
+#[cfg(feature = "jwt")]
+use crate::provider::OwnJwt;
 use crate::provider::Provider;
 use crate::types::{Params, Resource, UnixTime};
 
@@ -36,19 +36,46 @@ async fn active(provider: &Provider, client: &Client, token: &str) -> Result<Opt
     let (handles, now) = (&provider.0.handles, provider.now());
     if let Ok(handle) = handles.open_access(token) {
         let grant = provider.grant(handles.key_of(handle.grant)).await?;
-        return Ok(grant.and_then(|grant| access_token(provider, client, &handle, &grant, now)));
+        return Ok(grant.and_then(|grant| access_token(provider, client, &Access::of(&handle), &grant, now)));
     }
     if let Ok(handle) = handles.open_refresh(token) {
         let grant = provider.grant(handles.key_of(handle.grant)).await?;
         return Ok(grant.and_then(|grant| refresh_token(provider, client, &handle, &grant)));
     }
+    #[cfg(feature = "jwt")]
+    if let Ok(jwt) = provider.open_jwt(token).await? {
+        let grant = provider.grant(jwt.key).await?;
+        return Ok(grant.and_then(|grant| access_token(provider, client, &Access::of_jwt(&jwt, &grant)?, &grant, now)));
+    }
     Ok(None)
+}
+
+/// What an access token says, whatever its format.
+struct Access {
+    token: TokenId,
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+    scope: u64,
+    resources: u16,
+}
+
+impl Access {
+    const fn of(handle: &AccessHandle) -> Self {
+        let AccessHandle { token, issued_at, expires_at, scope, resources, .. } = *handle;
+        Self { token, issued_at, expires_at, scope, resources }
+    }
+
+    #[cfg(feature = "jwt")]
+    fn of_jwt(jwt: &OwnJwt, grant: &Grant) -> Option<Self> {
+        let (scope, resources) = jwt.masks(grant)?;
+        Some(Self { token: jwt.token, issued_at: jwt.issued_at(), expires_at: jwt.expires_at(), scope, resources })
+    }
 }
 
 fn access_token(
     provider: &Provider,
     client: &Client,
-    handle: &AccessHandle,
+    handle: &Access,
     grant: &Grant,
     now: UnixTime,
 ) -> Option<Map<String, Value>> {
@@ -65,9 +92,7 @@ fn access_token(
     put("iat", handle.issued_at.as_secs().into());
     put("exp", handle.expires_at.as_secs().into());
     put("aud", resources.iter().map(|resource| resource.as_str()).collect::<Vec<_>>().into());
-    // Names the token without opening anything.
-    let id = [&grant.key().as_bytes()[..], &handle.token].concat();
-    put("jti", URL_SAFE_NO_PAD.encode(id).into());
+    put("jti", provider.token_id(grant.key(), &handle.token).into());
     Some(answer)
 }
 
@@ -79,7 +104,7 @@ fn refresh_token(
     grant: &Grant,
 ) -> Option<Map<String, Value>> {
     // The rule would take the predecessor too, within the grace.
-    if grant.generation() != handle.generation || !provider.would_rotate(grant, client, handle) {
+    if grant.generation() != handle.generation || provider.would_rotate(grant, client, handle).is_none() {
         return None;
     }
     let idle = provider.0.config.lifetimes.refresh_idle;

@@ -9,6 +9,8 @@ use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+#[cfg(feature = "jwt")]
+use super::jwks;
 use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
@@ -27,6 +29,8 @@ pub(crate) enum Leaf {
     Introspection,
     Registration,
     WellKnown,
+    #[cfg(feature = "jwt")]
+    JwkSet,
 }
 
 /// All of them, of one provider.
@@ -65,6 +69,8 @@ impl Leaves {
             path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
             path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
+            #[cfg(feature = "jwt")]
+            path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }
@@ -94,6 +100,8 @@ impl Leaves {
             Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
             Leaf::Registration => (Spanned::Register, &*paths.registration),
             Leaf::WellKnown => return answer.await,
+            #[cfg(feature = "jwt")]
+            Leaf::JwkSet => return answer.await,
         };
         span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
     }
@@ -129,6 +137,8 @@ where
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
+                #[cfg(feature = "jwt")]
+                Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
             })
         })
     }

@@ -42,6 +42,8 @@ mod authorize;
 #[cfg(feature = "pages")]
 mod connected_apps;
 mod introspection;
+#[cfg(feature = "jwt")]
+mod jwks;
 mod layer;
 mod leaf;
 mod nest;
@@ -61,6 +63,8 @@ pub use authorize::{Authorize, AuthorizeLayer};
 #[cfg(feature = "pages")]
 pub use connected_apps::ConnectedApps;
 pub use introspection::Introspection;
+#[cfg(feature = "jwt")]
+pub use jwks::JwkSet;
 pub use layer::{ProviderLayer, ProviderService};
 pub use nest::Nest;
 pub use registration::Registration;

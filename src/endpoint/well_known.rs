@@ -71,6 +71,9 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     put("token_endpoint", config.url(&config.paths.token).into());
     put("revocation_endpoint", config.url(&config.paths.revocation).into());
     put("introspection_endpoint", config.url(&config.paths.introspection).into());
+    if let Some(jwks) = &config.paths.jwks {
+        put("jwks_uri", config.url(jwks).into());
+    }
     if config.registration.is_some() {
         put("registration_endpoint", config.url(&config.paths.registration).into());
     }

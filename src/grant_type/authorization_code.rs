@@ -8,7 +8,7 @@ use super::{Draft, TokenResponse};
 use crate::client::{Client, GrantType};
 use crate::error::ProtocolError;
 use crate::event::EventKind;
-use crate::grant::{Outcome, Refused};
+use crate::grant::{Grant, Outcome, Redemption, Refused};
 use crate::handle::{CodeHandle, HandleError, RefreshHandle, Salt};
 use crate::http::Failure;
 use crate::provider::Provider;
@@ -28,7 +28,8 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     let offline = provider.0.config.offline_access;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
-    if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline {
+    let mut before = None;
+    if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline || provider.makes_jwts() {
         let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
         if grant.client_id() != client.id() {
             return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
@@ -37,12 +38,17 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
         refreshable = provider.is_refreshable(client, grant.scope());
+        before = Some(grant);
     }
     let redirect_uri = params.get("redirect_uri").map(str::to_owned);
     let end =
         if refreshable { provider.grant_end(client, provider.now()) } else { provider.now().plus(draft.lifetime) };
     let salt = Salt::generate();
-    let verdict = provider.redeem(key, client, redirect_uri, challenge, end.min(grant_expires_at), salt).await?;
+    let step = provider.redemption(client, redirect_uri, challenge, end.min(grant_expires_at), salt);
+    if let Some(next) = before.and_then(|grant| would_redeem(&grant, &step)) {
+        draft.sign_ahead(provider, client, id, &next).await?;
+    }
+    let verdict = provider.redeem(key, step).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     draft.leaves_something(provider, client, &grant)?;
@@ -50,7 +56,13 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         let handle = RefreshHandle { grant: id, generation: grant.generation(), salt };
         provider.0.handles.mint_refresh(&handle)
     });
-    Ok(draft.issue(provider, EventKind::Issued, client, id, &grant, refresh_token))
+    draft.issue(provider, EventKind::Issued, client, id, &grant, refresh_token).await
+}
+
+/// The grant as a code would leave it, by a record that may be a little old; `None` if it would not be redeemed.
+fn would_redeem(grant: &Grant, step: &Redemption) -> Option<Grant> {
+    let mut grant = grant.clone();
+    grant.redeem(step).is_accepted().then_some(grant)
 }
 
 /// Why a text is no code of ours.

@@ -28,5 +28,5 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     draft.scope = Some(scope);
     draft.leaves_something(provider, client, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;
-    Ok(draft.issue(provider, EventKind::Issued, client, id, &grant, None))
+    draft.issue(provider, EventKind::Issued, client, id, &grant, None).await
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::client::{Client, GrantType};
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
-use crate::handle::GrantId;
+use crate::handle::{AccessHandle, GrantId};
 use crate::http::Failure;
 use crate::provider::{Issuance, Provider};
 use crate::span;
@@ -52,6 +52,8 @@ struct Draft {
     resources: Option<Vec<Resource>>,
     lifetime: Duration,
     members: TokenResponse,
+    /// The token, where it was made before the exchange is decided.
+    access_token: Option<(AccessHandle, String)>,
 }
 
 impl Draft {
@@ -61,6 +63,7 @@ impl Draft {
             resources: None,
             lifetime: provider.access_token_lifetime(client),
             members: TokenResponse::new(),
+            access_token: None,
         }
     }
 
@@ -93,12 +96,7 @@ impl Draft {
 
     fn resource_mask(&self, grant: &Grant) -> u16 {
         let Some(named) = &self.resources else { return Resource::full_mask(grant.resources()) };
-        grant
-            .resources()
-            .iter()
-            .zip(0..)
-            .filter(|(resource, _)| named.contains(resource))
-            .fold(0, |mask, (_, bit)| mask | 1 << bit)
+        Resource::mask(grant.resources(), |resource| named.contains(resource))
     }
 
     /// Lets the app change the token; nothing is consumed yet.
@@ -124,33 +122,62 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes the access token, and the response around it.
-    fn issue(
-        self,
+    /// Makes the access token before anything is consumed, where that may fail: a signature may be somewhere else to be
+    /// had. `grant` is what the exchange will leave.
+    async fn sign_ahead(
+        &mut self,
+        provider: &Provider,
+        client: &Client,
+        id: GrantId,
+        grant: &Grant,
+    ) -> Result<(), Failure> {
+        if provider.is_jwt(grant, self.resource_mask(grant)) {
+            self.access_token = Some(self.access_token(provider, client, id, grant).await?);
+        }
+        Ok(())
+    }
+
+    async fn access_token(
+        &self,
+        provider: &Provider,
+        client: &Client,
+        id: GrantId,
+        grant: &Grant,
+    ) -> Result<(AccessHandle, String), StoreError> {
+        let scope = self.scope_mask(provider, client, grant);
+        let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
+        Ok((handle, provider.access_token(&handle, grant).await?))
+    }
+
+    /// Makes the access token, unless it is made, and the response around it.
+    async fn issue(
+        mut self,
         provider: &Provider,
         kind: EventKind,
         client: &Client,
         id: GrantId,
         grant: &Grant,
         refresh_token: Option<String>,
-    ) -> TokenResponse {
-        let scope = self.scope_mask(provider, client, grant);
-        let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
+    ) -> Result<TokenResponse, Failure> {
+        let (handle, token) = match self.access_token.take() {
+            Some(made) => made,
+            None => self.access_token(provider, client, id, grant).await?,
+        };
         provider.tell(&Event::of(kind, grant));
         let mut response = self.members;
         response.retain(|name, _| !MEMBERS.contains(&&**name));
         let mut put = |name: &str, value: Value| response.insert(name.to_owned(), value);
-        put("access_token", provider.0.handles.mint_access(&handle).into());
+        put("access_token", token.into());
         put("token_type", "Bearer".into());
         put("expires_in", handle.expires_at.since(handle.issued_at).into());
         // Always said, not only where it differs from what was asked for; a scope has one token at least (§3.3).
-        let scope = grant.scope().masked(scope);
+        let scope = grant.scope().masked(handle.scope);
         if !scope.is_empty() {
             put("scope", scope.to_string().into());
         }
         if let Some(refresh_token) = refresh_token {
             put("refresh_token", refresh_token.into());
         }
-        response
+        Ok(response)
     }
 }

@@ -24,9 +24,10 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     // What was granted never changes, so it can be looked at before the rotation without a race. A token that is not
     // good goes on to be refused, and its grant ended, by the rule itself.
     let grant = provider.grant(key).await?;
-    let good = grant.filter(|grant| provider.would_rotate(grant, client, &handle));
-    if let Some(grant) = &good {
+    let good = grant.and_then(|grant| Some((provider.would_rotate(&grant, client, &handle)?, grant)));
+    if let Some((next, grant)) = &good {
         check(provider, client, params, grant, &mut draft).await?;
+        draft.sign_ahead(provider, client, handle.grant, next).await?;
     }
     let verdict = provider.rotate(client, &handle).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
@@ -42,7 +43,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         Outcome::Retried => EventKind::Retried,
         _ => EventKind::Refreshed,
     };
-    Ok(draft.issue(provider, kind, client, handle.grant, &grant, Some(refresh_token)))
+    draft.issue(provider, kind, client, handle.grant, &grant, Some(refresh_token)).await
 }
 
 /// Why a text is no refresh token of ours.

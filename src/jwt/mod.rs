@@ -14,6 +14,31 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+//! # Access tokens
+//!
+//! A provider writes its access tokens as JWTs ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)) where it or one of its
+//! [resources](crate::ProtectedResource) asks for it. Its keys are at `jwks_uri`, in the metadata, and by default it makes
+//! them: [`SigningKeys`](crate::SigningKeys). A JWT names its grant, so the provider's own bearer layers, revocation and
+//! introspection take it as they take a handle: once its grant is revoked it is dead there. Who checks it elsewhere by the
+//! keys alone takes it until its end.
+//!
+//! ```
+//! use tower_oauth::{AccessTokenFormat, MemoryStore, ProtectedResource, Provider};
+//!
+//! let provider = Provider::builder("https://shift.example")
+//!     .store(MemoryStore::new())
+//!     .scope("profile", "see your profile")
+//!     .resource(ProtectedResource::new("https://api.example").access_token_format(AccessTokenFormat::Jwt))
+//!     .access_token_format(AccessTokenFormat::Jwt) // for the issuer's own origin, and for every other resource
+//!     .build()?;
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let token = provider.issue("app", "alice", "profile".parse()?).await?;
+//! assert_eq!(token.secret().split('.').count(), 3);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
 // Whoever uses the last of it takes this line away.
 #![allow(dead_code, unused_imports)]
 
@@ -23,6 +48,7 @@ mod claims;
 mod json;
 mod jwk;
 mod jws;
+pub(crate) mod ring;
 mod sealed;
 mod signing;
 

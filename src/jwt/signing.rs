@@ -93,8 +93,12 @@ impl SigningKey {
         &self.0.public
     }
 
-    /// The signature over a message, as a JWS has it: of ES256 both numbers, 32 bytes each.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InvalidKey> {
+    /// The signature over a message, as a JWS has it: of ES256 both numbers, 32 bytes each. For a
+    /// [`Signer`](https://docs.rs/tower-oauth/latest/tower_oauth/trait.Signer.html) of one's own; a provider signs by itself.
+    ///
+    /// # Errors
+    /// If there is no randomness.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InvalidKey> {
         let signature = match &self.0.pair {
             Pair::Es256(pair) => pair.sign(&SystemRandom::new(), message),
             Pair::EdDsa(pair) => pair.try_sign(message),

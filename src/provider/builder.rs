@@ -1,3 +1,6 @@
+#[cfg(feature = "jwt")]
+mod jwt;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -8,7 +11,9 @@ use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
+use crate::config::{
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
+};
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
 use crate::grant::Grant;
@@ -36,7 +41,7 @@ pub struct ProviderBuilder {
     default_scope: String,
     includes: Vec<(String, String)>,
     default_resource: Option<String>,
-    resources: Vec<String>,
+    resources: Vec<ProtectedResource>,
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
@@ -47,6 +52,8 @@ pub struct ProviderBuilder {
     token_prefix: String,
     hooks: Hooks,
     events: Events,
+    #[cfg(feature = "jwt")]
+    jwts: jwt::Jwts,
 }
 
 impl ProviderBuilder {
@@ -74,6 +81,8 @@ impl ProviderBuilder {
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
             events: Events::default(),
+            #[cfg(feature = "jwt")]
+            jwts: jwt::Jwts::default(),
         }
     }
 
@@ -155,7 +164,7 @@ impl ProviderBuilder {
 
     /// One more API for which clients can ask for tokens, beside the [default one](Self::default_resource)
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
-    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+    pub fn resource(mut self, resource: impl Into<ProtectedResource>) -> Self {
         self.resources.push(resource.into());
         self
     }
@@ -306,10 +315,11 @@ impl ProviderBuilder {
     /// Everything that is wrong, with what to write instead.
     pub fn build(self) -> Result<Provider, ConfigErrors> {
         let mut wrong = Vec::new();
+        let makes_jwts = self.makes_jwts();
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), &mut wrong);
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -334,7 +344,11 @@ impl ProviderBuilder {
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
-        let handles = self.check_secrets(url.as_ref(), &mut wrong);
+        let secrets = self.check_secrets(&mut wrong);
+        let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
+        #[cfg(feature = "jwt")]
+        let (jwt_claims, signing) =
+            (self.check_claims(&mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
         let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
             return Err(ConfigErrors(wrong.into()));
         };
@@ -347,6 +361,10 @@ impl ProviderBuilder {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
         let config = Config {
+            #[cfg(feature = "jwt")]
+            formats: self.formats(),
+            #[cfg(feature = "jwt")]
+            jwt_claims,
             issuer: url.issuer,
             origin: url.origin,
             paths,
@@ -376,8 +394,21 @@ impl ProviderBuilder {
             grants,
             clock: self.clock,
             machine: MachineGrants::default(),
+            #[cfg(feature = "jwt")]
+            signing,
         };
-        Ok(Provider(Arc::new(inner)))
+        let provider = Provider(Arc::new(inner));
+        #[cfg(feature = "jwt")]
+        provider.begin_with_keys();
+        Ok(provider)
+    }
+
+    /// Whether any access token is a JWT.
+    fn makes_jwts(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.formats().any();
+        #[cfg(not(feature = "jwt"))]
+        false
     }
 
     fn check_scopes(&self, wrong: &mut Vec<ConfigError>) {
@@ -425,7 +456,7 @@ impl ProviderBuilder {
     fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
         let default = self.default_resource.as_ref().or(url.map(|url| &url.origin));
         let mut resources = Vec::new();
-        for text in default.into_iter().chain(&self.resources) {
+        for text in default.into_iter().chain(self.resources.iter().map(|resource| &resource.uri)) {
             match text.parse::<Resource>() {
                 Ok(resource) if !resources.contains(&resource) => resources.push(resource),
                 Ok(_) => {}
@@ -447,22 +478,25 @@ impl ProviderBuilder {
         clients
     }
 
-    fn check_secrets(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Option<Handles> {
+    fn check_secrets(&self, wrong: &mut Vec<ConfigError>) -> Option<Secrets> {
         let grants = self.grants.as_ref()?;
-        let secrets = match self.secrets.clone().map_or_else(|| grants.secrets(), |given| Ok(Some(given))) {
-            Ok(Some(secrets)) => secrets,
-            Ok(None) => {
-                wrong.push(ConfigError::Secret(
-                    "this store keeps none: write `.secrets(Secrets::open(\"provider.secret\")?.0)`".to_owned(),
-                ));
-                return None;
-            }
-            Err(error) => {
-                wrong.push(ConfigError::Secret(cause(&error)));
-                return None;
-            }
-        };
-        Handles::new(&self.token_prefix, &secrets, &url?.issuer)
+        match self.secrets.clone().map_or_else(|| grants.secrets(), |given| Ok(Some(given))) {
+            Ok(Some(secrets)) => return Some(secrets),
+            Ok(None) => wrong.push(ConfigError::Secret(
+                "this store keeps none: write `.secrets(Secrets::open(\"provider.secret\")?.0)`".to_owned(),
+            )),
+            Err(error) => wrong.push(ConfigError::Secret(cause(&error))),
+        }
+        None
+    }
+
+    fn check_handles(
+        &self,
+        url: Option<&IssuerUrl>,
+        secrets: Option<&Secrets>,
+        wrong: &mut Vec<ConfigError>,
+    ) -> Option<Handles> {
+        Handles::new(&self.token_prefix, secrets?, &url?.issuer)
             .map_err(|why| wrong.push(ConfigError::Secret(why.to_owned())))
             .ok()
     }

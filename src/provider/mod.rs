@@ -21,18 +21,31 @@
 mod builder;
 mod connected;
 mod hooks;
+#[cfg(feature = "jwt")]
+mod jwt_tokens;
 mod machine;
+#[cfg(feature = "jwt")]
+mod signer;
+#[cfg(feature = "jwt")]
+mod signing;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 pub use builder::ProviderBuilder;
 pub use connected::ConnectedApp;
 pub(crate) use hooks::Hooks;
 pub use hooks::{Continue, Issuance};
+#[cfg(feature = "jwt")]
+pub(crate) use jwt_tokens::OwnJwt;
 use machine::MachineGrants;
+#[cfg(feature = "jwt")]
+pub use signer::{Signer, SigningKeys};
 
 use crate::client::{Client, GrantType};
 use crate::clock::Clock;
@@ -40,7 +53,7 @@ use crate::config::{Config, OFFLINE_ACCESS};
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
-use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
+use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt, TokenId};
 use crate::secret::random;
 use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
@@ -59,6 +72,9 @@ pub(crate) struct Inner {
     grants: Arc<dyn DynGrants>,
     clock: Arc<dyn Clock>,
     machine: MachineGrants,
+    /// `None` where no access token is a JWT.
+    #[cfg(feature = "jwt")]
+    signing: Option<signing::Signing>,
 }
 
 /// An access token that was issued without a request. `Debug` does not show it.
@@ -117,7 +133,7 @@ impl Provider {
     /// registered, and the scope is not checked.
     ///
     /// # Errors
-    /// If the store cannot answer.
+    /// If the store, or whoever signs, cannot answer.
     pub async fn issue(
         &self,
         client: impl Into<ClientId>,
@@ -129,9 +145,10 @@ impl Provider {
         let resources = Arc::clone(&self.0.config.default_resources);
         let grant = self.direct_grant(id, client.into(), Some(subject.into()), scope, resources, lifetime);
         let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
+        let token = self.access_token(&handle, &grant).await?;
         self.0.grants.create(grant.clone()).await?;
         self.tell(&Event::of(EventKind::Issued, &grant));
-        Ok(AccessToken(self.0.handles.mint_access(&handle)))
+        Ok(AccessToken(token))
     }
 
     /// The grants that a user has given and that live: "apps with access to your account".
@@ -158,14 +175,19 @@ impl Provider {
         self.end_all(holder, RevocationReason::Provider).await
     }
 
-    /// Forgets what is over, and answers how many grants went. Call it now and then, or
-    /// [`sweep_every`](Self::sweep_every).
+    /// Forgets what is over, and answers how many grants went. Where the provider makes the keys of its JWTs, it also does
+    /// what is due to them. Call it now and then, or [`sweep_every`](Self::sweep_every).
     ///
     /// # Errors
     /// If the store cannot answer.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
         let config = &self.0.config;
-        self.0.grants.sweep(&config.issuer, self.now(), config.lifetimes.refresh_idle).await
+        #[cfg(feature = "jwt")]
+        let tended = self.tend_keys().await;
+        let swept = self.0.grants.sweep(&config.issuer, self.now(), config.lifetimes.refresh_idle).await?;
+        #[cfg(feature = "jwt")]
+        tended?;
+        Ok(swept)
     }
 
     /// Sweeps in a background task until the answer is dropped. A sweep that fails is tried again at the next turn.
@@ -248,17 +270,16 @@ impl Provider {
         client.own_access_token_lifetime().unwrap_or(self.0.config.lifetimes.access_token)
     }
 
-    /// Redeems a code for a client. The salt is made here, and goes into the answer.
-    pub(crate) async fn redeem(
+    /// What redeems a code for a client. The salt is made before, and goes into the answer.
+    pub(crate) fn redemption(
         &self,
-        key: GrantKey,
         client: &Client,
         redirect_uri: Option<String>,
         challenge: Option<[u8; 32]>,
         grant_expires_at: UnixTime,
         salt: Salt,
-    ) -> Result<Verdict, StoreError> {
-        let step = Redemption {
+    ) -> Redemption {
+        Redemption {
             issuer: self.0.config.issuer.clone(),
             client: client.id().clone(),
             redirect_uri,
@@ -267,7 +288,11 @@ impl Provider {
             grant_expires_at,
             double_submit: self.0.config.lifetimes.double_submit,
             now: self.now(),
-        };
+        }
+    }
+
+    /// Redeems a code.
+    pub(crate) async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, StoreError> {
         self.0.grants.redeem(key, step).await.inspect(|verdict| self.notice(verdict))
     }
 
@@ -286,9 +311,10 @@ impl Provider {
         }
     }
 
-    /// Whether a refresh token would be taken, by a record that may be a little old.
-    pub(crate) fn would_rotate(&self, grant: &Grant, client: &Client, handle: &RefreshHandle) -> bool {
-        grant.clone().rotate(&self.rotation(client, handle)).is_accepted()
+    /// The grant as a refresh token would leave it, by a record that may be a little old; `None` if it would not be taken.
+    pub(crate) fn would_rotate(&self, grant: &Grant, client: &Client, handle: &RefreshHandle) -> Option<Grant> {
+        let mut grant = grant.clone();
+        grant.rotate(&self.rotation(client, handle)).is_accepted().then_some(grant)
     }
 
     fn rotation(&self, client: &Client, handle: &RefreshHandle) -> Rotation {
@@ -389,6 +415,32 @@ impl Provider {
             scope,
             resources,
         }
+    }
+
+    /// The token of a handle, in the format that its resources want.
+    pub(crate) async fn access_token(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+        #[cfg(feature = "jwt")]
+        if self.is_jwt(grant, handle.resources) {
+            return self.sign_access(handle, grant).await;
+        }
+        #[cfg(not(feature = "jwt"))]
+        let _ = grant;
+        Ok(self.0.handles.mint_access(handle))
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    pub(crate) const fn makes_jwts(&self) -> bool {
+        false
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    pub(crate) const fn is_jwt(&self, _: &Grant, _: u16) -> bool {
+        false
+    }
+
+    /// Names an access token without opening anything, `jti`.
+    pub(crate) fn token_id(&self, grant: GrantKey, token: &TokenId) -> String {
+        URL_SAFE_NO_PAD.encode([&grant.as_bytes()[..], token].concat())
     }
 }
 

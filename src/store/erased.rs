@@ -47,6 +47,18 @@ pub(crate) trait DynGrants: Send + Sync {
     ) -> Answer<'a, usize>;
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
+    #[cfg(feature = "jwt")]
+    fn keeps_documents(&self) -> bool;
+    #[cfg(feature = "jwt")]
+    fn document<'a>(&'a self, issuer: &'a Issuer, name: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    #[cfg(feature = "jwt")]
+    fn replace_document<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        name: &'a str,
+        old: Option<&'a [u8]>,
+        new: &'a [u8],
+    ) -> Answer<'a, bool>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
     fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
@@ -91,6 +103,27 @@ impl<G: GrantStore> DynGrants for G {
 
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize> {
         boxed(GrantStore::sweep(self, issuer, now, idle))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn keeps_documents(&self) -> bool {
+        GrantStore::keeps_documents(self)
+    }
+
+    #[cfg(feature = "jwt")]
+    fn document<'a>(&'a self, issuer: &'a Issuer, name: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        boxed(GrantStore::document(self, issuer, name))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn replace_document<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        name: &'a str,
+        old: Option<&'a [u8]>,
+        new: &'a [u8],
+    ) -> Answer<'a, bool> {
+        boxed(GrantStore::replace_document(self, issuer, name, old, new))
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

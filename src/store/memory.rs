@@ -1,5 +1,5 @@
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -39,6 +39,7 @@ struct Inner {
     grants: DashMap<GrantKey, Arc<Grant>, KeyState>,
     subjects: SubjectIndex,
     once: DashMap<OnceKey, UnixTime>,
+    documents: Mutex<HashMap<(Issuer, String), Vec<u8>>>,
     /// The lists of scopes that grants have: few, so that grants share them.
     scopes: DashSet<Scope>,
     secrets: Secrets,
@@ -61,6 +62,7 @@ impl Default for Inner {
             grants: DashMap::default(),
             subjects: SubjectIndex::default(),
             once: DashMap::default(),
+            documents: Mutex::default(),
             scopes: DashSet::default(),
             secrets: Secret::generate().into(),
         }
@@ -117,6 +119,11 @@ impl MemoryStore {
             self.0.scopes.insert(scope.clone());
         }
         scope
+    }
+
+    fn documents(&self) -> MutexGuard<'_, HashMap<(Issuer, String), Vec<u8>>> {
+        // A map that is whole after every operation.
+        self.0.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self, issuer: &Issuer, holder: &Holder) -> Vec<Arc<Grant>> {
@@ -243,6 +250,31 @@ impl GrantStore for MemoryStore {
         self.0.once.retain(|_, until| now < *until);
         self.sweep_clients(issuer, now);
         Ok(swept)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.documents().get(&(issuer.clone(), name.to_owned())).cloned())
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, Infallible> {
+        let place = (issuer.clone(), name.to_owned());
+        let mut documents = self.documents();
+        let kept = documents.get(&place).map(Vec::as_slice);
+        let done = kept == old || kept == Some(new);
+        if done {
+            documents.insert(place, new.to_vec());
+        }
+        Ok(done)
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

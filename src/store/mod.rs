@@ -184,6 +184,36 @@ pub trait GrantStore: Send + Sync + 'static {
         idle: Duration,
     ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
+    /// Whether it keeps documents for a provider: then [`document`](Self::document) and
+    /// [`replace_document`](Self::replace_document) are there. A store that keeps none leaves the three out; a provider that
+    /// has to keep something, such as the keys that sign its JWT access tokens, is not built over it.
+    fn keeps_documents(&self) -> bool {
+        false
+    }
+
+    /// What is kept under a name for an issuer; `Ok(None)` if nothing is.
+    fn document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Self::Error>> + Send {
+        let _ = (issuer, name);
+        async { Ok(None) }
+    }
+
+    /// Keeps `new` under a name in place of `old`, where `None` is nothing, and answers when it is safe; `Ok(false)` if
+    /// something else is kept there by now. That it is `new` already counts as an earlier try of the same step.
+    fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        let _ = (issuer, name, old, new);
+        async { Ok(false) }
+    }
+
     /// The grant, if it is known without waiting: always for memory, from a cache for others, which must return
     /// nothing that it would not stand by. `None`: ask [`load`](Self::load).
     ///

@@ -71,6 +71,24 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
         self.1.sweep(issuer, now, idle).await
     }
 
+    fn keeps_documents(&self) -> bool {
+        self.1.keeps_documents()
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.1.document(issuer, name).await
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, Self::Error> {
+        self.1.replace_document(issuer, name, old, new).await
+    }
+
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         self.1.cached(key)
     }

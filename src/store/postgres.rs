@@ -5,6 +5,7 @@
 mod batches;
 mod clients;
 mod connections;
+mod documents;
 mod keys;
 mod open;
 mod revocations;
@@ -221,6 +222,24 @@ impl GrantStore for PostgresStore {
         let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
         self.sweep_the_rest(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
+        self.find_document(issuer, name).await
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, DatabaseError> {
+        self.replace(issuer, name, old, new).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -7,6 +7,7 @@
 mod batches;
 mod calls;
 mod clients;
+mod documents;
 mod keys;
 mod names;
 mod open;
@@ -230,6 +231,24 @@ impl GrantStore for RedisStore {
         self.sweep_clients(issuer, now).await?;
         self.sweep_keys(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
+        self.find_document(issuer, name).await
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, DatabaseError> {
+        self.replace_document_of(issuer, name, old, new).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

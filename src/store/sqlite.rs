@@ -8,6 +8,7 @@
 
 mod batches;
 mod clients;
+mod documents;
 mod keys;
 mod rows;
 mod schema;
@@ -273,6 +274,24 @@ impl GrantStore for SqliteStore {
         let swept = self.sweep_grants(issuer, now.as_signed(), signed(idle)).await?;
         self.sweep_the_rest(issuer, now, idle).await?;
         Ok(swept)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
+        self.find_document(issuer, name).await
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, DatabaseError> {
+        Ok(self.0.writer.execute(documents::replace(issuer, name, old, new)).await? == 1)
     }
 
     fn secrets(&self) -> Result<Option<Secrets>, DatabaseError> {

@@ -36,6 +36,11 @@ impl Resource {
         list.iter().zip(0..16).filter(move |(_, bit)| mask >> bit & 1 == 1).map(|(resource, _)| resource)
     }
 
+    /// The bits of those of a list that `keep` says.
+    pub(crate) fn mask(list: &[Self], keep: impl Fn(&Self) -> bool) -> u16 {
+        list.iter().zip(0..16).filter(|(resource, _)| keep(resource)).fold(0, |mask, (_, bit)| mask | 1 << bit)
+    }
+
     /// One bit for each of a list.
     pub(crate) fn full_mask(list: &[Self]) -> u16 {
         u16::MAX.checked_shr(16_u32.saturating_sub(list.len() as u32)).unwrap_or(0)

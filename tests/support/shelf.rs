@@ -25,6 +25,8 @@ pub enum Op {
     RevokeAll,
     Grants,
     Sweep,
+    Document,
+    ReplaceDocument,
 }
 
 /// Every record, by its key.
@@ -40,6 +42,7 @@ struct Inner {
     /// What a cache in front of it says, however old.
     cache: Mutex<Records>,
     clients: Mutex<HashMap<ClientId, Client>>,
+    documents: Mutex<HashMap<(String, String), Vec<u8>>>,
     steps: Mutex<Vec<Op>>,
     down: Mutex<Vec<Op>>,
     losing: Mutex<Vec<Op>>,
@@ -147,6 +150,10 @@ impl Shelf {
     }
 }
 
+fn place(issuer: &Issuer, name: &str) -> (String, String) {
+    (issuer.as_str().to_owned(), name.to_owned())
+}
+
 impl ClientStore for Shelf {
     type Error = &'static str;
 
@@ -223,6 +230,36 @@ impl GrantStore for Shelf {
     async fn sweep(&self, _: &Issuer, _: UnixTime, _: Duration) -> Result<usize, Self::Error> {
         self.reach(Op::Sweep).await?;
         self.answer(Op::Sweep, 0).await
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    async fn document(&self, issuer: &Issuer, name: &str) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.reach(Op::Document).await?;
+        let document = lock(&self.0.documents).get(&place(issuer, name)).cloned();
+        self.answer(Op::Document, document).await
+    }
+
+    async fn replace_document(
+        &self,
+        issuer: &Issuer,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<bool, Self::Error> {
+        self.reach(Op::ReplaceDocument).await?;
+        let replaces = {
+            let mut documents = lock(&self.0.documents);
+            let kept = documents.get(&place(issuer, name)).map(Vec::as_slice);
+            let replaces = kept == old || kept == Some(new);
+            if replaces {
+                documents.insert(place(issuer, name), new.to_vec());
+            }
+            replaces
+        };
+        self.answer(Op::ReplaceDocument, replaces).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -33,6 +33,7 @@ pub(crate) fn provider(
     store: impl Store,
     secrets: Option<Secrets>,
     clients: impl IntoIterator<Item = Client>,
+    tokens: fn(ProviderBuilder) -> ProviderBuilder,
 ) -> Result<Provider, ConfigErrors> {
     let builder = Provider::builder(issuer)
         .store(store)
@@ -49,6 +50,7 @@ pub(crate) fn provider(
         // 10,000 clients at most, and one that nobody connects is kept for a day.
         .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
+    let builder = tokens(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }

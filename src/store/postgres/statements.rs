@@ -238,6 +238,14 @@ statements! {
     sweep_keys: "DELETE FROM {schema}.oauth_key WHERE issuer = $1 AND greatest($2::bigint - signed_at, 0) - 86400 >= $3 \
                  RETURNING key_id",
     forget_keys: "DELETE FROM {schema}.oauth_key WHERE issuer = $1",
+    document: "SELECT body FROM {schema}.oauth_document WHERE issuer = $1 AND name = $2",
+    /// `$3` the document, as in the next one.
+    create_document: concat!("INSERT INTO {schema}.oauth_document AS known (issuer, name, body) SELECT $1, $2, $3 \
+                              WHERE true", durably!(), " ON CONFLICT (issuer, name) DO UPDATE SET body = excluded.body \
+                              WHERE known.body = excluded.body RETURNING 1"),
+    /// `$4` what it was.
+    replace_document: concat!("UPDATE {schema}.oauth_document SET body = $3 WHERE issuer = $1 AND name = $2 \
+                               AND body IN ($3, $4)", durably!(), " RETURNING 1"),
     client: "SELECT record FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2 AND NOT disabled",
     any_client: "SELECT record FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2",
     clients: "SELECT record, disabled, keep_until IS NOT NULL FROM {schema}.oauth_client \

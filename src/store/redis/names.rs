@@ -8,6 +8,7 @@
 //! | `client:..` | hash | the grants of a client: the key of each |
 //! | `clients:{issuer}` | hash | the clients of an issuer: the id of each, and its record |
 //! | `registered:{issuer}` | sorted set | those that registered themselves, and until when they are kept if nobody connects them |
+//! | `documents:{issuer}` | hash | what a provider keeps of its own, such as its signing keys, which are sealed |
 //! | `keys` | hash | with which keys handles were made, and when last |
 //! | `revocations:{x}` | number | how many revocations there were of grants whose key begins with `x` |
 //! | `wait` | text | nothing: it is written so that there is something to wait for |
@@ -101,6 +102,10 @@ impl Names {
 
     pub(super) fn registered(&self, issuer: &Issuer) -> String {
         format!("{}registered:{{{}}}", self.prefix, text(&of_issuer(issuer)))
+    }
+
+    pub(super) fn documents(&self, issuer: &Issuer) -> String {
+        format!("{}documents:{{{}}}", self.prefix, text(&of_issuer(issuer)))
     }
 
     pub(super) fn keys(&self) -> String {

@@ -36,8 +36,21 @@ pub(super) static REPLACE_CLIENT: Script = Script::new(include_str!("lua/replace
 pub(super) static KEEP_CLIENT: Script = Script::new(include_str!("lua/keep_client.lua"));
 pub(super) static FORGET_CLIENT: Script = Script::new(include_str!("lua/forget_client.lua"));
 
-pub(super) static ALL: [&Script; 10] =
-    [&CREATE, &REDEEM, &ROTATE, &REVOKE, &SWEEP, &ONCE, &REGISTER, &REPLACE_CLIENT, &KEEP_CLIENT, &FORGET_CLIENT];
+pub(super) static REPLACE_DOCUMENT: Script = Script::new(include_str!("lua/replace_document.lua"));
+
+pub(super) static ALL: [&Script; 11] = [
+    &CREATE,
+    &REDEEM,
+    &ROTATE,
+    &REVOKE,
+    &SWEEP,
+    &ONCE,
+    &REGISTER,
+    &REPLACE_CLIENT,
+    &KEEP_CLIENT,
+    &FORGET_CLIENT,
+    &REPLACE_DOCUMENT,
+];
 
 impl Script {
     const fn new(source: &'static str) -> Self {

@@ -1,0 +1,105 @@
+//! What is configured of JWT access tokens.
+
+use std::time::Duration;
+
+use super::ProviderBuilder;
+use crate::config::{AccessTokenFormat, ConfigError, Formats};
+use crate::jwt::Algorithm;
+use crate::provider::signer::{KeySource, SigningKeys};
+use crate::provider::signing::{Signing, Source};
+use crate::secret::Secrets;
+use crate::types::Resource;
+
+/// How long a generated key can sign: many times as long as it is published before.
+const PERIODS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(24 * 60 * 60)..=Duration::from_secs(366 * 24 * 60 * 60);
+
+/// What a token says by itself ([RFC 9068 §2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2)), or what would change
+/// what it means.
+const OWN: [&str; 13] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "cnf", "act", "may_act"];
+
+/// Off, with keys of its own, and without claims.
+#[derive(Default)]
+pub(super) struct Jwts {
+    format: AccessTokenFormat,
+    keys: SigningKeys,
+    claims: Vec<String>,
+}
+
+impl ProviderBuilder {
+    /// How access tokens are written. By default as handles. A
+    /// [resource](crate::ProtectedResource::access_token_format) can have its own way.
+    ///
+    /// Tokens of both kinds are taken wherever one is, as long as any resource wants JWTs.
+    pub fn access_token_format(mut self, format: AccessTokenFormat) -> Self {
+        self.jwts.format = format;
+        self
+    }
+
+    /// The keys that sign JWTs. By default the provider makes its own: see [`SigningKeys`].
+    pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
+        self.jwts.keys = keys;
+        self
+    }
+
+    /// Which of the claims that the app [attached](crate::Approval::claim) a JWT access token carries. By default none:
+    /// the client reads it, and whoever else gets to see it ([RFC 9068 §6](https://www.rfc-editor.org/rfc/rfc9068#section-6)).
+    /// This provider's own layers find all of them at the grant, in either format.
+    pub fn access_token_claims<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.jwts.claims = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How the tokens for each resource are written. A resource that is named twice is as it is named last.
+    pub(super) fn formats(&self) -> Formats {
+        let named = self.resources.iter().rev();
+        let own = named.filter_map(|resource| Some((resource.uri.parse::<Resource>().ok()?, resource.format?)));
+        Formats { default: self.jwts.format, own: own.collect() }
+    }
+
+    pub(super) fn check_claims(&self, wrong: &mut Vec<ConfigError>) -> Vec<String> {
+        let own = self.jwts.claims.iter().filter(|name| OWN.contains(&name.as_str()));
+        wrong.extend(own.cloned().map(ConfigError::AccessTokenClaim));
+        self.jwts.claims.clone()
+    }
+
+    /// The keys, where a token for any of these is a JWT.
+    pub(super) fn check_signing(
+        &self,
+        makes_jwts: bool,
+        secrets: Option<&Secrets>,
+        wrong: &mut Vec<ConfigError>,
+    ) -> Option<Signing> {
+        if !makes_jwts {
+            return None;
+        }
+        let mut refuse = |why: &str| wrong.push(ConfigError::SigningKeys(why.to_owned()));
+        let SigningKeys { source, period } = &self.jwts.keys;
+        if period.is_some() && !matches!(source, KeySource::Generated(_)) {
+            refuse("those that are given are replaced by whoever gives them: leave `.rotated_every(..)` out");
+        }
+        let source = match source {
+            KeySource::Signer(signer) => Source::Signer(signer.clone()),
+            KeySource::Given(keys) if keys.is_empty() => {
+                refuse("none are given: make one with `SigningKey::generate(Algorithm::Es256)`");
+                return None;
+            }
+            KeySource::Given(keys) => Source::Given(keys.clone()),
+            KeySource::Generated(algorithm) => {
+                let period = period.unwrap_or(SigningKeys::PERIOD);
+                if *algorithm == Algorithm::Rs256 {
+                    refuse("none are made for RS256: write `SigningKeys::generated(Algorithm::Es256)`");
+                }
+                if !PERIODS.contains(&period) {
+                    refuse("a generated key signs for 1 day to 1 year");
+                }
+                if self.grants.as_ref().is_some_and(|grants| !grants.keeps_documents()) {
+                    refuse("this store keeps none: give them with `.signing_keys(SigningKeys::given(..))`");
+                }
+                Source::Generated { secrets: secrets?.clone(), algorithm: *algorithm, period }
+            }
+        };
+        Some(Signing::new(source))
+    }
+}

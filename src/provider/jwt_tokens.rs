@@ -1,0 +1,128 @@
+//! Access tokens as JWTs, of a provider's own: made for a grant, and found again by what they say of it.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::Provider;
+use super::signing::PAUSE;
+use crate::error::StoreError;
+use crate::grant::Grant;
+use crate::handle::{AccessHandle, GrantKey, TokenId};
+use crate::jwt::access_token::{self, AccessClaims, TYPE};
+use crate::jwt::ring::POLL;
+use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
+use crate::types::{Resource, Subject, UnixTime};
+
+/// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
+#[derive(Debug)]
+pub(crate) struct OwnJwt {
+    pub(crate) key: GrantKey,
+    pub(crate) token: TokenId,
+    claims: AccessClaims,
+}
+
+impl OwnJwt {
+    /// A token that is neither over nor of the future, by one of these keys. The node that made it may be a little ahead;
+    /// none of them lets it live longer.
+    fn read(text: &str, provider: &Provider, keys: &Jwks) -> Result<Self, JwtError> {
+        let (token, now) = (Jws::read(text)?, provider.now());
+        if token.claims.is_over(now, Duration::ZERO) {
+            return Err(JwtError::Expired);
+        }
+        let claims = access_token::verify(token, &provider.0.config.issuer, keys, now, LEEWAY)?;
+        let mut id = [0; 24];
+        let decoded = URL_SAFE_NO_PAD.decode_slice(&claims.id, &mut id);
+        let (Ok(24), Some((key, token))) = (decoded, id.split_first_chunk()) else { return Err(JwtError::Malformed) };
+        let token = token.try_into().map_err(|_| JwtError::Malformed)?;
+        Ok(Self { key: GrantKey::from_bytes(*key), token, claims })
+    }
+
+    pub(crate) const fn issued_at(&self) -> UnixTime {
+        self.claims.issued_at
+    }
+
+    pub(crate) const fn expires_at(&self) -> UnixTime {
+        self.claims.expires_at
+    }
+
+    /// What it says of its grant, as bits over that one's lists; `None` if it says anything that its grant does not.
+    pub(crate) fn masks(&self, grant: &Grant) -> Option<(u64, u16)> {
+        let of = |subject: Option<&Subject>| subject.map_or(grant.client_id().as_str(), Subject::as_str).to_owned();
+        let holder = (grant.client_id(), of(grant.subject()));
+        if (&self.claims.client, of(self.claims.subject.as_ref())) != holder {
+            return None;
+        }
+        let scope = grant.scope().mask(|name| self.claims.scope.contains(name));
+        let resources = Resource::mask(grant.resources(), |resource| self.claims.resources.contains(resource));
+        let whole = scope.count_ones() as usize == self.claims.scope.iter().count()
+            && resources.count_ones() as usize == self.claims.resources.len();
+        whole.then_some((scope, resources))
+    }
+}
+
+impl Provider {
+    /// Whether this provider makes JWTs at all.
+    pub(crate) fn makes_jwts(&self) -> bool {
+        self.0.signing.is_some()
+    }
+
+    /// Whether an access token of this grant, for these of its resources, is a JWT.
+    pub(crate) fn is_jwt(&self, grant: &Grant, resources: u16) -> bool {
+        self.makes_jwts() && self.0.config.formats.want_jwt(Resource::masked(grant.resources(), resources))
+    }
+
+    /// The JWT that says what a handle does.
+    pub(super) async fn sign_access(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+        let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
+        let key = signing.key(self).await?;
+        let claims = AccessClaims {
+            subject: grant.subject().cloned(),
+            client: grant.client_id().clone(),
+            scope: grant.scope().masked(handle.scope),
+            resources: Resource::masked(grant.resources(), handle.resources).cloned().collect(),
+            id: self.token_id(grant.key(), &handle.token),
+            issued_at: handle.issued_at,
+            expires_at: handle.expires_at,
+            auth_time: grant.auth_time(),
+            others: self.public_claims(grant),
+        };
+        let input = signing_input(key.public(), TYPE, &claims.to_json(&self.0.config.issuer));
+        let signature = key.sign(input.as_bytes()).await?;
+        Ok(with_signature(&input, &signature))
+    }
+
+    /// Those of a grant's claims that everybody may read.
+    fn public_claims(&self, grant: &Grant) -> Map<String, Value> {
+        let Some(claims) = grant.claims() else { return Map::new() };
+        let public = self.0.config.jwt_claims.iter();
+        public.filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect()
+    }
+
+    /// Opens a JWT without waiting; `None` where the keys have to be read for it.
+    pub(crate) fn open_jwt_now(&self, text: &str) -> Option<Result<OwnJwt, JwtError>> {
+        let Some(signing) = self.0.signing.as_ref().filter(|_| text.contains('.')) else {
+            return Some(Err(JwtError::Malformed));
+        };
+        let known = signing.fresh(self.now(), POLL)?;
+        let opened = OwnJwt::read(text, self, &known.published);
+        // Another node may have made its first key just now.
+        let news = || matches!(opened, Err(JwtError::UnknownKey)) && signing.fresh(self.now(), PAUSE).is_none();
+        if news() { None } else { Some(opened) }
+    }
+
+    /// Opens a JWT.
+    pub(crate) async fn open_jwt(&self, text: &str) -> Result<Result<OwnJwt, JwtError>, StoreError> {
+        if let Some(opened) = self.open_jwt_now(text) {
+            return Ok(opened);
+        }
+        let Some(signing) = &self.0.signing else { return Ok(Err(JwtError::Malformed)) };
+        let opened = OwnJwt::read(text, self, &signing.read(self, POLL).await?.published);
+        if matches!(opened, Err(JwtError::UnknownKey)) {
+            return Ok(OwnJwt::read(text, self, &signing.read(self, PAUSE).await?.published));
+        }
+        Ok(opened)
+    }
+}
