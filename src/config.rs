@@ -20,7 +20,7 @@ pub(crate) use endpoints::Paths;
 use endpoints::RESOURCE_METADATA;
 pub(crate) use issuer::IssuerUrl;
 
-use crate::client::Client;
+use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
 use crate::registration::RegistrationPolicy;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
@@ -110,6 +110,17 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    #[cfg(feature = "jwt")]
+    pub(crate) private_key_jwt: PrivateKeyJwt,
+}
+
+/// Whether and how clients prove themselves by assertions.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PrivateKeyJwt {
+    pub(crate) on: bool,
+    /// Whether the URL of the token endpoint is an audience too.
+    pub(crate) for_token_endpoint: bool,
 }
 
 impl Config {
@@ -137,6 +148,24 @@ impl Config {
             return registered.clone();
         }
         registered.filter(|name| self.may_have(client, name))
+    }
+
+    /// The ways in which a client can prove itself here.
+    pub(crate) fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> {
+        AuthMethod::ALL.iter().copied().filter(|method| match method {
+            #[cfg(feature = "jwt")]
+            AuthMethod::PrivateKeyJwt => self.takes_assertions(),
+            _ => true,
+        })
+    }
+
+    /// Whether clients can sign.
+    pub(crate) const fn takes_assertions(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let on = self.private_key_jwt.on;
+        #[cfg(not(feature = "jwt"))]
+        let on = false;
+        on
     }
 
     /// What an authorization request gets: what it asked for, or the default

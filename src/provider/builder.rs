@@ -1,3 +1,6 @@
+#[cfg(feature = "jwt")]
+mod private_key_jwt;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -8,6 +11,8 @@ use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "jwt")]
+use crate::config::PrivateKeyJwt;
 use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
@@ -43,6 +48,8 @@ pub struct ProviderBuilder {
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    #[cfg(feature = "jwt")]
+    private_key_jwt: PrivateKeyJwt,
     token_prefix: String,
     hooks: Hooks,
     events: Events,
@@ -69,6 +76,8 @@ impl ProviderBuilder {
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            #[cfg(feature = "jwt")]
+            private_key_jwt: PrivateKeyJwt::default(),
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
             events: Events::default(),
@@ -353,6 +362,8 @@ impl ProviderBuilder {
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            #[cfg(feature = "jwt")]
+            private_key_jwt: self.private_key_jwt,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
@@ -431,6 +442,8 @@ impl ProviderBuilder {
         for client in &self.fixed {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
+            #[cfg(feature = "jwt")]
+            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }

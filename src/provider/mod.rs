@@ -18,6 +18,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "jwt")]
+mod assertions;
 mod builder;
 mod connected;
 mod hooks;
@@ -41,6 +43,7 @@ use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
+use crate::registration::Allowed;
 use crate::secret::random;
 use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
@@ -202,6 +205,17 @@ impl Provider {
         match self.0.clients.get(id) {
             Some(client) => Ok(Some(client.clone())),
             None => self.0.client_store.client(&self.0.config.issuer, id).await,
+        }
+    }
+
+    /// What a client that registers itself may become.
+    pub(crate) fn registrable(&self) -> Allowed {
+        Allowed {
+            scope: self.0.config.registrable_scope(),
+            #[cfg(feature = "jwt")]
+            private_key_jwt: self.0.config.takes_assertions(),
+            #[cfg(feature = "jwt")]
+            jwks_uri: false,
         }
     }
 
