@@ -9,8 +9,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::SystemTime;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use jws::{Key, hs256, jwks};
 use serde_json::{Map, Value, json};
@@ -18,11 +20,13 @@ use shelf::{Op, Shelf};
 use support::{
     Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code_of, form, request, seconds, send, *,
 };
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tower_oauth::event::Event;
 use tower_oauth::jwt::Algorithm;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{AuthMethod, Client, GrantType, MemoryStore, Provider, ProviderBuilder};
+use tower_oauth::{
+    AuthMethod, Client, Clock, Fetch, GrantType, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy,
+};
 
 const NOW: u64 = 1_800_000_000;
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -684,4 +688,363 @@ async fn no_answer_repeats_an_assertion_or_a_part_of_it() {
         let parts: BTreeSet<_> = signed.split('.').chain(["marker"]).collect();
         assert!(parts.iter().all(|part| !said.contains(part)), "{said}");
     }
+}
+
+// ---- keys that a client publishes -----------------------------------------------------------------------------------
+
+/// A server with the keys of clients. `None` is one that is down; while its gate is shut nobody gets an answer.
+#[derive(Clone)]
+struct Published(Arc<Server>);
+
+struct Server {
+    body: Mutex<Option<String>>,
+    gate: Semaphore,
+    asked: Mutex<Vec<String>>,
+}
+
+const JWKS_URI: &str = "https://app.example/jwks";
+
+impl Published {
+    fn new(keys: &Value) -> Self {
+        let body = Mutex::new(Some(keys.to_string()));
+        Self(Arc::new(Server { body, gate: Semaphore::new(1_000), asked: Mutex::default() }))
+    }
+
+    fn says(&self, body: Option<String>) {
+        *self.0.body.lock().unwrap() = body;
+    }
+
+    fn shut(&self) {
+        self.0.gate.forget_permits(1_000);
+    }
+
+    fn open(&self) {
+        self.0.gate.add_permits(1_000);
+    }
+
+    /// How often somebody asked since the last time that this was asked.
+    fn hits(&self) -> usize {
+        std::mem::take(&mut *self.0.asked.lock().unwrap()).len()
+    }
+}
+
+impl Fetch for Published {
+    type Error = &'static str;
+
+    async fn fetch(&self, request: Request<Bytes>) -> Result<http::Response<Bytes>, Self::Error> {
+        self.0.asked.lock().unwrap().push(request.uri().to_string());
+        let _turn = self.0.gate.acquire().await.map_err(|_| "the gate is gone")?;
+        let body = self.0.body.lock().unwrap().clone().ok_or("nobody answers")?;
+        Ok(http::Response::new(body.into()))
+    }
+}
+
+fn publishing() -> Client {
+    Client::private_key_jwt_uri("app", JWKS_URI).redirect_uri(WEB).grant_types(GRANT_TYPES)
+}
+
+/// A provider that knows where the keys of `app` are, and a server with its first one.
+fn elsewhere() -> (App, Published, ManualClock) {
+    let (clock, published) = (ManualClock::default(), Published::new(&jws::document([("es256", &KEYS.es256)])));
+    let provider = builder(&clock).private_key_jwt().fetch(published.clone()).client(publishing()).client(other());
+    (app(&provider.build().expect("a good configuration")), published, clock)
+}
+
+/// Now, by whatever clock.
+fn claims_at(clock: &ManualClock) -> Value {
+    let now = clock.now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    with(claims(), json!({"iat": now, "exp": now + 60}))
+}
+
+fn new_key(clock: &ManualClock) -> String {
+    sign(&json!({"alg": "EdDSA", "kid": "new"}), &claims_at(clock), &KEYS.eddsa)
+}
+
+#[track_caller]
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!((answer.status, &*answer.error()), (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"));
+    assert_eq!((answer.header(header::RETRY_AFTER), answer.header(header::CACHE_CONTROL)), ("1", "no-store"));
+}
+
+/// OpenID Connect Core §10.1.1: keys are published and replaced by the client alone.
+#[tokio::test]
+async fn published_keys_are_read_once_and_kept_for_a_while() {
+    let (app, published, clock) = elsewhere();
+    for _ in 0..10 {
+        assert_good(&ask(&app, &assertion(&claims())).await);
+    }
+    assert_eq!(*published.0.asked.lock().unwrap(), [JWKS_URI]);
+    published.hits();
+    published.says(Some(jws::document([("new", &KEYS.eddsa)]).to_string()));
+    clock.advance(seconds(3_600));
+    assert_good(&ask(&app, &new_key(&clock)).await);
+    assert_unknown(&ask(&app, &assertion(&claims_at(&clock))).await);
+    assert!(published.hits() <= 2);
+}
+
+/// A key that nobody saw yet: one look for all who ask meanwhile.
+#[tokio::test]
+async fn a_new_key_is_looked_for_once_for_all() {
+    let (app, published, clock) = elsewhere();
+    assert_good(&ask(&app, &assertion(&claims())).await);
+    assert_eq!(published.hits(), 1);
+    published.says(Some(jws::document([("es256", &KEYS.es256), ("new", &KEYS.eddsa)]).to_string()));
+    published.shut();
+    let asking = (0..RACERS).map(|_| {
+        let (app, signed) = (app.clone(), new_key(&clock));
+        tokio::spawn(async move { ask(&app, &signed).await })
+    });
+    let asking: Vec<_> = asking.collect();
+    settled().await;
+    published.open();
+    for answer in asking {
+        assert_good(&answer.await.expect("an answer"));
+    }
+    assert_eq!(published.hits(), 1);
+    assert_good(&ask(&app, &assertion(&claims())).await);
+}
+
+/// Whoever makes up names of keys has the client's server asked once in 30 seconds, and the client goes on meanwhile.
+#[tokio::test]
+async fn made_up_keys_do_not_make_the_provider_knock_on_and_on() {
+    let (app, published, clock) = elsewhere();
+    assert_good(&ask(&app, &assertion(&claims())).await);
+    published.hits();
+    for round in 0..3 {
+        for number in 0..100 {
+            let header = json!({"alg": "ES256", "kid": format!("made up {number}")});
+            assert_unknown(&ask(&app, &sign(&header, &claims_at(&clock), &KEYS.stranger)).await);
+        }
+        assert_eq!(published.hits(), 1, "round {round}");
+        assert_good(&ask(&app, &assertion(&claims_at(&clock))).await);
+        clock.advance(seconds(30));
+    }
+}
+
+/// Its keys cannot be had, and it may be the client: try again, with the same assertion. Nobody knocks meanwhile.
+#[tokio::test]
+async fn a_server_that_is_down_is_503_and_is_not_hammered() {
+    let (app, published, clock) = elsewhere();
+    published.says(None);
+    let signed = assertion(&with(claims(), json!({"exp": NOW + 600})));
+    for round in 0..3 {
+        for _ in 0..50 {
+            assert_unavailable(&ask(&app, &signed).await);
+        }
+        assert_eq!(published.hits(), 1, "round {round}");
+        clock.advance(seconds(5));
+    }
+    published.says(Some(jws::document([("es256", &KEYS.es256)]).to_string()));
+    assert_good(&ask(&app, &signed).await);
+    // Down again: what was read is good for a while, and of what it has not nobody can tell.
+    published.says(None);
+    published.hits();
+    clock.advance(seconds(900));
+    for _ in 0..50 {
+        assert_good(&ask(&app, &assertion(&claims_at(&clock))).await);
+        assert_unavailable(&ask(&app, &new_key(&clock)).await);
+    }
+    assert!(published.hits() <= 2);
+}
+
+/// The provider is no tool to knock at doors with: it knocks for a client that is registered so, when all else is right.
+#[tokio::test]
+async fn nothing_is_fetched_before_all_is_right_that_needs_no_key() {
+    let (app, published, _) = elsewhere();
+    for row in rows() {
+        if !matches!(row.reason, "client_assertion_forged" | "client_assertion_of_unknown_key") {
+            assert_unknown(&ask(&app, &row.assertion(&unused())).await);
+        }
+    }
+    let header = json!({"alg": "ES256", "kid": "es256"});
+    for id in ["nobody", "other", "public", "confidential"] {
+        let claims = with(claims(), json!({"iss": id, "sub": id}));
+        assert_unknown(&ask(&app, &sign(&header, &claims, &KEYS.stranger)).await);
+    }
+    assert_unknown(&send(&app, basic(form("/token", &FOR_ITSELF), "app", SECRET)).await);
+    assert_eq!(published.hits(), 0);
+    assert_unknown(&ask(&app, &sign(&header, &claims(), &KEYS.stranger)).await);
+    assert_eq!(published.hits(), 1);
+}
+
+/// What is no set of public keys is none, and the operator hears why.
+#[tokio::test]
+async fn what_is_published_has_to_be_public_keys() {
+    for body in [
+        "<html>not found</html>".to_owned(),
+        "{}".to_owned(),
+        json!({"keys": [KEYS.es256.private_jwk("es256")]}).to_string(),
+        json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).to_string(),
+        format!("{}{}", jws::document([("es256", &KEYS.es256)]), " ".repeat(64 * 1024)),
+    ] {
+        let (clock, published) = (ManualClock::default(), Published::new(&json!({})));
+        published.says(Some(body.clone()));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = {
+            let heard = Arc::clone(&heard);
+            move |event: &Event<'_>| {
+                let source = event.source.map(|source| format!("{source}: {:?}", source.source()));
+                heard.lock().unwrap().push((event.kind.reason(), event.client.cloned(), source.unwrap_or_default()));
+            }
+        };
+        let provider = builder(&clock).private_key_jwt().fetch(published).client(publishing()).on_event(hear);
+        let app = app(&provider.build().expect("a good configuration"));
+        assert_unavailable(&ask(&app, &assertion(&claims())).await);
+        let heard = heard.lock().unwrap();
+        let [(reason, client, source)] = &heard[..] else { panic!("one event: {heard:?}") };
+        assert_eq!((*reason, client.as_ref()), (Some("client_keys_unavailable"), Some(&"app".into())), "{body}");
+        assert!(source.contains(JWKS_URI), "{source}");
+    }
+}
+
+/// However many clients are registered whose servers never answer, so many are waited for at once and no more.
+#[tokio::test]
+async fn at_most_64_servers_are_asked_at_once() {
+    let (clock, published, shelf) =
+        (ManualClock::default(), Published::new(&jws::document([("es256", &KEYS.es256)])), Shelf::default());
+    published.shut();
+    let provider = builder(&clock).store(shelf.clone()).private_key_jwt().fetch(published.clone());
+    let app = app(&provider.build().expect("a good configuration"));
+    let asking: Vec<_> = (0..100)
+        .map(|number| {
+            let id = format!("app {number}");
+            let client = Client::private_key_jwt_uri(&*id, format!("https://{number}.example/jwks"));
+            shelf.register(client.grant_types([GrantType::ClientCredentials]));
+            let (app, signed) = (app.clone(), assertion(&with(claims(), json!({"iss": id, "sub": id}))));
+            tokio::spawn(async move { ask(&app, &signed).await })
+        })
+        .collect();
+    settled().await;
+    assert_eq!(published.hits(), 64);
+    published.open();
+    for answer in asking {
+        assert_good(&answer.await.expect("an answer"));
+    }
+    assert_eq!(published.hits(), 36);
+}
+
+/// Lets every task go on until it waits for something that does not come.
+async fn settled() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What cannot be fetched is said at start, and a client of a store is told to try again.
+#[tokio::test]
+async fn without_something_to_fetch_with_no_keys_are_elsewhere() {
+    let clock = ManualClock::default();
+    let said = builder(&clock).private_key_jwt().client(publishing()).build().expect_err("it is refused").to_string();
+    assert!(said.contains("add `.fetch(..)`"), "{said}");
+    let shelf = Shelf::default();
+    shelf.register(publishing());
+    let provider = builder(&clock).store(shelf).private_key_jwt().build().expect("a good configuration");
+    assert_unavailable(&ask(&app(&provider), &assertion(&claims())).await);
+}
+
+// ---- registration ---------------------------------------------------------------------------------------------------
+
+fn registering(published: Option<Published>) -> App {
+    let builder = builder(&ManualClock::default()).private_key_jwt();
+    let builder = builder.registration(RegistrationPolicy::open().scope("profile"));
+    app(&published.into_iter().fold(builder, ProviderBuilder::fetch).build().expect("a good configuration"))
+}
+
+async fn register(app: &App, members: Value) -> Answer {
+    let metadata = json!({
+        "redirect_uris": [WEB],
+        "grant_types": ["authorization_code", "client_credentials"],
+        "token_endpoint_auth_method": "private_key_jwt",
+    });
+    let request = Request::post("/register").header(header::CONTENT_TYPE, "application/json");
+    send(app, request.body(with(metadata, members).to_string().into()).expect("a request")).await
+}
+
+/// The id of a client that registered so, and what it was answered.
+#[track_caller]
+fn registered(answer: &Answer) -> (String, Value) {
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["token_endpoint_auth_method"], "private_key_jwt");
+    assert!(json.get("client_secret").is_none() && json.get("client_secret_expires_at").is_none(), "{json}");
+    (json["client_id"].as_str().expect("an id").to_owned(), json)
+}
+
+/// RFC 7591 §2 and §3.2.1: no secret, all that was registered, and from then on the client is known by its keys
+#[tokio::test]
+async fn a_client_registers_with_its_keys() {
+    let app = registering(None);
+    let keys = jws::document([("es256", &KEYS.es256), ("eddsa", &KEYS.eddsa)]);
+    for members in [json!({}), json!({"token_endpoint_auth_signing_alg": "ES256"})] {
+        let members = with(members, json!({"jwks": keys}));
+        let (id, answer) = registered(&register(&app, members.clone()).await);
+        assert_eq!(answer["jwks"], keys);
+        assert_eq!(answer.get("token_endpoint_auth_signing_alg"), members.get("token_endpoint_auth_signing_alg"));
+        assert!(answer.get("jwks_uri").is_none());
+        let claims = || with(claims(), json!({"iss": id, "sub": id}));
+        assert_good(&ask(&app, &assertion(&claims())).await);
+        let by_eddsa = ask(&app, &sign(&json!({"alg": "EdDSA", "kid": "eddsa"}), &claims(), &KEYS.eddsa)).await;
+        assert_eq!(by_eddsa.status == StatusCode::OK, members.get("token_endpoint_auth_signing_alg").is_none());
+    }
+}
+
+/// CVE-2026-22752: an address that a stranger registers is no request that the provider makes for him.
+#[tokio::test]
+async fn a_client_registers_where_its_keys_are_and_nothing_is_fetched_before_it_signs() {
+    let published = Published::new(&jws::document([("es256", &KEYS.es256)]));
+    let app = registering(Some(published.clone()));
+    let (id, answer) = registered(&register(&app, json!({"jwks_uri": JWKS_URI})).await);
+    assert_eq!(answer["jwks_uri"], JWKS_URI);
+    assert!(answer.get("jwks").is_none());
+    assert_eq!(published.hits(), 0);
+    assert_good(&ask(&app, &assertion(&with(claims(), json!({"iss": id, "sub": id})))).await);
+    assert_eq!(published.hits(), 1);
+}
+
+/// RFC 7591 §2 and §3.2.2
+#[tokio::test]
+async fn keys_that_could_not_work_or_are_not_public_are_not_registered() {
+    let keys = jws::document([("es256", &KEYS.es256)]);
+    let many: Vec<_> = (0..21).map(|number| KEYS.es256.jwk(&number.to_string())).collect();
+    let encryption = with(KEYS.es256.jwk("x"), json!({"use": "enc"}));
+    for (members, reason) in [
+        (json!({}), "private_key_jwt needs jwks or jwks_uri"),
+        (json!({"jwks": null, "jwks_uri": null}), "private_key_jwt needs jwks or jwks_uri"),
+        (json!({"jwks": keys, "jwks_uri": JWKS_URI}), "there both"),
+        (json!({"jwks": {"keys": [KEYS.es256.private_jwk("x")]}}), "private or shared"),
+        (json!({"jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}), "private or shared"),
+        (json!({"jwks": {"keys": [KEYS.es256.jwk("x"), KEYS.other.private_jwk("y")]}}), "private or shared"),
+        (json!({"jwks": {"keys": []}}), "no key for"),
+        (json!({"jwks": {"keys": [encryption]}}), "no key for"),
+        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-384", "x": "x", "y": "y"}]}}), "no key for"),
+        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}}), "none of its kind"),
+        (json!({"jwks": keys, "token_endpoint_auth_signing_alg": "EdDSA"}), "no key for"),
+        (json!({"jwks": keys, "token_endpoint_auth_signing_alg": "HS256"}), "token_endpoint_auth_signing_alg"),
+        (json!({"jwks": keys, "token_endpoint_auth_signing_alg": "none"}), "token_endpoint_auth_signing_alg"),
+        (json!({"jwks": keys, "token_endpoint_auth_signing_alg": ["ES256"]}), "not of its type"),
+        (json!({"jwks": {"keys": many}}), "more than 16 KiB or 20 keys"),
+        (json!({"jwks": with(keys.clone(), json!({"pad": "x".repeat(16 * 1024)}))}), "more than 16 KiB or 20 keys"),
+        (json!({"jwks": [KEYS.es256.jwk("x")]}), "no JSON object"),
+        (json!({"jwks": keys.to_string()}), "no JSON object"),
+        (json!({"jwks_uri": "http://app.example/jwks"}), "not https"),
+        (json!({"jwks_uri": "http://169.254.169.254/latest"}), "not https"),
+        (json!({"jwks_uri": "http://127.0.0.1/jwks"}), "not https"),
+        (json!({"jwks_uri": "file:///etc/passwd"}), "not https"),
+        (json!({"jwks_uri": "https://user@app.example/jwks"}), "not https"),
+        (json!({"jwks_uri": [JWKS_URI]}), "not of its type"),
+    ] {
+        let published = Published::new(&keys);
+        let answer = register(&registering(Some(published.clone())), members.clone()).await;
+        assert_eq!(
+            (answer.status, &*answer.error()),
+            (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
+            "{members}"
+        );
+        let said = answer.json()["error_description"].as_str().expect("a sentence").to_owned();
+        assert!(said.contains(reason), "{members}: {said}");
+        assert_eq!(published.hits(), 0);
+    }
+    let answer = register(&registering(None), json!({"jwks_uri": JWKS_URI})).await;
+    assert_eq!(answer.error(), "invalid_client_metadata");
+    assert!(answer.body.contains("jwks_uri is not taken here: send jwks"), "{answer:?}");
 }

@@ -59,11 +59,21 @@ impl<'a> Assertion<'a> {
         &self.client
     }
 
-    /// What it is good for, if a key of its client signed it.
-    pub(crate) fn verify(self, client: &Client, keys: &Jwks) -> Result<SingleUse, ProtocolError> {
-        if !client.may_sign_by(self.jws.header.algorithm) {
-            return Err(ProtocolError::CLIENT_ASSERTION_ALGORITHM_WRONG);
+    /// Refuses what this client does not sign by.
+    pub(crate) fn check_algorithm(&self, client: &Client) -> Result<(), ProtocolError> {
+        if client.may_sign_by(self.jws.header.algorithm) {
+            return Ok(());
         }
+        Err(ProtocolError::CLIENT_ASSERTION_ALGORITHM_WRONG)
+    }
+
+    /// Whether the key that it names is among these.
+    pub(crate) fn has_key_in(&self, keys: &Jwks) -> bool {
+        self.jws.key(keys).is_ok()
+    }
+
+    /// What it is good for, if one of its client's keys signed it.
+    pub(crate) fn verify(self, keys: &Jwks) -> Result<SingleUse, ProtocolError> {
         let key = self.jws.key(keys).map_err(refusal)?;
         self.jws.verify(key).map_err(refusal)?;
         Ok(self.once)

@@ -202,6 +202,7 @@ refusals! {
     }
     TemporarilyUnavailable {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
+        CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }

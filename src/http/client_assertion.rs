@@ -31,8 +31,10 @@ pub(super) fn read<'a>(
 
 /// The signature first: else whoever knows a client could use up what it has not sent yet.
 pub(super) async fn prove(provider: &Provider, client: &Client, assertion: Assertion<'_>) -> Result<(), Failure> {
-    let keys = provider.keys_of(client, &assertion).await?;
-    let once = assertion.verify(client, &keys)?;
+    assertion.check_algorithm(client)?;
+    let unavailable = |error| Failure::from(ProtocolError::CLIENT_KEYS_UNAVAILABLE).because(error);
+    let keys = provider.keys_of(client, &assertion).await.map_err(unavailable)?;
+    let once = assertion.verify(&keys)?;
     if provider.is_first_use(client, &once).await? {
         return Ok(());
     }

@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use super::PublishedKeys;
 use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
@@ -16,6 +18,8 @@ use crate::config::PrivateKeyJwt;
 use crate::config::{Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ScopeEntry};
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
+#[cfg(feature = "jwt")]
+use crate::fetch::DynFetch;
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
@@ -50,6 +54,8 @@ pub struct ProviderBuilder {
     registration: Option<RegistrationPolicy>,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
     events: Events,
@@ -78,6 +84,8 @@ impl ProviderBuilder {
             registration: None,
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            fetch: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
             events: Events::default(),
@@ -368,6 +376,8 @@ impl ProviderBuilder {
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
         }
+        #[cfg(feature = "jwt")]
+        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(fetch, Arc::clone(&self.clock)));
         let inner = Inner {
             config,
             handles,
@@ -378,6 +388,8 @@ impl ProviderBuilder {
             grants,
             clock: self.clock,
             machine: MachineGrants::default(),
+            #[cfg(feature = "jwt")]
+            published_keys,
         };
         Ok(Provider(Arc::new(inner)))
     }

@@ -30,6 +30,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use assertions::PublishedKeys;
 pub use builder::ProviderBuilder;
 pub use connected::ConnectedApp;
 pub(crate) use hooks::Hooks;
@@ -62,6 +64,9 @@ pub(crate) struct Inner {
     grants: Arc<dyn DynGrants>,
     clock: Arc<dyn Clock>,
     machine: MachineGrants,
+    /// `None` if there is nothing to fetch with.
+    #[cfg(feature = "jwt")]
+    published_keys: Option<PublishedKeys>,
 }
 
 /// An access token that was issued without a request. `Debug` does not show it.
@@ -215,7 +220,7 @@ impl Provider {
             #[cfg(feature = "jwt")]
             private_key_jwt: self.0.config.takes_assertions(),
             #[cfg(feature = "jwt")]
-            jwks_uri: false,
+            jwks_uri: self.0.published_keys.is_some(),
         }
     }
 

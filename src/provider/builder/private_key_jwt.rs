@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::ProviderBuilder;
-use crate::client::{AuthMethod, Client};
+use crate::client::{AuthMethod, Client, Keys};
+use crate::fetch::Fetch;
 
 impl ProviderBuilder {
     /// Takes clients that prove themselves by an assertion, which they sign with a key of their own, `private_key_jwt`
@@ -24,10 +27,28 @@ impl ProviderBuilder {
         self
     }
 
+    /// What the provider reads from other servers with: the keys of clients that publish them, `jwks_uri`. By default
+    /// nothing is read, and such clients are refused.
+    ///
+    /// [`HttpClient`](crate::fetch) is safe where strangers say what is fetched, as those do who register themselves.
+    /// Keys are kept for as long as their server says, from 1 minute to 1 hour, and for one more while it is down. A key
+    /// that is not among them has them read anew, at most every 30 seconds: so a client publishes a new one that long
+    /// before its first use. While they cannot be read the answer is 503, since who asks may well be the client.
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Arc::new(fetch));
+        self
+    }
+
     /// Why a fixed client could not prove itself here.
     pub(super) fn cannot_sign(&self, client: &Client) -> Option<String> {
         let signs = client.auth_method() == AuthMethod::PrivateKeyJwt;
-        (signs && !self.private_key_jwt.on)
-            .then(|| "it signs assertions and nobody here takes them: add `.private_key_jwt()`".to_owned())
+        if signs && !self.private_key_jwt.on {
+            return Some("it signs assertions and nobody here takes them: add `.private_key_jwt()`".to_owned());
+        }
+        let publishes = matches!(client.keys(), Some(Keys::At(_)));
+        (publishes && self.fetch.is_none()).then(|| {
+            "its keys have to be read from elsewhere: add `.fetch(..)`, or give them with `Client::private_key_jwt`"
+                .to_owned()
+        })
     }
 }
