@@ -551,6 +551,8 @@ async fn everything_is_found_through_the_metadata_and_on_the_issuers_origin() {
 #[cfg(feature = "jwt")]
 #[tokio::test]
 async fn a_client_registers_its_keys_and_proves_itself_by_them() {
+    use tower_oauth::{Clock, SystemClock};
+
     let example = Example::start();
     let mut browser = Browser::new();
     let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
@@ -573,7 +575,7 @@ async fn a_client_registers_its_keys_and_proves_itself_by_them() {
     register(&example, &about(("jwks_uri", "https://app.example/jwks".into()))).await;
 
     let ask = async |browser: &mut Browser, audience: &str| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
         let claims = serde_json::json!({"iss": id, "sub": id, "aud": audience, "exp": now + 60, "jti": "first"});
         let header = r#"{"alg":"ES256","kid":"one","typ":"client-authentication+jwt"}"#;
         let assertion = jws::jws(header, &claims.to_string(), |message| key.sign(message));
