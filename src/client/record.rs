@@ -198,6 +198,32 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn the_keys_of_a_client_that_signs_are_found_again() {
+        let key = crate::jwt::SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let jwks: crate::jwt::Jwks = format!(r#"{{"keys":[{}]}}"#, key.public_jwk()).parse().unwrap();
+        for client in [
+            Client::private_key_jwt("app", jwks.clone()),
+            Client::private_key_jwt("app", jwks.clone()).token_endpoint_auth_signing_alg(Algorithm::EdDsa),
+            Client::private_key_jwt("app", jwks).jwks_uri("https://a.example/jwks"),
+        ] {
+            let record = client.redirect_uri("https://a.example/cb").to_record();
+            let read = Client::from_record(&record).unwrap();
+            assert_eq!((read.to_record(), read.check().is_ok()), (record.clone(), true));
+            for (part, other) in [
+                ("\"jwks\"", "\"keys\""),
+                ("\"jwks_uri\"", "\"uri\""),
+                ("\"keys\":[", "\"keys\":[7,"),
+                ("signing_alg\":\"EdDSA\"", "signing_alg\":\"HS256\""),
+                ("\"pkce\"", "\"jwks_uri\":\"https://b.example\",\"jwks\":{\"keys\":[]},\"pkce\""),
+            ] {
+                let bad = record.replacen(part, other, 1);
+                assert!(bad == record || Client::from_record(&bad).is_err(), "{part} in {record}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_record_is_an_error_and_never_another_client() {
         let good = Client::confidential("app", SECRET).redirect_uri("https://a.example/cb").scope("a").to_record();
