@@ -24,7 +24,16 @@ use subtle::ConstantTimeEq;
 use crate::secret::random;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, UnixTime};
 
+#[cfg(feature = "jwt")]
+pub(crate) mod assertion;
+#[cfg(feature = "jwt")]
+mod keys;
 mod record;
+
+#[cfg(feature = "jwt")]
+pub(crate) use keys::Keys;
+#[cfg(feature = "jwt")]
+use keys::RegisteredKeys;
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +43,10 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// `client_secret_post`: the secret in the body.
     ClientSecretPost,
+    /// `private_key_jwt`: an assertion that it signs with a key of its own, whose public half is registered
+    /// ([`Client::private_key_jwt`]).
+    #[cfg(feature = "jwt")]
+    PrivateKeyJwt,
     /// `none`: a public client, which can keep no secret.
     None,
 }
@@ -45,12 +58,28 @@ impl AuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            #[cfg(feature = "jwt")]
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
     }
 
+    /// All of them, in the order in which they are published.
+    pub(crate) const ALL: &[Self] = &[
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        #[cfg(feature = "jwt")]
+        Self::PrivateKeyJwt,
+        Self::None,
+    ];
+
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None].into_iter().find(|known| known.as_str() == name)
+        Self::ALL.iter().copied().find(|known| known.as_str() == name)
+    }
+
+    /// Whether a client proves itself by a secret that the provider knows.
+    const fn needs_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 }
 
@@ -151,6 +180,8 @@ struct Registration {
     id: ClientId,
     name: Option<String>,
     secrets: Vec<LiveSecret>,
+    #[cfg(feature = "jwt")]
+    keys: RegisteredKeys,
     auth_method: AuthMethod,
     redirect_uris: Vec<RedirectUri>,
     scope: Option<Scope>,
@@ -208,6 +239,8 @@ impl Client {
             id,
             name: None,
             secrets: Vec::new(),
+            #[cfg(feature = "jwt")]
+            keys: RegisteredKeys::default(),
             auth_method,
             redirect_uris: Vec::new(),
             scope: None,
@@ -361,7 +394,7 @@ impl Client {
         self.0.name.as_deref().unwrap_or(self.0.id.as_str())
     }
 
-    /// Whether it keeps a secret.
+    /// Whether it keeps a secret or a private key.
     #[must_use]
     pub fn is_confidential(&self) -> bool {
         self.0.auth_method != AuthMethod::None
@@ -453,7 +486,7 @@ impl Client {
             "its id has a character other than printable ASCII",
         );
         say(
-            confidential && client.secrets.is_empty(),
+            client.auth_method.needs_secret() && client.secrets.is_empty(),
             "it is confidential and has no secret: add one with `.and_secret(..)`",
         );
         say(
@@ -477,6 +510,8 @@ impl Client {
             client.refresh_token_max_age.is_some_and(|age| age < *ACCESS_TOKEN_LIFE.start()),
             "its grants end at once: a maximum age is 1 second at least",
         );
+        #[cfg(feature = "jwt")]
+        problems.extend(client.keys.problem(client.auth_method).map(str::to_owned));
         problems
     }
 }

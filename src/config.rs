@@ -26,7 +26,7 @@ pub use protected_resource::AccessTokenFormat;
 pub(crate) use protected_resource::Formats;
 pub use protected_resource::ProtectedResource;
 
-use crate::client::Client;
+use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
 use crate::registration::RegistrationPolicy;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
@@ -121,6 +121,17 @@ pub(crate) struct Config {
     /// Which claims of a grant a JWT carries.
     #[cfg(feature = "jwt")]
     pub(crate) jwt_claims: Vec<String>,
+    #[cfg(feature = "jwt")]
+    pub(crate) private_key_jwt: PrivateKeyJwt,
+}
+
+/// Whether and how clients prove themselves by assertions.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PrivateKeyJwt {
+    pub(crate) on: bool,
+    /// Whether the URL of the token endpoint is an audience too.
+    pub(crate) for_token_endpoint: bool,
 }
 
 impl Config {
@@ -148,6 +159,24 @@ impl Config {
             return registered.clone();
         }
         registered.filter(|name| self.may_have(client, name))
+    }
+
+    /// The ways in which a client can prove itself here.
+    pub(crate) fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> {
+        AuthMethod::ALL.iter().copied().filter(|method| match method {
+            #[cfg(feature = "jwt")]
+            AuthMethod::PrivateKeyJwt => self.takes_assertions(),
+            _ => true,
+        })
+    }
+
+    /// Whether clients can sign.
+    pub(crate) const fn takes_assertions(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let on = self.private_key_jwt.on;
+        #[cfg(not(feature = "jwt"))]
+        let on = false;
+        on
     }
 
     /// What an authorization request gets: what it asked for, or the default

@@ -13,6 +13,9 @@
 //! # Ok::<_, tower_oauth::ConfigErrors>(())
 //! ```
 
+#[cfg(feature = "jwt")]
+mod private_key_jwt;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -87,11 +90,22 @@ const TEXTS: [&str; 3] = ["client_name", "software_id", "software_version"];
 /// Likewise URLs, which pages may link to.
 const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"];
 
+/// What clients may become here.
+pub(crate) struct Allowed {
+    pub(crate) scope: Scope,
+    /// Whether they may sign.
+    #[cfg(feature = "jwt")]
+    pub(crate) private_key_jwt: bool,
+    /// Whether their keys can be read from where they publish them.
+    #[cfg(feature = "jwt")]
+    pub(crate) jwks_uri: bool,
+}
+
 /// Makes a client of the metadata that it sent, within `allowed`. Values that are not taken are left out or replaced, and
 /// the answer says what was registered (§3.2.1); a chosen `client_id` is not a member that is read.
-pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Registered, ProtocolError> {
+pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<Registered, ProtocolError> {
     let mut answer = Map::new();
-    let method = auth_method(sent)?;
+    let method = auth_method(sent, allowed)?;
     let grant_types = grant_types(sent)?;
     let by_code = grant_types.contains(&GrantType::AuthorizationCode);
     if method == AuthMethod::None && grant_types.contains(&GrantType::ClientCredentials) {
@@ -104,10 +118,12 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
     if list(sent, "response_types")?.is_some_and(|types| by_code && !types.contains(&"code")) {
         return Err(ProtocolError::METADATA_RESPONSE_TYPES);
     }
-    let scope = scope(sent, allowed)?;
+    let scope = scope(sent, &allowed.scope)?;
     let id = ClientId::from(ClientSecret::generate().secret());
     let mut client = match method {
         AuthMethod::None => Client::public(id.clone()),
+        #[cfg(feature = "jwt")]
+        AuthMethod::PrivateKeyJwt => private_key_jwt::client(id.clone(), sent, allowed, &mut answer)?,
         method => {
             let secret = ClientSecret::generate();
             answer.insert("client_secret".to_owned(), secret.secret().into());
@@ -159,10 +175,7 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Scope) -> Result<Reg
 fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(), ProtocolError> {
     for name in URLS {
         let Some(url) = text(sent, name)? else { continue };
-        let is_web = RedirectUri::parse(url).is_ok_and(|url| !url.is_native());
-        if !is_web {
-            return Err(ProtocolError::METADATA_URL);
-        }
+        check_url(url)?;
         answer.insert(name.to_owned(), url.into());
     }
     if let Some(contacts) = list(sent, "contacts")? {
@@ -181,10 +194,27 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
     Ok(())
 }
 
-fn auth_method(sent: &Map<String, Value>) -> Result<AuthMethod, ProtocolError> {
-    match text(sent, "token_endpoint_auth_method")? {
+/// By the rules for a redirect URI on the web.
+fn check_url(url: &str) -> Result<(), ProtocolError> {
+    let is_web = RedirectUri::parse(url).is_ok_and(|url| !url.is_native());
+    if is_web { Ok(()) } else { Err(ProtocolError::METADATA_URL) }
+}
+
+fn auth_method(sent: &Map<String, Value>, allowed: &Allowed) -> Result<AuthMethod, ProtocolError> {
+    match text(sent, "token_endpoint_auth_method")?.map(AuthMethod::named) {
         None => Ok(AuthMethod::ClientSecretBasic),
-        Some(name) => AuthMethod::named(name).ok_or(ProtocolError::METADATA_AUTH_METHOD),
+        Some(Some(method)) if allowed.takes(method) => Ok(method),
+        Some(_) => Err(ProtocolError::METADATA_AUTH_METHOD),
+    }
+}
+
+impl Allowed {
+    const fn takes(&self, method: AuthMethod) -> bool {
+        match method {
+            #[cfg(feature = "jwt")]
+            AuthMethod::PrivateKeyJwt => self.private_key_jwt,
+            _ => true,
+        }
     }
 }
 

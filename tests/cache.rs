@@ -1,6 +1,9 @@
 //! The cache of grants that a node of PostgreSQL or Redis has: what another node revokes is refused at once, and in the
 //! worst case when the stated time is over.
 
+#[cfg(feature = "jwt")]
+#[path = "support/jws.rs"]
+mod jws;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/postgres.rs"]

@@ -2,6 +2,9 @@
 //!
 //! `examples/provider` listens on a free port of 127.0.0.1, and is stopped when the test ends.
 
+#[cfg(feature = "jwt")]
+#[path = "support/jws.rs"]
+mod jws;
 #[cfg(feature = "postgres")]
 #[path = "support/postgres.rs"]
 mod postgres;
@@ -48,6 +51,7 @@ fn program(example: &str) -> PathBuf {
             .args(cfg!(feature = "redis").then_some("--features=redis"))
             .args(cfg!(feature = "postgres").then_some("--features=postgres"))
             .args(cfg!(feature = "jwt").then_some("--features=jwt"))
+            .args(cfg!(feature = "http-client").then_some("--features=http-client"))
             .arg("--profile")
             .arg(if name == "debug" { "dev" } else { name })
             .arg("--target-dir")
@@ -573,6 +577,67 @@ async fn everything_is_found_through_the_metadata_and_on_the_issuers_origin() {
     let login = browser.get(&example.url("/login")).await;
     assert!(login.header("set-cookie").contains("; Secure"));
     assert_eq!(browser.get(&example.url("/.well-known/openid-configuration")).await.status, StatusCode::NOT_FOUND);
+}
+
+/// RFC 7591 §2, RFC 7523 §2.2: with the feature `jwt`, a client registers its keys, and signs what it asks with.
+#[cfg(feature = "jwt")]
+#[tokio::test]
+async fn a_client_registers_its_keys_and_proves_itself_by_them() {
+    use tower_oauth::{Clock, SystemClock};
+
+    let example = Example::start();
+    let mut browser = Browser::new();
+    let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
+    for endpoint in ["token", "revocation", "introspection"] {
+        let methods = &metadata[format!("{endpoint}_endpoint_auth_methods_supported")];
+        assert!(methods.as_array().expect("a list").contains(&"private_key_jwt".into()), "{methods}");
+        let algorithms = &metadata[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+        assert_eq!(*algorithms, serde_json::json!(["ES256", "EdDSA", "RS256"]));
+    }
+    let key = jws::Key::es256();
+    let about = |keys: (&str, Value)| {
+        let mut metadata = serde_json::json!({
+            "token_endpoint_auth_method": "private_key_jwt", "grant_types": ["client_credentials"],
+        });
+        metadata[keys.0] = keys.1;
+        metadata
+    };
+    let id = register(&example, &about(("jwks", jws::document([("one", &key)])))).await;
+    #[cfg(feature = "http-client")]
+    register(&example, &about(("jwks_uri", "https://app.example/jwks".into()))).await;
+
+    let ask = async |browser: &mut Browser, audience: &str| {
+        let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let claims = serde_json::json!({"iss": id, "sub": id, "aud": audience, "exp": now + 60, "jti": "first"});
+        let header = r#"{"alg":"ES256","kid":"one","typ":"client-authentication+jwt"}"#;
+        let assertion = jws::jws(header, &claims.to_string(), |message| key.sign(message));
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", &assertion),
+        ];
+        browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &fields).await.status
+    };
+    let token_endpoint = example.url("/v1/oauth2/token");
+    assert_eq!(ask(&mut browser, &token_endpoint).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&mut browser, &example.origin).await, StatusCode::OK);
+    assert_eq!(ask(&mut browser, &example.origin).await, StatusCode::UNAUTHORIZED, "it was used");
+}
+
+/// The id of a client that registered so.
+#[cfg(feature = "jwt")]
+async fn register(example: &Example, metadata: &Value) -> String {
+    let request = Request::post(example.url("/v1/oauth2/register"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(metadata.to_string())))
+        .expect("a good request");
+    let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(HttpConnector::new());
+    let answer = client.request(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    let answer: Value = serde_json::from_slice(&body).expect("JSON");
+    assert!(answer.get("client_secret").is_none(), "{answer}");
+    answer["client_id"].as_str().expect("an id").to_owned()
 }
 
 #[tokio::test]

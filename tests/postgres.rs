@@ -1,6 +1,9 @@
 //! The PostgreSQL store: the contract and the rules, two nodes on one database, what is written and when it is safe, and a
 //! database that fails.
 
+#[cfg(feature = "jwt")]
+#[path = "support/jws.rs"]
+mod jws;
 #[path = "support/moves.rs"]
 mod moves;
 #[path = "support/nodes.rs"]
@@ -292,6 +295,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Database::new().await).await;
 }
 
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Database::new().await).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {
     nodes::of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives(&Database::new().await).await;
@@ -428,6 +437,15 @@ async fn a_crash_takes_back_no_redemption_and_no_revocation_even_where_commits_a
     crash(&server);
     deleted.expect("the database answers");
     assert!(store.client(&ISSUER.into(), &"app".into()).await.expect("the database answers").is_none());
+
+    // Else an assertion that a client signed would be good twice.
+    let (key, until) = (OnceKey::new(&ISSUER.into(), "purpose", b"value"), UnixTime::FAR_FUTURE);
+    all_is_safe(&database).await;
+    let seen = store.once(key, until, UnixTime::from_secs(0)).await;
+    crash(&server);
+    assert!(seen.expect("the database answers"));
+    let again = store.once(key, until, UnixTime::from_secs(0)).await;
+    assert!(!again.expect("the database answers"), "what was seen once is lost");
 
     // A rotation follows the setting: so this is what the crash does to one, and the refresh token that was answered is
     // good all the same.

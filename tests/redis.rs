@@ -1,6 +1,9 @@
 //! The Redis store: the contract and the rules, what outlives Redis and what goes by itself, several nodes at once, and a
 //! Redis that fails.
 
+#[cfg(feature = "jwt")]
+#[path = "support/jws.rs"]
+mod jws;
 #[path = "support/moves.rs"]
 mod moves;
 #[path = "support/nodes.rs"]
@@ -845,6 +848,12 @@ async fn a_disabled_client_gets_nothing_more_and_can_be_connected_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Server::start()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Server::start()).await;
 }
 
 /// RFC 6749 §4.1.2, §10.5

@@ -1,6 +1,9 @@
 //! The SQLite store: the contract and the rules, what outlives a process, two processes on one file, and a database that
 //! fails.
 
+#[cfg(feature = "jwt")]
+#[path = "support/jws.rs"]
+mod jws;
 #[path = "support/moves.rs"]
 mod moves;
 #[path = "support/nodes.rs"]
@@ -369,6 +372,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
 }
 
 // ---- two processes on one file --------------------------------------------------------------------------------------
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Folder::new()).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {

@@ -14,6 +14,7 @@ mod process;
 mod program;
 mod proxy;
 mod races;
+mod signer;
 mod stand;
 mod storm;
 mod tally;

@@ -50,6 +50,11 @@ impl Program {
         Ok(())
     }
 
+    /// Who it says it is, and all that stand beside it.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The way to it.
     pub fn door(&self, tally: &Arc<Tally>) -> Door {
         Door::new(&format!("http://{}", self.listen), tally)

@@ -13,11 +13,14 @@ use tokio::time::Instant;
 use crate::client::{Client, Code, Tokens, Told};
 use crate::model::GRACE;
 use crate::person::{PEOPLE, Person};
+use crate::signer::Signer;
 use crate::stand::Stand;
 use crate::tally::Tally;
 use crate::{Options, Problem};
 
 const RACERS: usize = 200;
+/// How many present one assertion at once.
+const PRESENTERS: usize = 64;
 /// A code that comes a second time later than this may end its grant.
 const DOUBLE_SUBMIT: Duration = Duration::from_secs(4);
 /// So many races of a refresh against a revocation at a time.
@@ -32,7 +35,10 @@ pub async fn run(stand: &mut Stand, options: &Options) -> Result<(), Problem> {
     let both = Both([client.at(&beside.door(&stand.tally)), client]);
     redemptions(stand, &both, options.choose(3, 20)).await?;
     refreshes(stand, &both, options.choose(3, 20)).await?;
-    revocations(stand, &both, options).await
+    revocations(stand, &both, options).await?;
+    let signer = Signer::register(&stand.door(), stand.program.issuer()).await?;
+    let both = [signer.at(&beside.door(&stand.tally)), signer];
+    assertions(stand, &both, options.choose(20, 200)).await
 }
 
 /// One client at both providers.
@@ -122,6 +128,30 @@ async fn refreshes(stand: &mut Stand, both: &Both, rounds: usize) -> Result<(), 
         stand.tally.check(told.tokens().is_some(), || format!("the one successor gets {told:?}"));
     }
     stand.say(format_args!("{rounds} times {RACERS} refreshes with one token at two providers"));
+    Ok(())
+}
+
+/// One assertion, one token, wherever it is presented.
+async fn assertions(stand: &Stand, both: &[Signer; 2], rounds: usize) -> Result<(), Problem> {
+    for _ in 0..rounds {
+        let assertion = both[0].assertion()?;
+        let barrier = Arc::new(Barrier::new(PRESENTERS));
+        let mut presenters = JoinSet::new();
+        for number in 0..PRESENTERS {
+            let (signer, assertion, barrier) = (both[number % 2].clone(), assertion.clone(), Arc::clone(&barrier));
+            presenters.spawn(async move {
+                barrier.wait().await;
+                signer.present(&assertion).await
+            });
+        }
+        let told = presenters.join_all().await;
+        let taken = told.iter().filter(|told| **told == Some(true)).count();
+        let refused = told.iter().filter(|told| **told == Some(false)).count();
+        stand.tally.check(taken == 1 && refused == PRESENTERS - 1, || {
+            format!("one assertion is taken {taken} times and refused {refused} times of {PRESENTERS}")
+        });
+    }
+    stand.say(format_args!("{rounds} times {PRESENTERS} uses of one assertion at two providers"));
     Ok(())
 }
 

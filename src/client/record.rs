@@ -8,7 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::{AuthMethod, Client, GrantType, LiveSecret, Registration};
+#[cfg(feature = "jwt")]
+use super::{Keys, RegisteredKeys};
 use crate::error::InvalidRecord;
+#[cfg(feature = "jwt")]
+use crate::jwt::Algorithm;
 use crate::types::{RedirectUri, UnixTime};
 
 #[derive(Serialize, Deserialize)]
@@ -19,6 +23,9 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     secrets: Vec<KeptSecret>,
     token_endpoint_auth_method: String,
+    #[cfg(feature = "jwt")]
+    #[serde(flatten)]
+    keys: KeptKeys,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +41,17 @@ struct Kept {
     access_token_lifetime: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_token_max_age: Option<u64>,
+}
+
+#[cfg(feature = "jwt")]
+#[derive(Serialize, Deserialize)]
+struct KeptKeys {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_signing_alg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwks: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +72,8 @@ impl Client {
             client_name: client.name.clone(),
             secrets: client.secrets.iter().map(KeptSecret::of).collect(),
             token_endpoint_auth_method: client.auth_method.as_str().to_owned(),
+            #[cfg(feature = "jwt")]
+            keys: KeptKeys::of(&client.keys),
             redirect_uris: self.redirect_uris().map(str::to_owned).collect(),
             scope: client.scope.as_ref().map(ToString::to_string),
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.as_str().to_owned()).collect(),
@@ -81,6 +101,8 @@ impl Client {
             secrets: kept.secrets.iter().map(KeptSecret::read).collect::<Option<_>>().ok_or(invalid("secrets"))?,
             auth_method: AuthMethod::named(&kept.token_endpoint_auth_method)
                 .ok_or(invalid("token_endpoint_auth_method"))?,
+            #[cfg(feature = "jwt")]
+            keys: kept.keys.read(&kept.token_endpoint_auth_method)?,
             redirect_uris: uris.collect::<Result<_, _>>().map_err(|_| invalid("redirect_uris"))?,
             scope: kept.scope.map(|scope| scope.parse()).transpose().map_err(|_| invalid("scope"))?,
             grant_types: grant_types.collect::<Option<_>>().ok_or(invalid("grant_types"))?,
@@ -91,6 +113,31 @@ impl Client {
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
             problems: Vec::new(),
         })))
+    }
+}
+
+#[cfg(feature = "jwt")]
+impl KeptKeys {
+    fn of(registered: &RegisteredKeys) -> Self {
+        let (jwks, jwks_uri) = match &registered.keys {
+            None => (None, None),
+            Some(Keys::Inline(jwks)) => (Some(jwks.to_json()), None),
+            Some(Keys::At(uri)) => (None, Some(uri.clone())),
+        };
+        let algorithm = registered.algorithm.map(|algorithm| algorithm.as_str().to_owned());
+        Self { token_endpoint_auth_signing_alg: algorithm, jwks, jwks_uri }
+    }
+
+    fn read(self, method: &str) -> Result<RegisteredKeys, InvalidRecord> {
+        let invalid = InvalidRecord::new;
+        let keys = match (self.jwks, self.jwks_uri) {
+            (Some(jwks), None) => jwks.to_string().parse().map(Keys::Inline).map(Some).map_err(|_| invalid("jwks"))?,
+            (None, Some(uri)) => Some(Keys::At(uri)),
+            (None, None) if method != AuthMethod::PrivateKeyJwt.as_str() => None,
+            _ => return Err(invalid("jwks")),
+        };
+        let named = |name: String| Algorithm::named(&name).ok_or(invalid("token_endpoint_auth_signing_alg"));
+        Ok(RegisteredKeys { keys, algorithm: self.token_endpoint_auth_signing_alg.map(named).transpose()? })
     }
 }
 
@@ -147,6 +194,32 @@ mod tests {
             for (secret, at) in [(SECRET, 1), ("x", 1), (&"x".repeat(32), 1_000), (&"x".repeat(32), 1_001)] {
                 let at = UnixTime::from_secs(at);
                 assert_eq!(read.has_secret(secret, at), client.has_secret(secret, at), "{record}");
+            }
+        }
+    }
+
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn the_keys_of_a_client_that_signs_are_found_again() {
+        let key = crate::jwt::SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let jwks: crate::jwt::Jwks = format!(r#"{{"keys":[{}]}}"#, key.public_jwk()).parse().unwrap();
+        for client in [
+            Client::private_key_jwt("app", jwks.clone()),
+            Client::private_key_jwt("app", jwks.clone()).token_endpoint_auth_signing_alg(Algorithm::EdDsa),
+            Client::private_key_jwt("app", jwks).jwks_uri("https://a.example/jwks"),
+        ] {
+            let record = client.redirect_uri("https://a.example/cb").to_record();
+            let read = Client::from_record(&record).unwrap();
+            assert_eq!((read.to_record(), read.check().is_ok()), (record.clone(), true));
+            for (part, other) in [
+                ("\"jwks\"", "\"keys\""),
+                ("\"jwks_uri\"", "\"uri\""),
+                ("\"keys\":[", "\"keys\":[7,"),
+                ("signing_alg\":\"EdDSA\"", "signing_alg\":\"HS256\""),
+                ("\"pkce\"", "\"jwks_uri\":\"https://b.example\",\"jwks\":{\"keys\":[]},\"pkce\""),
+            ] {
+                let bad = record.replacen(part, other, 1);
+                assert!(bad == record || Client::from_record(&bad).is_err(), "{part} in {record}");
             }
         }
     }

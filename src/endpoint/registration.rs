@@ -31,7 +31,7 @@ where
         return unauthorized(&provider, token);
     }
     let registered = match read_json(&head.headers, body).await {
-        Ok(Value::Object(sent)) => register(&sent, &provider.0.config.registrable_scope()).map_err(Failure::from),
+        Ok(Value::Object(sent)) => register(&sent, &provider.registrable()).map_err(Failure::from),
         Ok(_) => Err(ProtocolError::BODY_IS_NO_OBJECT.into()),
         Err(refused) => Err(refused),
     };

@@ -6,6 +6,8 @@ use crate::client::AuthMethod;
 use crate::config::Config;
 use crate::grant_type;
 use crate::http::{Reply, bare, json, method_not_allowed};
+#[cfg(feature = "jwt")]
+use crate::jwt::Algorithm;
 use crate::provider::Provider;
 use crate::types::Resource;
 
@@ -61,8 +63,8 @@ pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
 
 /// What there is, and nothing else ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
 fn server_metadata(config: &Config) -> Map<String, Value> {
-    let (basic, post, none) = (AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None);
-    let names = |methods: &[AuthMethod]| methods.iter().map(|method| method.as_str()).collect::<Vec<_>>();
+    let methods: Vec<_> = config.auth_methods().map(AuthMethod::as_str).collect();
+    let confidential: Vec<_> = methods.iter().filter(|method| **method != AuthMethod::None.as_str()).collect();
     let scopes: Vec<_> = config.grantable().collect();
     let mut metadata = Map::new();
     let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
@@ -83,9 +85,16 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     put("response_types_supported", json!(["code"]));
     put("response_modes_supported", json!(["query"]));
     put("grant_types_supported", json!(grant_type::ALL.map(|grant_type| grant_type.as_str())));
-    put("token_endpoint_auth_methods_supported", names(&[basic, post, none]).into());
-    put("revocation_endpoint_auth_methods_supported", names(&[basic, post, none]).into());
-    put("introspection_endpoint_auth_methods_supported", names(&[basic, post]).into());
+    put("token_endpoint_auth_methods_supported", json!(methods));
+    put("revocation_endpoint_auth_methods_supported", json!(methods));
+    put("introspection_endpoint_auth_methods_supported", json!(confidential));
+    #[cfg(feature = "jwt")]
+    if config.takes_assertions() {
+        let algorithms = json!(Algorithm::ALL.map(Algorithm::as_str));
+        for endpoint in ["token", "revocation", "introspection"] {
+            put(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), algorithms.clone());
+        }
+    }
     put("code_challenge_methods_supported", json!(["S256"]));
     put("authorization_response_iss_parameter_supported", true.into());
     metadata

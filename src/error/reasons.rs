@@ -5,7 +5,8 @@ use super::{ErrorCode, ProtocolError};
 macro_rules! refusals {
     ($($code:ident { $($name:ident = $reason:literal, $description:literal;)* })*) => {
         impl ProtocolError {
-            $($(pub(crate) const $name: Self = Self::new(ErrorCode::$code, $reason, $description);)*)*
+            $($(#[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some are for what only that feature has"))]
+            pub(crate) const $name: Self = Self::new(ErrorCode::$code, $reason, $description);)*)*
 
             /// Why, for the operator: a code that stays the same from version to version, in [events](crate::event) and
             /// logs. The wire never carries it, since there it would tell an attacker which part of a guess was right.
@@ -70,6 +71,20 @@ refusals! {
         CLIENT_UNKNOWN = "client_unknown", "client authentication failed";
         CLIENT_METHOD_WRONG = "client_method_wrong", "client authentication failed";
         CLIENT_SECRET_WRONG = "client_secret_wrong", "client authentication failed";
+        CLIENT_ASSERTION_TYPE_UNKNOWN = "client_assertion_type_unknown", "client authentication failed";
+        CLIENT_ASSERTION_MALFORMED = "client_assertion_malformed", "client authentication failed";
+        CLIENT_ASSERTION_HEADER_FORBIDDEN = "client_assertion_header_forbidden", "client authentication failed";
+        CLIENT_ASSERTION_ALGORITHM_WRONG = "client_assertion_algorithm_wrong", "client authentication failed";
+        CLIENT_ASSERTION_OF_ANOTHER_TYPE = "client_assertion_of_another_type", "client authentication failed";
+        CLIENT_ASSERTION_OF_ANOTHER_CLIENT = "client_assertion_of_another_client", "client authentication failed";
+        CLIENT_ASSERTION_FOR_ANOTHER_AUDIENCE = "client_assertion_for_another_audience", "client authentication failed";
+        CLIENT_ASSERTION_EXPIRED = "client_assertion_expired", "client authentication failed";
+        CLIENT_ASSERTION_EARLY = "client_assertion_early", "client authentication failed";
+        CLIENT_ASSERTION_LIVES_TOO_LONG = "client_assertion_lives_too_long", "client authentication failed";
+        CLIENT_ASSERTION_WITHOUT_ID = "client_assertion_without_id", "client authentication failed";
+        CLIENT_ASSERTION_OF_UNKNOWN_KEY = "client_assertion_of_unknown_key", "client authentication failed";
+        CLIENT_ASSERTION_FORGED = "client_assertion_forged", "client authentication failed";
+        CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
     }
     InvalidGrant {
@@ -142,6 +157,11 @@ refusals! {
         METADATA_SCOPE_NOT_ALLOWED = "metadata_scope_not_allowed", "scope has none that clients may register for";
         METADATA_JWKS_TWICE = "metadata_jwks_twice", "jwks and jwks_uri are there both";
         METADATA_JWKS = "metadata_jwks", "jwks is no set of keys";
+        METADATA_JWKS_MISSING = "metadata_jwks_missing", "private_key_jwt needs jwks or jwks_uri";
+        METADATA_JWKS_TOO_LONG = "metadata_jwks_too_long", "jwks has more than 16 KiB or 20 keys";
+        METADATA_JWKS_UNUSABLE = "metadata_jwks_unusable", "jwks has no key for ES256, EdDSA or RS256, or none for token_endpoint_auth_signing_alg";
+        METADATA_JWKS_URI = "metadata_jwks_uri", "jwks_uri is not taken here: send jwks";
+        METADATA_SIGNING_ALGORITHM = "metadata_signing_algorithm", "token_endpoint_auth_signing_alg is not one that is taken here";
     }
     InvalidRedirectUri {
         METADATA_REDIRECT_URI = "metadata_redirect_uri", "a redirect URI cannot be registered";
@@ -182,6 +202,7 @@ refusals! {
     }
     TemporarilyUnavailable {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
+        CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }

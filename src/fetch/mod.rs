@@ -22,6 +22,8 @@
 // Whoever uses the last of it takes this line away.
 #![allow(dead_code, unused_imports)]
 
+#[cfg(feature = "jwt")]
+mod at_most;
 mod document;
 mod documents;
 mod erased;
@@ -34,6 +36,8 @@ use std::error::Error;
 use bytes::Bytes;
 use http::{Request, Response};
 
+#[cfg(feature = "jwt")]
+pub(crate) use at_most::AtMost;
 pub(crate) use document::{Document, FetchError, Source, Terms};
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;

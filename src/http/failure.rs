@@ -2,6 +2,8 @@ use std::error::Error;
 
 use http::StatusCode;
 
+#[cfg(feature = "jwt")]
+use super::BoxError;
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
 use crate::handle::GrantKey;
@@ -29,6 +31,13 @@ impl Failure {
     /// About which grant it was.
     pub(crate) fn on(mut self, grant: GrantKey) -> Self {
         self.grant = Some(grant);
+        self
+    }
+
+    /// What the operator may know of it.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(StoreError::new(source));
         self
     }
 

@@ -1,6 +1,8 @@
 //! What the endpoints need of HTTP: bodies, forms, client authentication, replies.
 
 mod body;
+#[cfg(feature = "jwt")]
+mod client_assertion;
 mod client_authentication;
 mod failure;
 mod form;

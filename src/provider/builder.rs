@@ -1,5 +1,7 @@
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "jwt")]
+mod private_key_jwt;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,15 +9,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use super::PublishedKeys;
 use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "jwt")]
+use crate::config::PrivateKeyJwt;
 use crate::config::{
     Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
+#[cfg(feature = "jwt")]
+use crate::fetch::DynFetch;
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
@@ -49,6 +57,10 @@ pub struct ProviderBuilder {
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    #[cfg(feature = "jwt")]
+    private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
     events: Events,
@@ -78,6 +90,10 @@ impl ProviderBuilder {
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            #[cfg(feature = "jwt")]
+            private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            fetch: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
             events: Events::default(),
@@ -380,10 +396,14 @@ impl ProviderBuilder {
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            #[cfg(feature = "jwt")]
+            private_key_jwt: self.private_key_jwt,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
         }
+        #[cfg(feature = "jwt")]
+        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(fetch, Arc::clone(&self.clock)));
         let inner = Inner {
             config,
             handles,
@@ -396,6 +416,8 @@ impl ProviderBuilder {
             machine: MachineGrants::default(),
             #[cfg(feature = "jwt")]
             signing,
+            #[cfg(feature = "jwt")]
+            published_keys,
         };
         let provider = Provider(Arc::new(inner));
         #[cfg(feature = "jwt")]
@@ -471,6 +493,8 @@ impl ProviderBuilder {
         for client in &self.fixed {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
+            #[cfg(feature = "jwt")]
+            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }

@@ -18,6 +18,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "jwt")]
+mod assertions;
 mod builder;
 mod connected;
 mod hooks;
@@ -34,6 +36,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use assertions::PublishedKeys;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -54,6 +58,7 @@ use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt, TokenId};
+use crate::registration::Allowed;
 use crate::secret::random;
 use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
@@ -75,6 +80,9 @@ pub(crate) struct Inner {
     /// `None` where no access token is a JWT.
     #[cfg(feature = "jwt")]
     signing: Option<signing::Signing>,
+    /// `None` if there is nothing to fetch with.
+    #[cfg(feature = "jwt")]
+    published_keys: Option<PublishedKeys>,
 }
 
 /// An access token that was issued without a request. `Debug` does not show it.
@@ -224,6 +232,17 @@ impl Provider {
         match self.0.clients.get(id) {
             Some(client) => Ok(Some(client.clone())),
             None => self.0.client_store.client(&self.0.config.issuer, id).await,
+        }
+    }
+
+    /// What a client that registers itself may become.
+    pub(crate) fn registrable(&self) -> Allowed {
+        Allowed {
+            scope: self.0.config.registrable_scope(),
+            #[cfg(feature = "jwt")]
+            private_key_jwt: self.0.config.takes_assertions(),
+            #[cfg(feature = "jwt")]
+            jwks_uri: self.0.published_keys.is_some(),
         }
     }
 

@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use super::OnceKey;
 use super::{ClientStore, GrantStore, Holder, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
@@ -46,6 +48,8 @@ pub(crate) trait DynGrants: Send + Sync {
         now: UnixTime,
     ) -> Answer<'a, usize>;
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
+    #[cfg(feature = "jwt")]
+    fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
     #[cfg(feature = "jwt")]
     fn keeps_documents(&self) -> bool;
@@ -99,6 +103,11 @@ impl<G: GrantStore> DynGrants for G {
 
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>> {
         boxed(GrantStore::grants(self, issuer, holder))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool> {
+        boxed(GrantStore::once(self, key, until, now))
     }
 
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize> {

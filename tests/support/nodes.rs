@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::{StatusCode, header};
+#[cfg(feature = "jwt")]
+use serde_json::json;
 use tokio::sync::Barrier;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
@@ -15,6 +17,8 @@ use tower_oauth::{
     Holder, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, UnixTime,
 };
 
+#[cfg(feature = "jwt")]
+use crate::jws::{Key, jwks, jws};
 use crate::support::{
     self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, public, redeem, refresh,
     seconds, send, tokens,
@@ -407,7 +411,15 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let barrier = Arc::new(Barrier::new(RACERS));
+    so_many_at_once(RACERS, apps, racer).await
+}
+
+async fn so_many_at_once<T, F>(racers: usize, apps: &[App; 2], racer: impl Fn(App) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(racers));
     let start = |number: usize| {
         let (barrier, racer) = (Arc::clone(&barrier), racer(apps[number % 2].clone()));
         tokio::spawn(async move {
@@ -416,7 +428,7 @@ where
         })
     };
     let mut answers = Vec::new();
-    for task in (0..RACERS).map(start).collect::<Vec<_>>() {
+    for task in (0..racers).map(start).collect::<Vec<_>>() {
         answers.push(task.await.expect("every racer comes to its end"));
     }
     answers
@@ -441,6 +453,41 @@ pub async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_gr
             assert!(is_good(app, &access).await);
         }
         issued(&refresh(&apps[0], &renewal).await);
+    }
+}
+
+/// CVE-2020-5300, GHSA-v3q9-2p3m-7g43
+#[cfg(feature = "jwt")]
+pub async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(place: &impl Place) {
+    const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let (clock, key) = (ManualClock::default(), Key::es256());
+    let client = || {
+        let client = Client::private_key_jwt("app", jwks([("es256", &key)]));
+        client.grant_types([tower_oauth::GrantType::ClientCredentials])
+    };
+    let node = async || {
+        let builder = builder(&clock).store(place.store().await).secrets(secrets(&[1]));
+        app(&builder.private_key_jwt().client(client()).build().expect("a good configuration"))
+    };
+    let nodes = [node().await, node().await];
+    for round in 0..10 * ROUNDS {
+        let claims = json!({"iss": "app", "sub": "app", "aud": ISSUER, "exp": 1_800_000_060, "jti": round.to_string()});
+        let header = json!({"alg": "ES256", "kid": "es256"}).to_string();
+        let assertion = jws(&header, &claims.to_string(), |message| key.sign(message));
+        let answers = so_many_at_once(64, &nodes, |app| {
+            let assertion = assertion.clone();
+            async move {
+                let params =
+                    [("grant_type", "client_credentials"), ("scope", "profile"), ("client_assertion_type", TYPE)];
+                send(&app, form("/token", &[&params[..], &[("client_assertion", &assertion)]].concat())).await
+            }
+        })
+        .await;
+        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
+        assert_eq!(good.len(), 1, "round {round}");
+        for answer in bad {
+            assert_eq!((answer.status, &*answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{answer:?}");
+        }
     }
 }
 

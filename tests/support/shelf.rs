@@ -24,6 +24,7 @@ pub enum Op {
     Revoke,
     RevokeAll,
     Grants,
+    Once,
     Sweep,
     Document,
     ReplaceDocument,
@@ -43,6 +44,7 @@ struct Inner {
     cache: Mutex<Records>,
     clients: Mutex<HashMap<ClientId, Client>>,
     documents: Mutex<HashMap<(String, String), Vec<u8>>>,
+    seen: Mutex<HashMap<OnceKey, UnixTime>>,
     steps: Mutex<Vec<Op>>,
     down: Mutex<Vec<Op>>,
     losing: Mutex<Vec<Op>>,
@@ -223,8 +225,17 @@ impl GrantStore for Shelf {
         self.answer(Op::Grants, grants).await
     }
 
-    async fn once(&self, _: OnceKey, _: UnixTime, _: UnixTime) -> Result<bool, Self::Error> {
-        Ok(true)
+    async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, Self::Error> {
+        self.reach(Op::Once).await?;
+        let first = {
+            let mut seen = lock(&self.0.seen);
+            let first = seen.get(&key).is_none_or(|until| *until <= now);
+            if first {
+                seen.insert(key, until);
+            }
+            first
+        };
+        self.answer(Op::Once, first).await
     }
 
     async fn sweep(&self, _: &Issuer, _: UnixTime, _: Duration) -> Result<usize, Self::Error> {

@@ -51,8 +51,25 @@ pub(crate) fn provider(
         .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
+    #[cfg(feature = "jwt")]
+    let builder = clients_that_sign(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
+}
+
+/// Clients may prove themselves by a key of their own, which they register or publish.
+#[cfg(feature = "jwt")]
+fn clients_that_sign(builder: ProviderBuilder) -> ProviderBuilder {
+    let builder = builder.private_key_jwt();
+    #[cfg(feature = "http-client")]
+    let builder = match tower_oauth::HttpClient::new() {
+        Ok(client) => builder.fetch(client),
+        Err(error) => {
+            eprintln!("clients cannot publish their keys (`jwks_uri`): {error}");
+            builder
+        }
+    };
+    builder
 }
 
 /// Routes first, each protected one with its bearer layer; the provider's layer last, around them all.

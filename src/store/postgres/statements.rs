@@ -208,9 +208,9 @@ statements! {
     end_user_at_client: end_all!("subject = $5 AND client_id = $6"),
     end_client: end_all!("client_id = $5"),
     /// `$1` key, `$2` until, `$3` now, `$4` who sees it.
-    once: "INSERT INTO {schema}.oauth_once AS known (key, until, seen_by) VALUES ($1, $2, $4) ON CONFLICT (key) \
-           DO UPDATE SET until = excluded.until, seen_by = excluded.seen_by \
-           WHERE known.until <= $3 OR known.seen_by = excluded.seen_by RETURNING 1",
+    once: concat!("INSERT INTO {schema}.oauth_once AS known (key, until, seen_by) SELECT $1, $2, $4 WHERE true", durably!(),
+                  " ON CONFLICT (key) DO UPDATE SET until = excluded.until, seen_by = excluded.seen_by \
+                   WHERE known.until <= $3 OR known.seen_by = excluded.seen_by RETURNING 1"),
     /// `$1` issuer, `$2` now, `$3` idle, `$4` from which page, `$5` the page behind the last, `$6` the lock's name.
     /// A row in use is left for the next sweep, and all of them while somebody else sweeps.
     sweep_grants: "WITH over AS MATERIALIZED (SELECT ctid FROM {schema}.oauth_grant \
