@@ -40,6 +40,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "axum")]
 pub mod extract;
+pub mod fetch;
 pub mod grant;
 mod grant_type;
 pub mod guide;
@@ -75,6 +76,7 @@ pub use endpoint::{
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
+pub use fetch::Fetch;
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
