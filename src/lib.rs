@@ -52,6 +52,7 @@ mod mac;
 pub mod page;
 pub mod provider;
 pub mod registration;
+pub mod resource_server;
 pub mod secret;
 mod span;
 pub mod store;
@@ -83,6 +84,8 @@ pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
 pub use registration::RegistrationPolicy;
+#[cfg(feature = "jwt")]
+pub use resource_server::JwtVerifier;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
