@@ -78,6 +78,8 @@ pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use fetch::Fetch;
+#[cfg(feature = "http-client")]
+pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};

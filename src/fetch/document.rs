@@ -20,12 +20,10 @@ use tokio::time::timeout;
 
 use self::state::{State, Step};
 use super::freshness::freshness;
-use super::{BoxError, DynFetch};
+use super::{BoxError, DynFetch, MOST_BYTES};
 use crate::clock::Clock;
 use crate::types::UnixTime;
 
-/// A larger document is not read, whoever fetched it.
-const MOST_BYTES: usize = 64 * 1024;
 /// A client that has not answered by then is not waited for, however patient it is itself.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -89,6 +87,7 @@ impl<T> Source<T> {
         if response.status() != StatusCode::OK {
             return Err(format!("the answer is {}", response.status()).into());
         }
+        // Whoever fetched it.
         if response.body().len() > MOST_BYTES {
             return Err("the answer is longer than 64 KiB".into());
         }

@@ -26,6 +26,8 @@ mod document;
 mod documents;
 mod erased;
 mod freshness;
+#[cfg(feature = "http-client")]
+mod http_client;
 
 use std::error::Error;
 
@@ -35,6 +37,11 @@ use http::{Request, Response};
 pub(crate) use document::{Document, FetchError, Source, Terms};
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
+#[cfg(feature = "http-client")]
+pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
+
+/// The most that is read of an answer.
+const MOST_BYTES: usize = 64 * 1024;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
