@@ -86,6 +86,7 @@ pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
 pub use registration::RegistrationPolicy;
+pub use resource_server::Introspector;
 #[cfg(feature = "jwt")]
 pub use resource_server::JwtVerifier;
 pub use secret::{Secret, Secrets};

@@ -7,6 +7,8 @@ mod support;
 mod web;
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -20,7 +22,7 @@ use tower::{Layer, Service};
 use tower_oauth::jwt::Jwks;
 use tower_oauth::resource_server::{JwtVerifierBuilder, TrustedIssuer};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, JwtVerifier, ResolveUser};
+use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, ResolveUser, Verification, Verify};
 use web::Web;
 
 const API: &str = "https://api.example";
@@ -534,6 +536,43 @@ async fn ten_rotations_refuse_nothing_that_is_good_and_take_nothing_of_a_key_tha
             assert_refused(&through(&layer, token).await, "not known here");
         }
     }
+}
+
+// ---- beside another verifier -----------------------------------------------------------------------------------------
+
+/// Knows one token, whatever it looks like, and counts.
+#[derive(Clone, Default)]
+struct Other(Arc<AtomicUsize>);
+
+impl Verify for Other {
+    fn verify(&self, credentials: Credentials<'_>) -> Verification {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + 600);
+        let token = Authorized::new("app", Some("alice".into()), "profile".parse().expect("a scope"), end);
+        Verification::ready(match credentials.token() {
+            "opaque" => Ok(token.for_resources([API.parse().expect("a resource")])),
+            _ => Err(Refusal::InvalidToken("not one of the other")),
+        })
+    }
+}
+
+/// RFC 7515 §3.1 and §3.3: what has the shape of a JWT is one, and nobody else is asked about it.
+#[tokio::test]
+async fn tokens_go_to_one_of_two_verifiers_by_their_shape() {
+    let (scene, other) = (scene(), Other::default());
+    let layer = scene.verifier().or(other.clone()).bearer();
+    for _ in 0..2 {
+        assert_good(&through(&layer, &scene.token(json!({}))).await);
+    }
+    assert_refused(&through(&layer, &Key::new().token(&claims())).await, "not known here");
+    assert_refused(&through(&layer, "eyJhbGciOiJub25lIn0.e30.").await, "signed in a way");
+    assert_eq!(other.0.load(Ordering::Relaxed), 0);
+    assert_good(&through(&layer, "opaque").await);
+    let jwe = "eyJhbGciOiJSU0EtT0FFUCJ9.x.x.x.x";
+    for token in ["toa_at_x", "a.b.c", "eyJ.e30", jwe] {
+        assert_refused(&through(&layer, token).await, "not one of the other");
+    }
+    assert_eq!(other.0.load(Ordering::Relaxed), 5);
 }
 
 // ---- configuration ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use serde::Deserialize;
 
+use super::config::is_endpoint;
 use crate::clock::Clock;
 use crate::config::IssuerUrl;
 use crate::fetch::{Document, DynFetch, Source, Terms};
@@ -52,9 +53,9 @@ fn read(issuer: &Issuer, response: &Response<Bytes>) -> Result<Metadata, BoxErro
     if metadata.issuer != issuer.as_str() {
         return Err("the metadata are of another issuer".into());
     }
-    let https = !issuer.as_str().starts_with("http:");
+    let own = parse(issuer)?;
     let named = [&metadata.jwks_uri, &metadata.introspection_endpoint];
-    if https && named.into_iter().flatten().any(|url| !url.starts_with("https://")) {
+    if named.into_iter().flatten().any(|url| !is_endpoint(url, &own)) {
         return Err("the metadata name a URL that is not https".into());
     }
     Ok(metadata)

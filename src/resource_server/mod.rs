@@ -49,22 +49,14 @@
 //! and its signature is not. So a token that was revoked at its issuer is good here until it ends: let tokens live for
 //! minutes.
 
-#[cfg(feature = "jwt")]
-mod builder;
-#[cfg(feature = "jwt")]
+mod audience;
 mod cache;
+mod config;
+mod introspector;
 #[cfg(feature = "jwt")]
-mod issuer;
-#[cfg(feature = "jwt")]
-mod jwt;
-#[cfg(feature = "jwt")]
-mod keys;
-#[cfg(feature = "jwt")]
+mod jwt_verifier;
 mod metadata;
 
+pub use introspector::{Introspector, IntrospectorBuilder};
 #[cfg(feature = "jwt")]
-pub use builder::JwtVerifierBuilder;
-#[cfg(feature = "jwt")]
-pub use issuer::TrustedIssuer;
-#[cfg(feature = "jwt")]
-pub use jwt::JwtVerifier;
+pub use jwt_verifier::{ByShape, JwtVerifier, JwtVerifierBuilder, TrustedIssuer};

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::Response;
 
-use super::metadata::{self, Metadata};
 use crate::clock::Clock;
 use crate::fetch::{Document, Documents, DynFetch, Source, Terms};
 use crate::jwt::Jwks;
+use crate::resource_server::metadata::{self, Metadata};
 use crate::types::{Issuer, UnixTime};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,14 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::Cache;
 use super::issuer::TrustedIssuer;
-use super::jwt::{Inner, JwtVerifier, Trusted};
+use super::{Inner, JwtVerifier, Trusted};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, ConfigErrors};
 use crate::fetch::{DynFetch, Fetch};
 use crate::jwt::LEEWAY;
-use crate::types::{InvalidResource, Resource};
+use crate::resource_server::cache::Cache;
+use crate::resource_server::config::resource;
 
 /// Configures a [`JwtVerifier`].
 #[must_use]
@@ -102,14 +102,6 @@ impl JwtVerifierBuilder {
             _ => Err(ConfigErrors(wrong.into())),
         }
     }
-}
-
-pub(super) const NO_FETCH: &str = "nothing can fetch it: write `.fetch(..)`";
-
-/// What lies here; without it no token could be told from one for others.
-pub(super) fn resource(text: &str, wrong: &mut Vec<ConfigError>) -> Option<Resource> {
-    let parsed = text.parse().map_err(|why: InvalidResource| ConfigError::Resource(format!("{text:?}: {why}")));
-    parsed.map_err(|why| wrong.push(why)).ok()
 }
 
 impl fmt::Debug for JwtVerifierBuilder {

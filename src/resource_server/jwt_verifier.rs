@@ -1,10 +1,15 @@
+mod builder;
+mod by_shape;
+mod issuer;
+mod keys;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::builder::JwtVerifierBuilder;
+use self::keys::{KeySet, Keys};
+use super::audience::here;
 use super::cache::Cache;
-use super::keys::{KeySet, Keys};
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
@@ -13,29 +18,33 @@ use crate::jwt::{Jws, JwtError};
 use crate::span;
 use crate::types::{Issuer, Resource, UnixTime};
 
+pub use self::builder::JwtVerifierBuilder;
+pub use self::by_shape::ByShape;
+pub use self::issuer::TrustedIssuer;
+
 /// Takes the access tokens of other issuers that are JWTs ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)). Cloning
 /// copies a pointer. See the [module docs](crate::resource_server) for an example.
 #[derive(Clone)]
-pub struct JwtVerifier(pub(super) Arc<Inner>);
+pub struct JwtVerifier(Arc<Inner>);
 
-pub(super) struct Inner {
+struct Inner {
     /// What lies behind a layer that says nothing of it.
-    pub(super) resource: Resource,
-    pub(super) issuers: Box<[Trusted]>,
-    pub(super) cache: Cache<Known>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) leeway: Duration,
+    resource: Resource,
+    issuers: Box<[Trusted]>,
+    cache: Cache<Known>,
+    clock: Arc<dyn Clock>,
+    leeway: Duration,
 }
 
 /// An issuer, and its keys.
-pub(super) struct Trusted {
-    pub(super) issuer: Issuer,
-    pub(super) keys: Keys,
+struct Trusted {
+    issuer: Issuer,
+    keys: Keys,
 }
 
 /// A token that was verified.
 #[derive(Clone)]
-pub(super) struct Known {
+struct Known {
     token: Authorized,
     /// Which of the issuers.
     issuer: usize,
@@ -69,14 +78,14 @@ impl Verify for JwtVerifier {
     /// Answers at once where the issuer's keys are there. A signature that is checked for the first time is checked
     /// within the call: that takes less time than to hand it to another thread.
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
-        let (token, here) = (credentials.token(), credentials.resource());
+        let (token, place) = (credentials.token(), credentials.resource());
         if let Some(verdict) = self.0.at_once(token, self.0.now()) {
-            return Verification::ready(self.0.here(verdict, here));
+            return Verification::ready(here(verdict, place, &self.0.resource));
         }
-        let (this, token, here) = (Arc::clone(&self.0), token.to_owned(), here.cloned());
+        let (this, token, place) = (Arc::clone(&self.0), token.to_owned(), place.cloned());
         Verification::later(span::carried(async move {
             let verdict = this.waiting(&token).await;
-            this.here(verdict, here.as_ref())
+            here(verdict, place.as_ref(), &this.resource)
         }))
     }
 }
@@ -134,15 +143,6 @@ impl Inner {
         Ok(token)
     }
 
-    /// Refuses what is for others, where the layer would not.
-    fn here(&self, verdict: Verdict, here: Option<&Resource>) -> Verdict {
-        let elsewhere = |token: &Authorized| here.is_none() && !token.is_for(&self.resource);
-        match verdict {
-            Ok(token) if elsewhere(&token) => Err(Refusal::Refused(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE)),
-            verdict => verdict,
-        }
-    }
-
     fn now(&self) -> UnixTime {
         self.clock.now().into()
     }
@@ -166,7 +166,7 @@ fn refused(why: JwtError) -> Refusal {
     Refusal::Refused(why.into())
 }
 
-pub(super) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
     Refusal::Unavailable(StoreError::new(error))
 }
 

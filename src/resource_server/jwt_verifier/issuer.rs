@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use super::builder::NO_FETCH;
 use super::keys::Keys;
-use super::metadata;
 use crate::clock::Clock;
 use crate::fetch::DynFetch;
 use crate::jwt::Jwks;
+use crate::resource_server::config::{NO_FETCH, is_endpoint};
+use crate::resource_server::metadata;
 use crate::types::Issuer;
 
 /// An issuer whose tokens are taken, and where its keys are: by default where its
@@ -50,9 +50,7 @@ impl TrustedIssuer {
         let (fetch, clock) = (fetch.cloned().ok_or(NO_FETCH), Arc::clone(clock));
         match self.origin {
             Origin::Metadata => Keys::discovered(&self.issuer, fetch?, clock),
-            Origin::At(url) if !url.starts_with("https://") && own.origin.starts_with("https:") => {
-                Err("write its `jwks_uri` as `https://..`")
-            }
+            Origin::At(url) if !is_endpoint(&url, &own) => Err("write its `jwks_uri` as `https://..`"),
             Origin::At(url) => Ok(Keys::fixed(&url, fetch?, clock)),
             Origin::Given(keys) => Ok(Keys::given(keys)),
         }
