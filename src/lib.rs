@@ -19,6 +19,7 @@
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
 //! - `jwt`: access tokens that others verify, and their verification: see `jwt`. Needs a C compiler.
+//! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
