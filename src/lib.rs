@@ -7,6 +7,7 @@
 //! - The login and consent page is an ordinary route of the app: see [`page`].
 //! - [`Provider::bearer`] protects routes: see [`bearer`].
 //! - Clients and grants live in a [`store`].
+//! - [`issuers`]: several of them in one process, by host or path.
 //! - [`guide`]: coming from pyoauth2, hook by hook.
 //!
 //! # Features
@@ -47,6 +48,7 @@ mod grant_type;
 pub mod guide;
 mod handle;
 mod http;
+pub mod issuers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod mac;
@@ -84,6 +86,7 @@ pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
+pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
 pub use registration::RegistrationPolicy;

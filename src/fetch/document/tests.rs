@@ -363,7 +363,7 @@ async fn a_client_that_never_answers_is_not_waited_for() {
     site.shut();
     let began = tokio::time::Instant::now();
     assert_eq!(got(&document).await, "error");
-    assert_eq!(began.elapsed(), LONGEST);
+    assert_eq!(began.elapsed(), Duration::from_secs(30));
 }
 
 #[tokio::test]
