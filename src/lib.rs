@@ -6,6 +6,7 @@
 //! - [`Provider`] is the authorization server: [`Provider::builder`] configures it, [`Provider::layer`] mounts it.
 //! - The login and consent page is an ordinary route of the app: see [`page`].
 //! - [`Provider::bearer`] protects routes: see [`bearer`].
+//! - An API apart from its authorization server is protected by the same layer: see [`resource_server`].
 //! - Clients and grants live in a [`store`].
 //! - [`issuers`]: several of them in one process, by host or path.
 //! - [`guide`]: coming from pyoauth2, hook by hook.

@@ -1,9 +1,12 @@
 //! Protects an API apart from its authorization server: the [bearer layer](crate::bearer) over the tokens of others.
 //!
-//! [`JwtVerifier`] takes access tokens that are JWTs ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)), of one issuer
-//! or of several, and finds their keys.
+//! `JwtVerifier` (feature `jwt`) takes access tokens that are JWTs
+//! ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)), of one issuer or of several, and finds their keys.
+//! [`Introspector`] asks the authorization server about each token
+//! ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), and `JwtVerifier::or` takes both, by the shape of the token.
 //!
-//! ```
+#![cfg_attr(feature = "jwt", doc = "```")]
+#![cfg_attr(not(feature = "jwt"), doc = "```ignore")]
 //! # use std::convert::Infallible;
 //! # use bytes::Bytes;
 //! # use http::{Request, Response};
@@ -34,7 +37,7 @@
 //! several issuers are trusted, a user is who [`issuer`](crate::Authorized::issuer) and
 //! [`subject`](crate::Authorized::subject) name together.
 //!
-//! # What is checked, and when
+//! # What is checked of a JWT, and when
 //!
 //! A token is refused with a 401 that is no JWT of type `at+jwt`, of an issuer that is not trusted, for another resource,
 //! over or not yet good by the clock, not signed by a key of its issuer, or bound to a key of its client (`cnf`).
