@@ -6,6 +6,7 @@
 //! - [`Provider`] is the authorization server: [`Provider::builder`] configures it, [`Provider::layer`] mounts it.
 //! - The login and consent page is an ordinary route of the app: see [`page`].
 //! - [`Provider::bearer`] protects routes: see [`bearer`].
+//! - An API apart from its authorization server is protected by the same layer: see [`resource_server`].
 //! - Clients and grants live in a [`store`].
 //! - [`issuers`]: several of them in one process, by host or path.
 //! - [`guide`]: coming from pyoauth2, hook by hook.
@@ -56,6 +57,7 @@ mod mac;
 pub mod page;
 pub mod provider;
 pub mod registration;
+pub mod resource_server;
 pub mod secret;
 mod span;
 pub mod store;
@@ -96,6 +98,9 @@ pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, Prov
 #[cfg(feature = "jwt")]
 pub use provider::{Signer, SigningKeys};
 pub use registration::RegistrationPolicy;
+pub use resource_server::Introspector;
+#[cfg(feature = "jwt")]
+pub use resource_server::JwtVerifier;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;

@@ -14,7 +14,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["grant", "authorization"]),
     (4, &["fetch", "event", "store"]),
     (5, &["provider"]),
-    (6, &["page", "span", "http", "grant_type", "bearer"]),
+    (6, &["page", "span", "http", "grant_type", "bearer", "resource_server"]),
     (7, &["endpoint", "issuers", "extract", "testing", "guide", "lib"]),
 ];
 

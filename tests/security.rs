@@ -25,7 +25,7 @@ fn every_table_is_read() {
     let document = document();
     let tables: Vec<_> =
         document.split(COLUMNS).skip(1).map(|table| rows(&format!("{COLUMNS}{table}")).len()).collect();
-    assert_eq!(tables.len(), 8, "{tables:?}");
+    assert_eq!(tables.len(), 9, "{tables:?}");
     assert!(tables.iter().all(|rows| *rows >= 10), "{tables:?}");
     assert_eq!(tables.iter().sum::<usize>(), rows(&document).len());
 }

@@ -177,6 +177,15 @@ refusals! {
         TOKEN_EXPIRED = "token_expired", "the token has expired";
         TOKEN_REVOKED = "token_revoked", "the token was revoked";
         TOKEN_FOR_ANOTHER_RESOURCE = "token_for_another_resource", "the token is for another resource";
+        TOKEN_NO_JWT = "token_no_jwt", "the token is no access token of a known form";
+        TOKEN_HEADER_REFUSED = "token_header_refused", "the header of the token has a member that is not taken";
+        TOKEN_ALGORITHM_REFUSED = "token_algorithm_refused", "the token is signed in a way that is not taken";
+        TOKEN_OF_ANOTHER_TYPE = "token_of_another_type", "the token is not of the type at+jwt";
+        TOKEN_NO_BEARER = "token_no_bearer", "the token is no access token for bearers";
+        TOKEN_OF_ANOTHER_ISSUER = "token_of_another_issuer", "the token is of an issuer that is not trusted here";
+        TOKEN_EARLY = "token_early", "the token is not good yet";
+        TOKEN_BOUND = "token_bound", "the token is bound to a key, and that is not taken here";
+        TOKEN_INACTIVE = "token_inactive", "the token is not active";
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";

@@ -225,7 +225,7 @@ pub(crate) struct FetchError {
 }
 
 impl FetchError {
-    pub(super) fn new(url: &str, cause: impl Into<BoxError>) -> Self {
+    pub(crate) fn new(url: &str, cause: impl Into<BoxError>) -> Self {
         Self { url: url.into(), cause: cause.into().into() }
     }
 }

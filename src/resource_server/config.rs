@@ -1,0 +1,17 @@
+//! What the builders have in common.
+
+use crate::config::{ConfigError, IssuerUrl};
+use crate::types::{InvalidResource, Resource};
+
+pub(super) const NO_FETCH: &str = "nothing can fetch from it: write `.fetch(..)`";
+
+/// What lies here; without it no token could be told from one for others.
+pub(super) fn resource(text: &str, wrong: &mut Vec<ConfigError>) -> Option<Resource> {
+    let parsed = text.parse().map_err(|why: InvalidResource| ConfigError::Resource(format!("{text:?}: {why}")));
+    parsed.map_err(|why| wrong.push(why)).ok()
+}
+
+/// Whether a URL of this issuer's is one: `https`, or else the issuer itself is a loopback address.
+pub(super) fn is_endpoint(url: &str, issuer: &IssuerUrl) -> bool {
+    url.starts_with("https://") || issuer.origin.starts_with("http:") && url.starts_with("http://")
+}

@@ -1,0 +1,276 @@
+mod answer;
+mod builder;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use self::answer::Active;
+use super::audience::here;
+use super::cache::Cache;
+use super::metadata::{Metadata, is_json};
+use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
+use crate::clock::Clock;
+use crate::error::{ProtocolError, StoreError};
+use crate::fetch::{Document, DynFetch, FetchError};
+use crate::span;
+use crate::types::{Issuer, Resource, UnixTime, form_encode};
+
+pub use self::builder::IntrospectorBuilder;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many questions can be under way. Who comes then waits: anybody can make up tokens, and each costs one.
+const AT_ONCE: usize = 64;
+/// For how long anybody waits for an answer.
+const LONGEST: Duration = Duration::from_secs(10);
+/// For how long a refusal is remembered.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+
+/// Asks the authorization server what a token is worth
+/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), whatever the token looks like. Cloning copies a pointer.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # struct MyClient;
+/// # impl tower_oauth::Fetch for MyClient {
+/// #     type Error = Infallible;
+/// #     async fn fetch(&self, _request: Request<Bytes>) -> Result<Response<Bytes>, Infallible> {
+/// #         Ok(Response::new(Bytes::new()))
+/// #     }
+/// # }
+/// use tower_oauth::Introspector;
+///
+/// let introspector = Introspector::builder("https://api.example.com", "https://shift.example")
+///     .credentials("api", "a-secret-of-32-characters-or-more") // as which it asks
+///     .fetch(MyClient) // `HttpClient`, or whatever implements `Fetch`
+///     .build()?;
+/// let layer = introspector.bearer().require("profile");
+/// # Ok::<_, tower_oauth::ConfigErrors>(())
+/// ```
+///
+/// An answer is good for 30 seconds ([`remember_for`](IntrospectorBuilder::remember_for)), and never beyond the token's
+/// own end; a refusal is for 10. Whoever comes with one token at once shares one question. A token is refused with a 401
+/// that is not active, is not of the type `Bearer`, is of another issuer or for another resource, or is bound to a key of
+/// its client (`cnf`). While the server cannot answer, or does not know these credentials, the answer is a 503 with
+/// `Retry-After`, and an [event](crate::event) has the reason.
+#[derive(Clone)]
+pub struct Introspector(Arc<Inner>);
+
+struct Inner {
+    /// What lies behind a layer that says nothing of it.
+    resource: Resource,
+    issuer: Issuer,
+    endpoint: Endpoint,
+    /// `client_secret_basic`.
+    authorization: HeaderValue,
+    fetch: Arc<dyn DynFetch>,
+    clock: Arc<dyn Clock>,
+    remember_for: Duration,
+    /// By the digests of tokens, so that none of them is kept.
+    active: Cache<Authorized>,
+    /// Apart, so that no flood of tokens that are not good takes the place of those that are.
+    refused: Cache<ProtocolError>,
+    asking: Mutex<HashMap<[u8; 32], Flight>>,
+    at_once: Semaphore,
+}
+
+/// Where tokens are introspected.
+enum Endpoint {
+    Given(Arc<str>),
+    /// Where the metadata say.
+    Named(Document<Metadata>),
+}
+
+/// What was heard of a token.
+#[derive(Clone)]
+enum Heard {
+    Active(Authorized),
+    Refused(ProtocolError),
+    Nothing(FetchError),
+}
+
+/// Tells all who wait.
+type Flight = watch::Receiver<Option<Heard>>;
+
+impl Introspector {
+    /// One that asks this issuer about tokens for what lies at the URL `resource`: a token has to be for it, or for one
+    /// above it at a path boundary. A layer that is told of another [resource](BearerLayer::resource) takes tokens for
+    /// that one instead; there is none that takes tokens for anybody.
+    pub fn builder(resource: &str, issuer: impl Into<Issuer>) -> IntrospectorBuilder {
+        IntrospectorBuilder::new(resource, issuer.into())
+    }
+
+    /// A layer that takes the tokens of this issuer, for this verifier's resource.
+    pub fn bearer(&self) -> BearerLayer {
+        BearerLayer::new(self.clone()).resource(self.0.resource.as_str())
+    }
+}
+
+impl Verify for Introspector {
+    fn verify(&self, credentials: Credentials<'_>) -> Verification {
+        let (token, place) = (credentials.token(), credentials.resource());
+        let digest = Sha256::digest(token).into();
+        if let Some(heard) = self.0.remembered(&digest) {
+            return Verification::ready(here(heard.into(), place, &self.0.resource));
+        }
+        let (this, token, place) = (Arc::clone(&self.0), token.to_owned(), place.cloned());
+        Verification::later(span::carried(async move {
+            let heard = this.asked(digest, token).await;
+            here(heard.into(), place.as_ref(), &this.resource)
+        }))
+    }
+}
+
+impl Inner {
+    fn remembered(&self, digest: &[u8; 32]) -> Option<Heard> {
+        let now = self.now();
+        let active = self.active.get(digest, now).map(Heard::Active);
+        active.or_else(|| self.refused.get(digest, now).map(Heard::Refused))
+    }
+
+    /// Joins who asks about this token, or begins. Asking is a task of its own, so that nobody who goes away takes the
+    /// answer from the others.
+    async fn asked(self: &Arc<Self>, digest: [u8; 32], token: String) -> Heard {
+        let mut flight = {
+            let mut asking = self.asking();
+            // Whoever was asking until now has put down the answer first.
+            if let Some(heard) = self.remembered(&digest) {
+                return heard;
+            }
+            match asking.get(&digest) {
+                // Of a task that is gone, with its runtime or by a panic, nothing will be heard.
+                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
+                _ => {
+                    let (tell, flight) = watch::channel(None);
+                    asking.insert(digest, flight.clone());
+                    tokio::spawn(Arc::clone(self).ask(digest, token, tell));
+                    flight
+                }
+            }
+        };
+        let heard = flight.wait_for(Option::is_some).await.ok().and_then(|heard| heard.clone());
+        heard.unwrap_or_else(|| Heard::Nothing(self.nothing("the question was broken off")))
+    }
+
+    async fn ask(self: Arc<Self>, digest: [u8; 32], token: String, tell: watch::Sender<Option<Heard>>) {
+        let asked = timeout(LONGEST, self.answer(&token)).await;
+        let heard = match asked.unwrap_or_else(|_| Err("no answer came in 10 seconds".into())) {
+            Ok(Ok(Active { token, until })) => {
+                self.active.insert(&digest, token.clone(), until, self.now());
+                Heard::Active(token)
+            }
+            Ok(Err(why)) => {
+                self.refused.insert(&digest, why, self.now().plus(REFUSED_FOR), self.now());
+                Heard::Refused(why)
+            }
+            Err(cause) => Heard::Nothing(self.nothing(cause)),
+        };
+        self.asking().remove(&digest);
+        tell.send_replace(Some(heard));
+    }
+
+    /// RFC 7662 §2.1 and §2.2
+    async fn answer(&self, token: &str) -> Result<Result<Active, ProtocolError>, BoxError> {
+        let _place = self.at_once.acquire().await?;
+        let endpoint = match &self.endpoint {
+            Endpoint::Given(url) => Arc::clone(url),
+            Endpoint::Named(metadata) => {
+                let metadata = metadata.get().await?;
+                metadata.introspection_endpoint.as_deref().ok_or("the metadata have no introspection_endpoint")?.into()
+            }
+        };
+        let form = form_encode(&[("token", token), ("token_type_hint", "access_token")]);
+        let request = Request::post(&*endpoint)
+            .header(header::AUTHORIZATION, &self.authorization)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(Bytes::from(form))?;
+        let now = self.now();
+        let body = body(self.fetch.fetch(request).await?)?;
+        answer::read(&body, &self.issuer, now, now.plus(self.remember_for))
+    }
+
+    fn nothing(&self, cause: impl Into<BoxError>) -> FetchError {
+        FetchError::new(self.issuer.as_str(), cause)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashMap<[u8; 32], Flight>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now().into()
+    }
+}
+
+/// What an answer says, if it is one. That these credentials are wrong is nothing that the caller could mend.
+fn body(response: Response<Bytes>) -> Result<Bytes, BoxError> {
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            return Err("the introspection endpoint refuses the credentials of this resource server".into());
+        }
+        status => return Err(format!("the introspection endpoint answered {status}").into()),
+    }
+    if !is_json(response.headers()) {
+        return Err("the answer of the introspection endpoint is not application/json".into());
+    }
+    Ok(response.into_body())
+}
+
+impl From<Heard> for Result<Authorized, Refusal> {
+    fn from(heard: Heard) -> Self {
+        match heard {
+            Heard::Active(token) => Ok(token),
+            Heard::Refused(why) => Err(Refusal::Refused(why)),
+            Heard::Nothing(error) => Err(Refusal::Unavailable(StoreError::new(error))),
+        }
+    }
+}
+
+impl fmt::Debug for Introspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspector")
+            .field("resource", &self.0.resource)
+            .field("issuer", &self.0.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Fetch;
+
+    struct Down;
+
+    impl Fetch for Down {
+        type Error = &'static str;
+
+        async fn fetch(&self, _: Request<Bytes>) -> Result<Response<Bytes>, &'static str> {
+            Err("out of reach")
+        }
+    }
+
+    /// Or else anybody who makes up tokens fills the memory.
+    #[tokio::test]
+    async fn nothing_is_left_of_a_question() {
+        let builder = Introspector::builder("https://api.example", "https://shift.example").credentials("api", "x");
+        let introspector = builder.fetch(Down).build().expect("a good configuration");
+        for n in 0..3 {
+            let heard = introspector.0.asked([n; 32], n.to_string()).await;
+            assert!(matches!(heard, Heard::Nothing(_)));
+        }
+        assert!(introspector.0.asking().is_empty());
+    }
+}
