@@ -93,8 +93,8 @@ impl SigningKey {
         &self.0.public
     }
 
-    /// The signature over a message, as a JWS has it: of ES256 both numbers, 32 bytes each. For a
-    /// [`Signer`](https://docs.rs/tower-oauth/latest/tower_oauth/trait.Signer.html) of one's own; a provider signs by itself.
+    /// The signature over a message, as a JWS has it: of ES256 both numbers, 32 bytes each. For a [`Signer`](crate::Signer)
+    /// of one's own; a provider signs by itself.
     ///
     /// # Errors
     /// If there is no randomness.
