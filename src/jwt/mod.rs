@@ -36,4 +36,6 @@ pub use signing::{InvalidKey, SigningKey};
 pub(crate) use signing::{signing_input, with_signature};
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
