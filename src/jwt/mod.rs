@@ -38,4 +38,6 @@ pub(crate) use signing::{signing_input, with_signature};
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
