@@ -40,6 +40,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "axum")]
 pub mod extract;
+pub mod fetch;
 pub mod grant;
 mod grant_type;
 pub mod guide;
@@ -51,6 +52,7 @@ mod mac;
 pub mod page;
 pub mod provider;
 pub mod registration;
+pub mod resource_server;
 pub mod secret;
 mod span;
 pub mod store;
@@ -75,12 +77,17 @@ pub use endpoint::{
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
+pub use fetch::Fetch;
+#[cfg(feature = "http-client")]
+pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
 pub use registration::RegistrationPolicy;
+#[cfg(feature = "jwt")]
+pub use resource_server::JwtVerifier;
 pub use secret::{Secret, Secrets};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;

@@ -12,9 +12,9 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["types", "error"]),
     (2, &["clock", "mac", "secret", "jwt", "handle", "client", "registration", "config"]),
     (3, &["grant", "authorization"]),
-    (4, &["event", "store"]),
+    (4, &["fetch", "event", "store"]),
     (5, &["provider"]),
-    (6, &["page", "span", "http", "grant_type", "bearer"]),
+    (6, &["page", "span", "http", "grant_type", "bearer", "resource_server"]),
     (7, &["endpoint", "extract", "testing", "guide", "lib"]),
 ];
 

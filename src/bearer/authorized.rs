@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::require::Require;
 use crate::grant::Grant;
-use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
+use crate::types::{ClientId, Issuer, Resource, Scope, Subject, UnixTime};
 
 /// What a good token says: who is calling, through which client, and what it may do.
 ///
@@ -43,11 +43,13 @@ struct Granted {
 
 #[derive(Clone)]
 struct Verified {
+    issuer: Option<Issuer>,
     client: ClientId,
     subject: Option<Subject>,
     scope: Scope,
     resources: Vec<Resource>,
     expires_at: SystemTime,
+    claims: Option<Map<String, Value>>,
 }
 
 /// Says that the layer above is `.optional()`, so that an absent token is told from a forgotten layer.
@@ -60,7 +62,8 @@ impl Authorized {
     /// That the token is not beyond `expires_at` is the verifier's to check.
     #[must_use]
     pub fn new(client: impl Into<ClientId>, subject: Option<Subject>, scope: Scope, expires_at: SystemTime) -> Self {
-        let verified = Verified { client: client.into(), subject, scope, resources: Vec::new(), expires_at };
+        let (issuer, client, resources, claims) = (None, client.into(), Vec::new(), None);
+        let verified = Verified { issuer, client, subject, scope, resources, expires_at, claims };
         Self { source: Source::Verified(Arc::new(verified)), found: None, user: () }
     }
 
@@ -70,6 +73,24 @@ impl Authorized {
     pub fn for_resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
         if let Source::Verified(verified) = &mut self.source {
             Arc::make_mut(verified).resources = resources.into_iter().collect();
+        }
+        self
+    }
+
+    /// Who issued the token, `iss`.
+    #[must_use]
+    pub fn from_issuer(mut self, issuer: impl Into<Issuer>) -> Self {
+        if let Source::Verified(verified) = &mut self.source {
+            Arc::make_mut(verified).issuer = Some(issuer.into());
+        }
+        self
+    }
+
+    /// What else a verifier learned of the token, for [`claims`](Self::claims).
+    #[must_use]
+    pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
+        if let Source::Verified(verified) = &mut self.source {
+            Arc::make_mut(verified).claims = Some(claims);
         }
         self
     }
@@ -152,10 +173,25 @@ impl<U> Authorized<U> {
         }
     }
 
-    /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)).
+    /// Who issued the token, `iss`; `None` where a [verifier](crate::Verify) of an app's own did not say.
+    ///
+    /// A user of one issuer is nobody at another: where several are trusted, look users up by both.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Issuer> {
+        match &self.source {
+            Source::Grant(granted) => Some(&granted.grant.issuer),
+            Source::Verified(verified) => verified.issuer.as_ref(),
+        }
+    }
+
+    /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)). Of a token that was verified
+    /// as a JWT or by introspection: each claim that has no method here.
     #[must_use]
     pub fn claims(&self) -> Option<&Map<String, Value>> {
-        self.grant().and_then(Grant::claims)
+        match &self.source {
+            Source::Grant(granted) => granted.grant.claims(),
+            Source::Verified(verified) => verified.claims.as_ref(),
+        }
     }
 
     /// The grant that the token is of; `None` where somebody else verified it.

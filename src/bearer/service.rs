@@ -111,7 +111,8 @@ impl Rules {
         let Some(token) = token(headers)? else {
             return if self.optional { Ok(None) } else { Err(ProtocolError::TOKEN_MISSING) };
         };
-        let credentials = Credentials { token, method: request.method(), uri: request.uri(), headers };
+        let (method, uri, resource) = (request.method(), request.uri(), self.resource.as_ref());
+        let credentials = Credentials { token, method, uri, headers, resource };
         Ok(Some(self.verify.verify(credentials).0))
     }
 

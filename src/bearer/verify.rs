@@ -11,7 +11,7 @@ use crate::grant::Grant;
 use crate::handle::{AccessHandle, HandleError};
 use crate::provider::Provider;
 use crate::span;
-use crate::types::UnixTime;
+use crate::types::{Resource, UnixTime};
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
 ///
@@ -59,6 +59,7 @@ pub struct Credentials<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
+    pub(super) resource: Option<&'a Resource>,
 }
 
 impl<'a> Credentials<'a> {
@@ -84,6 +85,13 @@ impl<'a> Credentials<'a> {
     #[must_use]
     pub const fn headers(&self) -> &'a HeaderMap {
         self.headers
+    }
+
+    /// What lies behind the layer, if it was [told](crate::BearerLayer::resource). The layer refuses whatever is not for
+    /// it; a verifier need not.
+    #[must_use]
+    pub const fn resource(&self) -> Option<&'a Resource> {
+        self.resource
     }
 }
 

@@ -5,7 +5,8 @@ use super::{ErrorCode, ProtocolError};
 macro_rules! refusals {
     ($($code:ident { $($name:ident = $reason:literal, $description:literal;)* })*) => {
         impl ProtocolError {
-            $($(pub(crate) const $name: Self = Self::new(ErrorCode::$code, $reason, $description);)*)*
+            $($(#[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some are for what only that feature has"))]
+            pub(crate) const $name: Self = Self::new(ErrorCode::$code, $reason, $description);)*)*
 
             /// Why, for the operator: a code that stays the same from version to version, in [events](crate::event) and
             /// logs. The wire never carries it, since there it would tell an attacker which part of a guess was right.
@@ -157,6 +158,13 @@ refusals! {
         TOKEN_EXPIRED = "token_expired", "the token has expired";
         TOKEN_REVOKED = "token_revoked", "the token was revoked";
         TOKEN_FOR_ANOTHER_RESOURCE = "token_for_another_resource", "the token is for another resource";
+        TOKEN_NO_JWT = "token_no_jwt", "the token is no access token of a known form";
+        TOKEN_HEADER_REFUSED = "token_header_refused", "the header of the token has a member that is not taken";
+        TOKEN_ALGORITHM_REFUSED = "token_algorithm_refused", "the token is signed in a way that is not taken";
+        TOKEN_OF_ANOTHER_TYPE = "token_of_another_type", "the token is not of the type at+jwt";
+        TOKEN_OF_ANOTHER_ISSUER = "token_of_another_issuer", "the token is of an issuer that is not trusted here";
+        TOKEN_EARLY = "token_early", "the token is not good yet";
+        TOKEN_BOUND = "token_bound", "the token is bound to a key, and that is not taken here";
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";

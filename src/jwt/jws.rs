@@ -7,6 +7,7 @@ use super::algorithm::Algorithm;
 use super::claims::Claims;
 use super::json::Object;
 use super::jwk::{Jwks, PublicKey};
+use crate::error::ProtocolError;
 
 /// The longest token that is read, in characters.
 const LONGEST: usize = 8 * 1024;
@@ -36,6 +37,22 @@ pub(crate) enum JwtError {
     Expired,
     /// Its time has not come.
     Early,
+}
+
+impl From<JwtError> for ProtocolError {
+    fn from(why: JwtError) -> Self {
+        match why {
+            JwtError::Malformed => Self::TOKEN_NO_JWT,
+            JwtError::Forbidden => Self::TOKEN_HEADER_REFUSED,
+            JwtError::Algorithm => Self::TOKEN_ALGORITHM_REFUSED,
+            JwtError::UnknownKey => Self::TOKEN_OF_UNKNOWN_KEY,
+            JwtError::Forged => Self::TOKEN_FORGED,
+            JwtError::AnotherType => Self::TOKEN_OF_ANOTHER_TYPE,
+            JwtError::AnotherIssuer => Self::TOKEN_OF_ANOTHER_ISSUER,
+            JwtError::Expired => Self::TOKEN_EXPIRED,
+            JwtError::Early => Self::TOKEN_EARLY,
+        }
+    }
 }
 
 /// What a header says.

@@ -1,0 +1,243 @@
+//! One document that others publish, kept as what it was read into.
+//!
+//! It is fetched once for all who ask meanwhile, by a task of its own, so that nobody who goes away takes it from the
+//! others. An answer that is not good never takes the place of one that was; it is remembered for a moment, in which
+//! nobody knocks again.
+
+mod state;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::ACCEPT};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::state::{State, Step};
+use super::freshness::freshness;
+use super::{BoxError, DynFetch, MOST_BYTES};
+use crate::clock::Clock;
+use crate::types::UnixTime;
+
+/// A client that has not answered by then is not waited for, however patient it is itself.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How long documents are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// One is fresh for as long as its headers say, but not for less than this..
+    pub(crate) fresh_at_least: Duration,
+    /// ..nor for more.
+    pub(crate) fresh_at_most: Duration,
+    /// For how long it is fresh where its headers say nothing.
+    pub(crate) fresh_unsaid: Duration,
+    /// For how long it is good after that, while no other can be had.
+    pub(crate) stale_if_error: Duration,
+    /// How often somebody who misses something in it can have it fetched anew.
+    pub(crate) cooldown: Duration,
+    /// For how long a failure is the answer before there is another try.
+    pub(crate) back_off: Duration,
+}
+
+impl Default for Terms {
+    /// Fresh for 1 minute to 1 hour, 5 minutes where nothing is said; good for 1 hour after that; anew every 30 seconds;
+    /// a failure holds for 5 seconds.
+    fn default() -> Self {
+        Self {
+            fresh_at_least: Duration::from_secs(60),
+            fresh_at_most: Duration::from_secs(3_600),
+            fresh_unsaid: Duration::from_secs(300),
+            stale_if_error: Duration::from_secs(3_600),
+            cooldown: Duration::from_secs(30),
+            back_off: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Makes what is kept of an answer that is 200 and small enough. It is told the URL.
+type Read<T> = Box<dyn Fn(&str, &Response<Bytes>) -> Result<T, BoxError> + Send + Sync>;
+
+/// Where documents of one kind come from, and what becomes of them.
+pub(crate) struct Source<T> {
+    fetch: Arc<dyn DynFetch>,
+    clock: Arc<dyn Clock>,
+    terms: Terms,
+    read: Read<T>,
+}
+
+impl<T> Source<T> {
+    pub(crate) fn new(
+        fetch: Arc<dyn DynFetch>,
+        clock: Arc<dyn Clock>,
+        terms: Terms,
+        read: impl Fn(&str, &Response<Bytes>) -> Result<T, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { fetch, clock, terms, read: Box::new(read) }
+    }
+
+    /// The document, and for how long it is fresh.
+    async fn load(&self, url: &str) -> Result<(T, Duration), BoxError> {
+        let request = Request::get(url).header(ACCEPT, "application/json, application/jwk-set+json");
+        let response = timeout(LONGEST, self.fetch.fetch(request.body(Bytes::new())?)).await??;
+        if response.status() != StatusCode::OK {
+            return Err(format!("the answer is {}", response.status()).into());
+        }
+        // Whoever fetched it.
+        if response.body().len() > MOST_BYTES {
+            return Err("the answer is longer than 64 KiB".into());
+        }
+        let value = (self.read)(url, &response)?;
+        let terms = &self.terms;
+        let said = freshness(response.headers(), self.now()).unwrap_or(terms.fresh_unsaid);
+        Ok((value, said.max(terms.fresh_at_least).min(terms.fresh_at_most)))
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now().into()
+    }
+}
+
+type Answer<T> = Result<Arc<T>, FetchError>;
+/// Tells the answer to all who wait for it.
+type Flight<T> = watch::Receiver<Option<Answer<T>>>;
+
+/// A document. Its clones are the same one.
+pub(crate) struct Document<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    url: Arc<str>,
+    source: Arc<Source<T>>,
+    state: Mutex<State<T>>,
+}
+
+impl<T: Send + Sync + 'static> Document<T> {
+    /// Nothing is fetched before somebody asks.
+    pub(crate) fn new(url: &str, source: Arc<Source<T>>) -> Self {
+        Self(Arc::new(Inner { url: url.into(), source, state: Mutex::new(State::default()) }))
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// The document, if it is known to be good without a wait.
+    pub(crate) fn cached(&self) -> Option<Arc<T>> {
+        let now = self.0.source.now();
+        self.0.state().fresh(now).cloned()
+    }
+
+    /// The document, waited for only where there is none that is good. Needs a runtime of tokio.
+    ///
+    /// One that will soon be stale is fetched while it is still given out. A stale one is given out if no other can be
+    /// had, for [a while](Terms::stale_if_error).
+    pub(crate) async fn get(&self) -> Answer<T> {
+        let flight = {
+            let mut state = self.0.state();
+            match state.get(self.0.source.now(), &self.0.source.terms) {
+                Step::Answer(answer) => return answer,
+                Step::AnswerAndFetch(value) => {
+                    self.fetch(&mut state);
+                    return Ok(value);
+                }
+                Step::Fetch => self.fetch(&mut state),
+            }
+        };
+        self.landed(flight).await.or_else(|error| self.usable().ok_or(error))
+    }
+
+    /// The document, for somebody who missed something in `seen`, such as a key. At most once in
+    /// [a while](Terms::cooldown) it is fetched anew for that; otherwise the answer is what there is. An error says that
+    /// nobody can tell now whether there is a newer one.
+    pub(crate) async fn newer(&self, seen: &Arc<T>) -> Answer<T> {
+        let flight = {
+            let mut state = self.0.state();
+            match state.newer(seen, self.0.source.now(), &self.0.source.terms) {
+                Step::Answer(answer) => return answer,
+                Step::AnswerAndFetch(value) => return Ok(value),
+                Step::Fetch => self.fetch(&mut state),
+            }
+        };
+        self.landed(flight).await
+    }
+
+    /// Whether it is being fetched.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.state().flight().is_some()
+    }
+
+    fn usable(&self) -> Option<Arc<T>> {
+        let now = self.0.source.now();
+        self.0.state().usable(now, &self.0.source.terms).cloned()
+    }
+
+    /// Joins who is fetching it, or begins.
+    fn fetch(&self, state: &mut State<T>) -> Flight<T> {
+        if let Some(flight) = state.flight() {
+            return flight.clone();
+        }
+        let (tell, flight) = watch::channel(None);
+        state.take_off(flight.clone());
+        let this = self.clone();
+        tokio::spawn(async move {
+            let began = this.0.source.now();
+            let loaded = this.0.source.load(this.url()).await;
+            let loaded = loaded.map_err(|cause| FetchError::new(&this.0.url, cause));
+            let answer = this.0.state().land(loaded, began, this.0.source.now());
+            tell.send_replace(Some(answer));
+        });
+        flight
+    }
+
+    async fn landed(&self, mut flight: Flight<T>) -> Answer<T> {
+        let answer = flight.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        answer.unwrap_or_else(|| Err(FetchError::new(&self.0.url, "the fetch was broken off")))
+    }
+}
+
+impl<T> Inner<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Document<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Document<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Document").field(&self.0.url).finish()
+    }
+}
+
+/// A document cannot be had.
+#[derive(Clone, Debug)]
+pub(crate) struct FetchError {
+    url: Arc<str>,
+    cause: Arc<dyn Error + Send + Sync>,
+}
+
+impl FetchError {
+    pub(super) fn new(url: &str, cause: impl Into<BoxError>) -> Self {
+        Self { url: url.into(), cause: cause.into().into() }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be read", self.url)
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}

@@ -1,0 +1,186 @@
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
+use super::*;
+
+/// What each URL leads to.
+const CORPUS: &str = include_str!("../../../tests/corpus/addresses.txt");
+
+/// A network without a wire: names resolve to one answer after the other, and nobody is there.
+#[derive(Clone, Default)]
+struct Nowhere(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    answers: VecDeque<Vec<IpAddr>>,
+    resolved: Vec<String>,
+    dialled: Vec<SocketAddr>,
+    /// Nobody says that nobody is there.
+    silent: bool,
+}
+
+impl Nowhere {
+    fn with(answers: &[&[&str]]) -> Self {
+        let this = Self::default();
+        let addresses = |answer: &&[&str]| answer.iter().map(|text| text.parse().expect("an address")).collect();
+        this.0.lock().unwrap().answers = answers.iter().map(addresses).collect();
+        this
+    }
+
+    fn client(&self) -> HttpClient {
+        self.client_by(HttpClient::builder())
+    }
+
+    fn client_by(&self, builder: HttpClientBuilder) -> HttpClient {
+        let roots = include_bytes!("../../../tests/data/root.pem");
+        HttpClientBuilder { network: Box::new(self.clone()), ..builder.root_certificates(roots) }.build().unwrap()
+    }
+
+    fn dialled(&self) -> Vec<String> {
+        self.0.lock().unwrap().dialled.iter().map(ToString::to_string).collect()
+    }
+
+    fn resolved(&self) -> Vec<String> {
+        self.0.lock().unwrap().resolved.clone()
+    }
+}
+
+impl Network for Nowhere {
+    fn resolve<'a>(&'a self, name: &'a str) -> network::Answer<'a, Vec<IpAddr>> {
+        let mut seen = self.0.lock().unwrap();
+        seen.resolved.push(name.to_owned());
+        let answer = seen.answers.pop_front();
+        Box::pin(async move { answer.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound)) })
+    }
+
+    fn connect(&self, address: SocketAddr) -> network::Answer<'_, TcpStream> {
+        let mut seen = self.0.lock().unwrap();
+        seen.dialled.push(address);
+        let silent = seen.silent;
+        Box::pin(async move {
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            Err(io::ErrorKind::ConnectionRefused.into())
+        })
+    }
+}
+
+/// What is no URI cannot even be asked for.
+async fn asked(client: &HttpClient, url: &str) -> HttpClientError {
+    match Request::get(url).body(Bytes::new()) {
+        Ok(request) => client.fetch(request).await.expect_err("nobody is there"),
+        Err(_) => HttpClientError::Url("it is none"),
+    }
+}
+
+/// RFC 9700 §4.15 names the risk; what is special is what IANA's registries say.
+#[tokio::test]
+async fn the_client_connects_to_what_is_open_to_everybody_and_to_nothing_else() {
+    let (mut refused, mut fetched) = (0, 0);
+    for line in CORPUS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let [verdict, url, addresses @ ..] = &*line.split_whitespace().collect::<Vec<_>>() else {
+            panic!("a verdict and a URL: {line}");
+        };
+        let network = if addresses.is_empty() { Nowhere::default() } else { Nowhere::with(&[addresses]) };
+        let error = asked(&network.client(), url).await;
+        let (dialled, resolved) = (network.dialled(), network.resolved());
+        assert_eq!(resolved.len(), usize::from(!addresses.is_empty()), "{line}: {resolved:?}");
+        match *verdict {
+            "refused" => {
+                assert_eq!(dialled, Vec::<String>::new(), "{line}");
+                assert!(matches!(error, HttpClientError::Url(_) | HttpClientError::Address(_)), "{line}: {error:?}");
+                refused += 1;
+            }
+            "fetched" => {
+                let uri: Uri = url.parse().expect("a URI");
+                let host = uri.host().expect("a host").trim_matches(['[', ']']);
+                let first = addresses.first().copied().unwrap_or(host).parse().expect("an address");
+                let first = SocketAddr::new(first, uri.port_u16().unwrap_or(443));
+                assert_eq!(dialled.first(), Some(&first.to_string()), "{line}");
+                assert_eq!(dialled.len(), addresses.len().max(1), "{line}: one after the other");
+                fetched += 1;
+            }
+            _ => panic!("no verdict: {line}"),
+        }
+    }
+    assert!(refused >= 60 && fetched >= 10, "{refused} refused, {fetched} fetched: is the corpus there?");
+}
+
+/// DNS rebinding: the answer that was looked at is the one that is used, and the next request looks again.
+#[tokio::test]
+async fn a_name_that_changes_where_it_leads_is_looked_at_each_time() {
+    let network = Nowhere::with(&[&["8.8.8.8"], &["127.0.0.1"], &["8.8.8.8", "169.254.169.254"]]);
+    let client = network.client();
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::Connection(_)));
+    assert_eq!((network.resolved().len(), network.dialled()), (1, vec!["8.8.8.8:443".to_owned()]));
+    let error = asked(&client, "https://keys.example/").await;
+    assert_eq!(error.to_string(), "the host leads to 127.0.0.1, which is not open to everybody");
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::Address(_)));
+    assert_eq!((network.resolved().len(), network.dialled().len()), (3, 1));
+}
+
+#[tokio::test]
+async fn what_is_opened_by_name_is_open_and_only_that() {
+    let network = Nowhere::default();
+    let client = network.client_by(HttpClient::builder().allow_network("10.20.0.0/16").allow_network("fd12:3456::/32"));
+    for url in ["https://10.20.0.1/", "https://[fd12:3456::1]/"] {
+        assert!(matches!(asked(&client, url).await, HttpClientError::Connection(_)), "{url}");
+    }
+    for url in ["https://10.21.0.1/", "https://127.0.0.1/", "http://10.20.0.1/", "https://[::ffff:a14:1]/"] {
+        let error = asked(&client, url).await;
+        assert!(matches!(error, HttpClientError::Url(_) | HttpClientError::Address(_)), "{url}");
+    }
+    assert_eq!(network.dialled(), ["10.20.0.1:443", "[fd12:3456::1]:443"]);
+
+    let network = Nowhere::with(&[&["127.0.0.1"], &["8.8.8.8"]]);
+    let client = network.client_by(HttpClient::builder().allow_loopback());
+    for url in ["http://127.0.0.1/", "https://[::1]/", "http://localhost/"] {
+        assert!(matches!(asked(&client, url).await, HttpClientError::Connection(_)), "{url}");
+    }
+    for url in
+        ["http://keys.example/", "http://8.8.8.8/", "https://10.0.0.1/", "https://169.254.169.254/", "http://127.1/"]
+    {
+        let error = asked(&client, url).await;
+        assert!(matches!(error, HttpClientError::Url(_) | HttpClientError::Address(_)), "{url}");
+    }
+    assert_eq!(network.dialled(), ["127.0.0.1:80", "[::1]:443", "127.0.0.1:80"]);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_an_error() {
+    let client = Nowhere::with(&[&[]]).client();
+    for _ in 0..2 {
+        assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::Connection(_)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_of_several_that_is_silent_is_left_for_the_next_and_all_is_over_after_ten_seconds() {
+    let network = Nowhere::with(&[&["8.8.8.8", "1.1.1.1"], &["8.8.8.8"; 9]]);
+    network.0.lock().unwrap().silent = true;
+    let client = network.client();
+    let began = Instant::now();
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::TimedOut));
+    assert_eq!((began.elapsed(), network.dialled().len()), (Duration::from_secs(6), 2));
+    let began = Instant::now();
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::TimedOut));
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
+}
+
+#[test]
+fn a_client_that_cannot_be_built_says_why() {
+    for (builder, why) in [
+        (HttpClient::builder().allow_network("10/8"), "`10/8` is not a network such as 10.20.0.0/16 or fd12:3456::/32"),
+        (HttpClient::builder().root_certificates(""), "there is no root certificate in the PEM"),
+    ] {
+        let HttpClientError::Configuration(error) = builder.build().expect_err(why) else { panic!("{why}") };
+        assert_eq!(error.to_string(), why);
+    }
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(HttpClient::builder().root_certificates(nonsense).build().is_err());
+}

@@ -1,0 +1,72 @@
+//! How this crate reads what others publish: the metadata and the keys of issuers, the keys of clients.
+//!
+//! Everything outbound goes through one [`Fetch`]. An app that has an HTTP client already makes it one:
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use tower_oauth::Fetch;
+//!
+//! struct OneAnswer;
+//!
+//! impl Fetch for OneAnswer {
+//!     type Error = Infallible; // or reqwest::Error, ..
+//!
+//!     async fn fetch(&self, _request: Request<Bytes>) -> Result<Response<Bytes>, Infallible> {
+//!         Ok(Response::new(Bytes::from_static(br#"{"keys":[]}"#)))
+//!     }
+//! }
+//! ```
+
+// Whoever uses the last of it takes this line away.
+#![allow(dead_code, unused_imports)]
+
+mod document;
+mod documents;
+mod erased;
+mod freshness;
+#[cfg(feature = "http-client")]
+mod http_client;
+
+use std::error::Error;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub(crate) use document::{Document, FetchError, Source, Terms};
+pub(crate) use documents::Documents;
+pub(crate) use erased::DynFetch;
+#[cfg(feature = "http-client")]
+pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
+
+/// The most that is read of an answer.
+const MOST_BYTES: usize = 64 * 1024;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Sends a request to another server and reads the whole answer.
+///
+/// What is asked for can be an address that a stranger chose, such as the `jwks_uri` with which a client registers
+/// itself. Whoever implements this trait therefore keeps the bounds, since nobody above can:
+///
+/// - **where to**: `https` alone, and only to addresses that everybody can reach; looked at when the connection is made,
+///   since a name can lead elsewhere a moment later;
+/// - **redirects** are not followed: the answer is handed back as it came. Nor is a proxy asked that would look the name
+///   up again;
+/// - **size**: an answer of more than 64 KiB is an error, before more of it is read;
+/// - **time**: an answer that is not there within 10 seconds, the connection included, is an error.
+///
+/// Answers of any status are `Ok`. Whoever asked decides what they mean, and keeps what is worth keeping: an answer comes
+/// from the network, not from a cache.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot fetch",
+    note = "`HttpClient` can (feature `http-client`); for a client of your own implement `Fetch`"
+)]
+pub trait Fetch: Send + Sync + 'static {
+    /// What can go wrong before there is an answer.
+    type Error: Into<BoxError>;
+
+    /// The answer to one request, whose URI is absolute. Implementors write `async fn`.
+    fn fetch(&self, request: Request<Bytes>) -> impl Future<Output = Result<Response<Bytes>, Self::Error>> + Send;
+}

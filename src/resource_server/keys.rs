@@ -1,0 +1,136 @@
+//! The keys of one issuer, as they are now.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::Response;
+
+use super::metadata::{self, Metadata};
+use crate::clock::Clock;
+use crate::fetch::{Document, Documents, DynFetch, Source, Terms};
+use crate::jwt::Jwks;
+use crate::types::{Issuer, UnixTime};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many documents with keys one issuer can have: the one that it names, and the one that it named before.
+const DOCUMENTS: usize = 2;
+
+/// A set of keys, and which one after another it is. What was verified by an earlier one is verified anew, so that a key
+/// that is gone is gone.
+pub(super) struct KeySet {
+    pub(super) keys: Jwks,
+    pub(super) generation: u64,
+}
+
+pub(super) struct Keys {
+    origin: Origin,
+    now: Arc<Now>,
+}
+
+enum Origin {
+    Given(Arc<KeySet>),
+    /// At a URL that is known.
+    Fixed(Document<KeySet>),
+    /// At the URL that the metadata name.
+    Named(Document<Metadata>, Documents<KeySet>),
+}
+
+/// What every check of a known token looks at, without a lock.
+#[derive(Default)]
+struct Now {
+    /// Of the last set that was read.
+    generation: AtomicU64,
+    /// When it was last asked whether the set is still good, in seconds.
+    looked_at: AtomicU64,
+}
+
+impl Keys {
+    pub(super) fn given(keys: Jwks) -> Self {
+        Self { origin: Origin::Given(Arc::new(KeySet { keys, generation: 0 })), now: Arc::default() }
+    }
+
+    pub(super) fn fixed(url: &str, fetch: Arc<dyn DynFetch>, clock: Arc<dyn Clock>) -> Self {
+        let now = Arc::default();
+        let source = source(&now, fetch, clock);
+        Self { origin: Origin::Fixed(Document::new(url, Arc::new(source))), now }
+    }
+
+    pub(super) fn discovered(
+        issuer: &Issuer,
+        fetch: Arc<dyn DynFetch>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, &'static str> {
+        let now = Arc::default();
+        let metadata = metadata::document(issuer, Arc::clone(&fetch), Arc::clone(&clock))?;
+        let documents = Documents::new(source(&now, fetch, clock), DOCUMENTS);
+        Ok(Self { origin: Origin::Named(metadata, documents), now })
+    }
+
+    /// The generation of the set that is good now, if that was asked within this second.
+    pub(super) fn generation(&self, now: UnixTime) -> Option<u64> {
+        let looked =
+            matches!(self.origin, Origin::Given(_)) || self.now.looked_at.load(Ordering::Acquire) == now.as_secs();
+        looked.then(|| self.now.generation.load(Ordering::Acquire))
+    }
+
+    /// The set, if it is known to be good without a wait.
+    pub(super) fn cached(&self, now: UnixTime) -> Option<Arc<KeySet>> {
+        let found = match &self.origin {
+            Origin::Given(keys) => Some(Arc::clone(keys)),
+            Origin::Fixed(document) => document.cached(),
+            Origin::Named(metadata, documents) => {
+                let metadata = metadata.cached()?;
+                documents.cached(metadata.jwks_uri.as_deref()?)
+            }
+        };
+        found.inspect(|_| self.looked(now))
+    }
+
+    /// The set; waited for where there is none that is good.
+    pub(super) async fn get(&self, now: UnixTime) -> Result<Arc<KeySet>, BoxError> {
+        let found = match &self.origin {
+            Origin::Given(keys) => Arc::clone(keys),
+            Origin::Fixed(document) => document.get().await?,
+            Origin::Named(metadata, documents) => documents.get(&url(metadata).await?).await?,
+        };
+        self.looked(now);
+        Ok(found)
+    }
+
+    /// The set, for somebody who missed a key in `seen`: fetched anew, but not more often than now and then. An error
+    /// says that nobody can tell whether there is another one.
+    pub(super) async fn newer(&self, seen: &Arc<KeySet>) -> Result<Arc<KeySet>, BoxError> {
+        Ok(match &self.origin {
+            Origin::Given(keys) => Arc::clone(keys),
+            Origin::Fixed(document) => document.newer(seen).await?,
+            Origin::Named(metadata, documents) => documents.newer(&url(metadata).await?, seen).await?,
+        })
+    }
+
+    fn looked(&self, now: UnixTime) {
+        self.now.looked_at.store(now.as_secs(), Ordering::Release);
+    }
+}
+
+async fn url(metadata: &Document<Metadata>) -> Result<String, BoxError> {
+    let metadata = metadata.get().await?;
+    Ok(metadata.jwks_uri.clone().ok_or("the metadata have no jwks_uri")?)
+}
+
+/// Reads sets, and counts those that differ from the one before. That one is told before anybody gets the new set: from
+/// then on no check goes by what the old one has verified.
+fn source(now: &Arc<Now>, fetch: Arc<dyn DynFetch>, clock: Arc<dyn Clock>) -> Source<KeySet> {
+    let (now, last) = (Arc::clone(now), Mutex::new(None::<Jwks>));
+    let read = move |_: &str, response: &Response<Bytes>| {
+        let keys: Jwks = str::from_utf8(response.body())?.parse()?;
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != Some(&keys) {
+            now.generation.fetch_add(1, Ordering::AcqRel);
+            *last = Some(keys.clone());
+        }
+        Ok(KeySet { keys, generation: now.generation.load(Ordering::Acquire) })
+    };
+    Source::new(fetch, clock, Terms::default(), read)
+}

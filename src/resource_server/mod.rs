@@ -1,0 +1,70 @@
+//! Protects an API apart from its authorization server: the [bearer layer](crate::bearer) over the tokens of others.
+//!
+//! [`JwtVerifier`] takes access tokens that are JWTs ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)), of one issuer
+//! or of several, and finds their keys.
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # struct MyClient;
+//! # impl tower_oauth::Fetch for MyClient {
+//! #     type Error = Infallible;
+//! #     async fn fetch(&self, _request: Request<Bytes>) -> Result<Response<Bytes>, Infallible> {
+//! #         Ok(Response::new(Bytes::new()))
+//! #     }
+//! # }
+//! use axum::{Router, routing::get};
+//! use tower_oauth::{Authorized, JwtVerifier};
+//!
+//! let verifier = JwtVerifier::builder("https://api.example.com")
+//!     .issuer("https://shift.example") // asked for its metadata, and for its keys
+//!     .fetch(MyClient) // `HttpClient`, or whatever implements `Fetch`
+//!     .build()?;
+//!
+//! async fn hello(token: Authorized) -> String {
+//!     format!("Hello, {}", token.subject())
+//! }
+//!
+//! let app: Router = Router::new().route("/hello", get(hello).route_layer(verifier.bearer().require("profile")));
+//! # Ok::<_, tower_oauth::ConfigErrors>(())
+//! ```
+//!
+//! Everything behind that is as for a provider's own tokens: scopes, [`.user(..)`](crate::BearerLayer::user), gRPC. Where
+//! several issuers are trusted, a user is who [`issuer`](crate::Authorized::issuer) and
+//! [`subject`](crate::Authorized::subject) name together.
+//!
+//! # What is checked, and when
+//!
+//! A token is refused with a 401 that is no JWT of type `at+jwt`, of an issuer that is not trusted, for another resource,
+//! over or not yet good by the clock, not signed by a key of its issuer, or bound to a key of its client (`cnf`).
+//! While nobody can tell, since the keys cannot be fetched, the answer is a 503 with `Retry-After`.
+//!
+//! Keys are fetched when they are first needed, and again as the answer's `Cache-Control` says, after 1 minute at least
+//! and 1 hour at most. A token that names a key nobody knows makes them be fetched at once, every 30 seconds at most.
+//! While they cannot be fetched those that are known stay good for one more hour. A key that is gone verifies nothing
+//! from the moment on at which its absence was read, nor does what it verified before.
+//!
+//! A token that was verified is remembered: when it comes again, its time, its keys and its resource are looked at again,
+//! and its signature is not. So a token that was revoked at its issuer is good here until it ends: let tokens live for
+//! minutes.
+
+#[cfg(feature = "jwt")]
+mod builder;
+#[cfg(feature = "jwt")]
+mod cache;
+#[cfg(feature = "jwt")]
+mod issuer;
+#[cfg(feature = "jwt")]
+mod jwt;
+#[cfg(feature = "jwt")]
+mod keys;
+#[cfg(feature = "jwt")]
+mod metadata;
+
+#[cfg(feature = "jwt")]
+pub use builder::JwtVerifierBuilder;
+#[cfg(feature = "jwt")]
+pub use issuer::TrustedIssuer;
+#[cfg(feature = "jwt")]
+pub use jwt::JwtVerifier;
