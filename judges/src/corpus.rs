@@ -129,7 +129,7 @@ impl Family {
 
 /// Where the files are.
 pub fn folder() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "tests", "corpus"].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "tests", "corpus", "tokens"].iter().collect()
 }
 
 /// All families, by their file, as they are made.

@@ -12,7 +12,10 @@ fn the_files_are_what_is_written() {
     let all = all();
     for (name, text) in &all {
         let file = fs::read_to_string(folder().join(name)).unwrap_or_default();
-        assert!(file == *text, "tests/corpus/{name} is another: run `cargo run -p judges` and look at the difference");
+        assert!(
+            file == *text,
+            "tests/corpus/tokens/{name} is another: run `cargo run -p judges` and look at the difference"
+        );
     }
     assert_eq!(fs::read_dir(folder()).expect("it is there").count(), all.len(), "a file that nobody writes");
 }

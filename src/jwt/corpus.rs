@@ -1,4 +1,4 @@
-//! The corpus in `tests/corpus`: what has to become of each of its tokens. `cargo run -p judges` writes it.
+//! The corpus in `tests/corpus/tokens`: what has to become of each of its tokens. `cargo run -p judges` writes it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -37,7 +37,7 @@ struct Case {
 }
 
 fn read<T: DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(format!("{name}.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/tokens").join(format!("{name}.json"));
     serde_json::from_str(&fs::read_to_string(&path).expect("it is there")).expect("it is JSON")
 }
 

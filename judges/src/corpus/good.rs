@@ -83,7 +83,7 @@ fn written(family: &mut Family) {
         good().header_text(|text| text.replace("\"alg\"", r#""\u0061lg""#))
     });
     family.taken("claims that nobody knows", "RFC 7519 §4: ignored", {
-        good().claim("tenant", "acme").claim("roles", json!(["a", { "b": null }])).claim("cnf", json!({}))
+        good().claim("tenant", "acme").claim("roles", json!(["a", { "b": null }]))
     });
     family.taken("names in a header that nobody knows", "RFC 7515 §4: ignored", good().head("x", json!({ "y": 1 })));
     family.taken("a name of every language", "RFC 7519 §2: StringOrURI", good().claim("sub", "Zoë 🦀 \u{202e}x"));
