@@ -283,6 +283,8 @@ pub enum ConfigError {
     Lifetime(String),
     /// The clock of the store's machine and that of this one are too far apart.
     Clock(String),
+    /// Two issuers of one [set](crate::Issuers) claim the same thing.
+    Issuers(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -315,6 +317,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Lifetime(why) => write!(f, "lifetime: {why}"),
             Self::Clock(why) => write!(f, "clock: {why}"),
+            Self::Issuers(why) => f.write_str(why),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }
@@ -337,7 +340,8 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the provider cannot be built:")?;
+        let of_a_set = matches!(*self.0, [ConfigError::Issuers(_), ..]);
+        f.write_str(if of_a_set { "the issuers cannot be one set:" } else { "the provider cannot be built:" })?;
         self.iter().try_for_each(|error| write!(f, "\n  - {error}"))
     }
 }

@@ -58,7 +58,7 @@ impl<S: Sync> FromRequestParts<S> for AuthorizationRequest {
         Self::from_extensions(&parts.extensions).ok_or_else(|| {
             MissingLayer(
                 "`AuthorizationRequest` is only there below the authorization endpoint: is `provider.layer()` applied \
-                 after this route, and is `/authorize` its path?"
+                 after this route, is `/authorize` its path, and, with several issuers, is this host one of theirs?"
                     .to_owned(),
             )
         })

@@ -7,6 +7,7 @@
 //! - The login and consent page is an ordinary route of the app: see [`page`].
 //! - [`Provider::bearer`] protects routes: see [`bearer`].
 //! - Clients and grants live in a [`store`].
+//! - [`issuers`]: several of them in one process, by host or path.
 //! - [`guide`]: coming from pyoauth2, hook by hook.
 //!
 //! # Features
@@ -19,6 +20,7 @@
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
 //! - `jwt`: access tokens that others verify, and their verification: see `jwt`. Needs a C compiler.
+//! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
 //! A feature adds names; it never changes what the rest does.
@@ -46,6 +48,7 @@ mod grant_type;
 pub mod guide;
 mod handle;
 mod http;
+pub mod issuers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod mac;
@@ -83,6 +86,7 @@ pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
+pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
 pub use registration::RegistrationPolicy;

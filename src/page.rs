@@ -54,6 +54,13 @@ impl AuthorizationRequest {
         extensions.get().cloned()
     }
 
+    /// The issuer that it is asked of, for a page of several: who logs in there is one of its users, whatever name users
+    /// of others have.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.provider.issuer()
+    }
+
     /// The client that asks. Its name is a stranger's text: [`escape`] it.
     #[must_use]
     pub fn client(&self) -> &Client {

@@ -1165,7 +1165,8 @@ async fn a_missing_layer_is_500_and_names_the_line_to_write() {
 
     let page = get(async |request: AuthorizationRequest| request.client().id().to_string());
     let expected = "`AuthorizationRequest` is only there below the authorization endpoint: is `provider.layer()` \
-                    applied after this route, and is `/authorize` its path?";
+                    applied after this route, is `/authorize` its path, and, with several issuers, is this host one of \
+                    theirs?";
     assert_eq!(body_of(route(page.clone()), bearer("/", &good)).await, mistaken(expected));
     assert_eq!(body_of(route(page).layer(provider.layer()), bearer("/", &good)).await, mistaken(expected));
 

@@ -48,9 +48,9 @@ pub fn request(token: &str) -> Request<NoBody> {
 ///
 /// # Panics
 /// If it does wait, or fails.
-pub fn answer<S>(service: &mut S, request: Request<NoBody>) -> Response<NoBody>
+pub fn answer<S, B>(service: &mut S, request: Request<NoBody>) -> Response<B>
 where
-    S: Service<Request<NoBody>, Response = Response<NoBody>, Error = Infallible>,
+    S: Service<Request<NoBody>, Response = Response<B>, Error = Infallible>,
 {
     let mut context = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(())) = service.poll_ready(&mut context) else {

@@ -1,6 +1,6 @@
 //! The bearer layer allocates nothing of its own: what it adds to a request costs what inserting it by hand costs.
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use measure::{
     counting::{Counting, allocations_of},
     flow::Site,
@@ -8,7 +8,7 @@ use measure::{
 };
 use std::convert::Infallible;
 use tower::{Layer, Service};
-use tower_oauth::{Authorized, BearerLayer};
+use tower_oauth::{Authorized, BearerLayer, Issuers, MemoryStore, Provider};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -88,4 +88,46 @@ fn a_store_of_many_grants_allocates_no_more_than_one_of_one() {
     let layer = site.provider.bearer().require("profile");
     let (layered, inserted) = allocations(&mut site, layer);
     assert_eq!(layered, inserted);
+}
+
+/// What passes a set of issuers by costs what it costs without one, where a host is of one issuer or of none.
+#[test]
+fn a_set_of_issuers_allocates_nothing_for_what_it_passes_on() {
+    let issuer = |issuer: String| Provider::builder(issuer).store(MemoryStore::new()).build().expect("a provider");
+    let many = (0..100).map(|number| issuer(format!("https://tenant-{number}.example")));
+    let issuers = Issuers::new(many).expect("they share nothing");
+    let mut service = issuers.layer().layer(Bare);
+    for host in ["tenant-42.example", "tenant-42.example:443", "nobody.example"] {
+        let asked = || {
+            let mut request = request("x");
+            request.headers_mut().insert(header::HOST, HeaderValue::from_static(host));
+            *request.uri_mut() = Uri::from_static("/v1/users/me?page=2");
+            request
+        };
+        let (first, second) = (asked(), asked());
+        let (bare, _) = allocations_of(|| answer(&mut Bare, first));
+        let (layered, _) = allocations_of(|| drop(answer(&mut service, second)));
+        assert_eq!(layered, bare, "{host}");
+    }
+}
+
+/// A set's bearer layer is the one of the issuer that is asked, which it made before.
+#[test]
+fn the_bearer_layer_of_a_set_allocates_nothing_but_the_extension_either() {
+    let mut site = Site::new();
+    let token = site.connect("user-00000000001").access;
+    let issuers = Issuers::new([site.provider.clone()]).expect("one");
+    let mut of_a_set = issuers.bearer(Provider::bearer).layer(Bare);
+    let mut of_one = site.provider.bearer().layer(Bare);
+    let host = site.provider.issuer().trim_start_matches("https://").to_owned();
+    let asked = || {
+        let mut request = request(&token);
+        request.headers_mut().insert(header::HOST, HeaderValue::try_from(&host).expect("a host"));
+        request
+    };
+    assert_eq!(answer(&mut of_a_set, asked()).status(), StatusCode::OK);
+    let (first, second) = (asked(), asked());
+    let (one, _) = allocations_of(|| answer(&mut of_one, first));
+    let (set, response) = allocations_of(|| answer(&mut of_a_set, second));
+    assert_eq!((response.status(), set), (StatusCode::OK, one));
 }

@@ -1,13 +1,15 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderValue;
-use tower::Layer;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use tower::{Layer, Service};
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
+use super::future::ResponseFuture;
 use super::require::Require;
-use super::service::Bearer;
+use super::service::{Bearer, guard};
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::event::Events;
@@ -182,6 +184,22 @@ impl<R> BearerLayer<R> {
         Fut::Output: UserAnswer,
     {
         BearerLayer { rules: self.rules, resolve: Find::new(move |token| find(state.clone(), token)) }
+    }
+}
+
+impl<R: ResolveUser> BearerLayer<R> {
+    /// Does for a service that is ready what the middleware does, without a middleware for each request.
+    pub(crate) fn guard<S, ReqBody, ResBody>(
+        &self,
+        inner: &mut S,
+        request: Request<ReqBody>,
+    ) -> ResponseFuture<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+        ReqBody: Body,
+        ResBody: Default,
+    {
+        guard(inner, &self.rules, &self.resolve, request)
     }
 }
 

@@ -15,7 +15,7 @@ use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
 use crate::error::ProtocolError;
 use crate::http::take_ready;
-use crate::span::{self, Span};
+use crate::span;
 use crate::types::form_decode;
 
 /// Middleware that lets requests with a good token pass. See the [module docs](crate::bearer) for an example.
@@ -58,46 +58,60 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        // Whatever an outer layer or a client's data put there says nothing here.
-        request.extensions_mut().remove::<Authorized>();
-        R::clear(request.extensions_mut());
-        let span = span::validate();
-        match span.in_scope(|| self.rules.read(&request)) {
-            Ok(None) => {
-                if self.rules.optional {
-                    request.extensions_mut().insert(Optional);
-                }
-                ResponseFuture::calling(self.inner.call(request))
-            }
-            Err(ProtocolError::TOKEN_MISSING) if self.rules.preflights && is_preflight(&request) => {
-                ResponseFuture::preflight(self.inner.call(request), Arc::clone(&self.rules), span)
-            }
-            Err(refused) => ResponseFuture::rejected(&self.rules, &request, &refused.into(), &span),
-            Ok(Some(Answer::Ready(answer))) => {
-                let answer = answer.expect("a verification is answered once");
-                match span.in_scope(|| self.rules.judge(answer, &self.resolve, request.headers())) {
-                    Err(rejected) => ResponseFuture::rejected(&self.rules, &request, &rejected, &span),
-                    Ok((token, None)) => {
-                        request.extensions_mut().insert(token);
-                        ResponseFuture::calling(self.inner.call(request))
-                    }
-                    Ok((token, Some(user))) => ResponseFuture::resolving(user, token, self.pending(request, span)),
-                }
-            }
-            Ok(Some(Answer::Refused(own))) => {
-                ResponseFuture::rejected(&self.rules, &request, &Rejected::Own(own), &span)
-            }
-            Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, self.pending(request, span)),
-        }
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        guard(&mut self.inner, &self.rules, &self.resolve, request)
     }
 }
 
-impl<S: Clone, R: Clone> Bearer<S, R> {
-    /// Keeps what is needed to go on later.
-    fn pending<ReqBody>(&mut self, request: Request<ReqBody>, span: Span) -> Pending<S, R, ReqBody> {
-        let inner = take_ready(&mut self.inner);
-        Pending { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone(), request, span }
+/// Lets a request with a good token pass to a service that is ready.
+pub(super) fn guard<S, R, ReqBody, ResBody>(
+    inner: &mut S,
+    rules: &Arc<Rules>,
+    resolve: &R,
+    mut request: Request<ReqBody>,
+) -> ResponseFuture<S, R, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: ResolveUser,
+    ReqBody: Body,
+    ResBody: Default,
+{
+    // Whatever an outer layer or a client's data put there says nothing here.
+    request.extensions_mut().remove::<Authorized>();
+    R::clear(request.extensions_mut());
+    let span = span::validate();
+    // Keeps what is needed to go on later.
+    let pending = |inner: &mut S, request, span| Pending {
+        inner: take_ready(inner),
+        rules: Arc::clone(rules),
+        resolve: resolve.clone(),
+        request,
+        span,
+    };
+    match span.in_scope(|| rules.read(&request)) {
+        Ok(None) => {
+            if rules.optional {
+                request.extensions_mut().insert(Optional);
+            }
+            ResponseFuture::calling(inner.call(request))
+        }
+        Err(ProtocolError::TOKEN_MISSING) if rules.preflights && is_preflight(&request) => {
+            ResponseFuture::preflight(inner.call(request), Arc::clone(rules), span)
+        }
+        Err(refused) => ResponseFuture::rejected(rules, &request, &refused.into(), &span),
+        Ok(Some(Answer::Ready(answer))) => {
+            let answer = answer.expect("a verification is answered once");
+            match span.in_scope(|| rules.judge(answer, resolve, request.headers())) {
+                Err(rejected) => ResponseFuture::rejected(rules, &request, &rejected, &span),
+                Ok((token, None)) => {
+                    request.extensions_mut().insert(token);
+                    ResponseFuture::calling(inner.call(request))
+                }
+                Ok((token, Some(user))) => ResponseFuture::resolving(user, token, pending(inner, request, span)),
+            }
+        }
+        Ok(Some(Answer::Refused(own))) => ResponseFuture::rejected(rules, &request, &Rejected::Own(own), &span),
+        Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, pending(inner, request, span)),
     }
 }
 

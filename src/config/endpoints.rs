@@ -158,6 +158,19 @@ impl Paths {
         self.stripped > 0
     }
 
+    /// Every path that is answered, as the service sees it; the documents of resources are apart, since each is at any
+    /// number of paths.
+    pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
+        let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
+        endpoints.map(|endpoint| self.seen(endpoint)).into_iter().chain([&*self.server_metadata])
+    }
+
+    /// Any path of the origin, as the service sees it.
+    pub(crate) fn seen_place<'a>(&self, path: &'a str) -> &'a str {
+        let rest = path.strip_prefix(&self.prefix[..self.stripped]);
+        rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?'])).unwrap_or(path)
+    }
+
     /// The path of an endpoint, as the service sees it.
     pub(crate) fn seen<'a>(&self, endpoint: &'a str) -> &'a str {
         &endpoint[self.stripped..]

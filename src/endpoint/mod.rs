@@ -37,6 +37,7 @@
 //! [`Provider::nest`]: crate::Provider::nest
 //! [`Provider::well_known`]: crate::Provider::well_known
 
+mod all;
 mod authorize;
 #[cfg(feature = "pages")]
 mod connected_apps;
@@ -54,11 +55,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+pub use all::ProviderFuture;
+pub(crate) use all::{All, Claim};
 pub use authorize::{Authorize, AuthorizeLayer};
 #[cfg(feature = "pages")]
 pub use connected_apps::ConnectedApps;
 pub use introspection::Introspection;
-pub use layer::{ProviderFuture, ProviderLayer, ProviderService};
+pub use layer::{ProviderLayer, ProviderService};
 pub use nest::Nest;
 pub use registration::Registration;
 pub use revocation::Revocation;

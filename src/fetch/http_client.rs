@@ -39,7 +39,7 @@ const ONE_CONNECTION: Duration = Duration::from_secs(3);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tower-oauth/", env!("CARGO_PKG_VERSION")));
 
 /// An HTTP client for URLs that strangers chose: it cannot be made to talk to anybody but the public
-/// ([SSRF](https://www.rfc-editor.org/rfc/rfc9700#section-4.15)).
+/// ([RFC 9728 §7.7](https://www.rfc-editor.org/rfc/rfc9728#section-7.7)).
 ///
 /// - It speaks `https` alone, and HTTP/1.1 in it.
 /// - A host is a plain name, or an address in its one canonical form. A name is resolved once, **every** address is

@@ -35,6 +35,7 @@ pub struct ProviderBuilder {
     scopes: Vec<ScopeEntry>,
     default_scope: String,
     includes: Vec<(String, String)>,
+    default_resource: Option<String>,
     resources: Vec<String>,
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
@@ -61,6 +62,7 @@ impl ProviderBuilder {
             scopes: Vec::new(),
             default_scope: String::new(),
             includes: Vec::new(),
+            default_resource: None,
             resources: Vec::new(),
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
@@ -144,7 +146,14 @@ impl ProviderBuilder {
         self
     }
 
-    /// One more API for which clients can ask for tokens, beside the default one, which is the issuer's origin
+    /// What a token is for that was asked for without naming a resource, in place of the issuer's origin. Where other
+    /// [issuers](crate::Issuers) have a part of that origin, it is the issuer itself: what lies below its path.
+    pub fn default_resource(mut self, resource: impl Into<String>) -> Self {
+        self.default_resource = Some(resource.into());
+        self
+    }
+
+    /// One more API for which clients can ask for tokens, beside the [default one](Self::default_resource)
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.resources.push(resource.into());
@@ -414,9 +423,9 @@ impl ProviderBuilder {
     }
 
     fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
-        let own = url.iter().map(|url| &url.origin);
+        let default = self.default_resource.as_ref().or(url.map(|url| &url.origin));
         let mut resources = Vec::new();
-        for text in own.chain(&self.resources) {
+        for text in default.into_iter().chain(&self.resources) {
             match text.parse::<Resource>() {
                 Ok(resource) if !resources.contains(&resource) => resources.push(resource),
                 Ok(_) => {}

@@ -44,9 +44,14 @@ impl Resource {
     /// Whether a token for this resource is good at `other`: the same, or below it at a path boundary.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.strip_prefix(&*self.0).is_some_and(|rest| {
-            rest.is_empty() || self.0.ends_with('/') || rest.starts_with('/') || rest.starts_with('?')
-        })
+        Self::is_below(&other.0, &self.0)
+    }
+
+    /// The same for two texts: whether the first is the second or lies below it.
+    pub(crate) fn is_below(place: &str, above: &str) -> bool {
+        place
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || above.ends_with('/') || rest.starts_with(['/', '?']))
     }
 }
 

@@ -262,7 +262,7 @@ async fn while_the_other_side_is_down_nobody_waits_for_each_try() {
     assert_eq!(site.hits(), 3);
 }
 
-/// RFC 8725 §3.10 asks for keys that are current; a stranger who makes up names of keys must not make us hammer.
+/// A stranger who makes up names of keys must not make us hammer.
 #[tokio::test]
 async fn whoever_misses_something_has_it_fetched_anew_once_in_a_while() {
     let (document, site, clock) = document();
@@ -363,7 +363,7 @@ async fn a_client_that_never_answers_is_not_waited_for() {
     site.shut();
     let began = tokio::time::Instant::now();
     assert_eq!(got(&document).await, "error");
-    assert_eq!(began.elapsed(), LONGEST);
+    assert_eq!(began.elapsed(), Duration::from_secs(30));
 }
 
 #[tokio::test]
