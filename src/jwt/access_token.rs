@@ -73,6 +73,9 @@ impl AccessClaims {
         let client = ClientId::from(take("client_id")?.ok_or(missing)?);
         let scope = take("scope")?.unwrap_or_default().parse().map_err(|_| missing)?;
         let subject = claims.subject.ok_or(missing)?;
+        if claims.audience.iter().next().is_none() {
+            return Err(missing);
+        }
         // What is no resource here is none that anybody asks for.
         let resources: Vec<Resource> = claims.audience.iter().filter_map(|text| text.parse().ok()).collect();
         let auth_time = claims.others.get("auth_time").map(super::claims::numeric_date).transpose()?;

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Algorithm {
     /// `ES256`: ECDSA with the curve P-256 and SHA-256. Every verifier has it.
     Es256,
-    /// `EdDSA`: Ed25519. Faster on both sides.
+    /// `EdDSA`: Ed25519. Faster on both sides. In the tokens and keys of others it may be called `Ed25519`.
     EdDsa,
     /// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256 and keys of 2,048 to 8,192 bits, for tokens of others. Nothing is signed
     /// with it here.
@@ -29,9 +29,10 @@ impl Algorithm {
         }
     }
 
-    /// Names are compared as they are: `es256` is none (RFC 7515 §4.1.1).
+    /// Names are compared as they are: `es256` is none (RFC 7515 §4.1.1). `Ed25519` is what `EdDSA` is with that curve,
+    /// which is the only one here ([RFC 9864 §2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)).
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == name)
+        Self::ALL.into_iter().find(|known| known.as_str() == name).or((name == "Ed25519").then_some(Self::EdDsa))
     }
 }
 

@@ -26,7 +26,7 @@ const LONGEST: usize = 64 * 1024;
 /// pointer.
 ///
 /// Keys that cannot verify signatures here are left out, as the standard has it: of another kind or curve, for encryption,
-/// for another algorithm. A private or a shared key among them is an error: it is one no more.
+/// for another algorithm, too weak, or broken. A private or a shared key among them is an error: it is one no more.
 #[derive(Clone)]
 pub struct Jwks {
     keys: Arc<[PublicKey]>,
@@ -144,38 +144,34 @@ enum Numbers {
 impl PublicKey {
     /// `None` if it is none that could verify anything here.
     fn read(jwk: &Map<String, Value>) -> Result<Option<Self>, InvalidJwk> {
-        let text = |name| match jwk.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_str().map(Some).ok_or(InvalidJwk("a member of a key is no text")),
-        };
         if jwk.contains_key("d") || jwk.contains_key("k") {
             return Err(InvalidJwk("one of the keys is private or shared: make a new one, and keep it to yourself"));
         }
-        let for_others = text("use")?.is_some_and(|purpose| purpose != "sig");
-        let operations = jwk.get("key_ops").and_then(Value::as_array);
-        if for_others || operations.is_some_and(|all| !all.iter().any(|one| one == "verify")) {
-            return Ok(None);
-        }
-        let bytes = |name| {
-            let value = text(name)?.ok_or(InvalidJwk("a key lacks a number"))?;
-            URL_SAFE_NO_PAD.decode(value).map_err(|_| InvalidJwk("a number of a key is no base64url"))
+        Ok(Self::public(jwk))
+    }
+
+    fn public(jwk: &Map<String, Value>) -> Option<Self> {
+        let text = |name| match jwk.get(name) {
+            None => Some(None),
+            Some(value) => value.as_str().map(Some),
         };
-        let (algorithm, numbers) = match (text("kty")?, text("crv")?) {
-            (Some("EC"), Some("P-256")) => (Algorithm::Es256, Numbers::P256 { x: bytes("x")?, y: bytes("y")? }),
-            (Some("OKP"), Some("Ed25519")) => (Algorithm::EdDsa, Numbers::Ed25519 { x: bytes("x")? }),
-            (Some("RSA"), _) => (Algorithm::Rs256, Numbers::Rsa { n: bytes("n")?, e: bytes("e")? }),
-            (Some(_), _) => return Ok(None),
-            (None, _) => return Err(InvalidJwk("a key has no `kty`")),
+        let bytes = |name| URL_SAFE_NO_PAD.decode(text(name)??).ok();
+        let for_signatures = text("use")?.is_none_or(|purpose| purpose == "sig");
+        let for_verifying = match jwk.get("key_ops") {
+            None => true,
+            Some(operations) => operations.as_array()?.iter().any(|one| one == "verify"),
         };
-        // RFC 9864 has a name of its own for what EdDSA is here.
-        let named = text("alg")?
-            .is_none_or(|name| name == algorithm.as_str() || name == "Ed25519" && algorithm == Algorithm::EdDsa);
-        if !named {
-            return Ok(None);
+        let (algorithm, numbers) = match (text("kty")??, text("crv")?) {
+            ("EC", Some("P-256")) => (Algorithm::Es256, Numbers::P256 { x: bytes("x")?, y: bytes("y")? }),
+            ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, Numbers::Ed25519 { x: bytes("x")? }),
+            ("RSA", _) => (Algorithm::Rs256, Numbers::Rsa { n: bytes("n")?, e: bytes("e")? }),
+            _ => return None,
+        };
+        let for_this = text("alg")?.is_none_or(|name| Algorithm::named(name) == Some(algorithm));
+        if !(for_signatures && for_verifying && for_this) {
+            return None;
         }
         Self::new(text("kid")?.map(str::to_owned), numbers)
-            .map(Some)
-            .ok_or(InvalidJwk("a key's numbers are none of its kind"))
     }
 
     fn new(id: Option<String>, numbers: Numbers) -> Option<Self> {
@@ -184,7 +180,7 @@ impl PublicKey {
                 let point = [&[4], &**x, y].concat();
                 (Algorithm::Es256, UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).parse())
             }
-            Numbers::Ed25519 { x } if x.len() == 32 => {
+            Numbers::Ed25519 { x } if is_good_point(x) => {
                 (Algorithm::EdDsa, UnparsedPublicKey::new(&ED25519, x.clone()).parse())
             }
             Numbers::Rsa { n, e } if is_good_modulus(n) && matches!(e[..], [3] | [1, 0, 1]) => {
@@ -266,6 +262,28 @@ impl Numbers {
 fn is_good_modulus(n: &[u8]) -> bool {
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     n.first() != Some(&0) && (2_048..=8_192).contains(&bits) && n.last().is_some_and(|last| last % 2 == 1)
+}
+
+/// 32 bytes, below the prime, and not of small order: with such a key, as with one of zeros, whoever likes can sign
+/// (RFC 8032 §5.1.3, §5.1). AWS-LC takes them.
+fn is_good_point(x: &[u8]) -> bool {
+    const OF_ORDER_EIGHT: [[u8; 32]; 2] = [
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+    ];
+    let Ok(mut y) = <[u8; 32]>::try_from(x) else { return false };
+    // The highest bit is the sign of the other coordinate.
+    y[31] &= 0x7f;
+    let [low, middle @ .., high] = y;
+    let zero_or_one = low <= 1 && middle == [0; 30] && high == 0;
+    let minus_one_or_no_less_than_the_prime = low >= 0xec && middle == [0xff; 30] && high == 0x7f;
+    !(zero_or_one || minus_one_or_no_less_than_the_prime || OF_ORDER_EIGHT.contains(&y))
 }
 
 impl fmt::Debug for PublicKey {

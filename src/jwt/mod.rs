@@ -62,4 +62,8 @@ pub use signing::{InvalidKey, SigningKey};
 pub(crate) use signing::{signing_input, with_signature};
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

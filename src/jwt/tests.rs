@@ -64,6 +64,16 @@ fn a_changed_token_is_forged() {
     assert_eq!(check(&format!("{token}.{signature}"), &keys, NOW), Err(JwtError::Malformed));
 }
 
+/// RFC 8725 §3.1: whoever brings a key has no other algorithm by it.
+#[test]
+fn a_key_of_another_algorithm_verifies_nothing() {
+    let (es256, eddsa) =
+        (SigningKey::generate(Algorithm::Es256).unwrap(), SigningKey::generate(Algorithm::EdDsa).unwrap());
+    let token = signed(&es256, &claims().to_json(&issuer()));
+    assert_eq!(Jws::read(&token).unwrap().verify(eddsa.public()).unwrap_err(), JwtError::Algorithm);
+    assert!(Jws::read(&token).unwrap().verify(es256.public()).is_ok());
+}
+
 /// RFC 7638 §3.1.
 #[test]
 fn a_key_is_named_by_its_thumbprint() {
