@@ -19,12 +19,12 @@
 //! }
 //! ```
 
-// Whoever uses the last of it takes this line away.
-#![allow(dead_code, unused_imports)]
-
 #[cfg(feature = "jwt")]
 mod at_most;
+// Introspection, which needs no feature, looks for less than what is looked for by key.
+#[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some of it is for keys"))]
 mod document;
+#[cfg(feature = "jwt")]
 mod documents;
 mod erased;
 mod freshness;
@@ -39,6 +39,7 @@ use http::{Request, Response};
 #[cfg(feature = "jwt")]
 pub(crate) use at_most::AtMost;
 pub(crate) use document::{Document, FetchError, Source, Terms};
+#[cfg(feature = "jwt")]
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
 #[cfg(feature = "http-client")]

@@ -58,16 +58,6 @@ impl Claims {
         })
     }
 
-    /// A claim that is a text; `None` where it is missing.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, JwtError> {
-        self.others.get(name).map(|value| value.as_str().ok_or(JwtError::Malformed)).transpose()
-    }
-
-    /// A claim that is a moment; `None` where it is missing.
-    pub(crate) fn moment(&self, name: &str) -> Result<Option<UnixTime>, JwtError> {
-        self.others.get(name).map(numeric_date).transpose()
-    }
-
     /// Whether it is over, or says no end. Leeway is for the clocks of others.
     pub(crate) fn is_over(&self, now: UnixTime, leeway: Duration) -> bool {
         self.expires_at.is_none_or(|end| now >= end.plus(leeway))

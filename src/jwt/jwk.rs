@@ -215,7 +215,8 @@ impl PublicKey {
     }
 
     /// What a key is called that nobody named otherwise ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)).
-    pub(crate) fn thumbprint(&self) -> String {
+    #[cfg(test)]
+    pub(super) fn thumbprint(&self) -> String {
         self.numbers.thumbprint()
     }
 

@@ -39,9 +39,6 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
-// Whoever uses the last of it takes this line away.
-#![allow(dead_code, unused_imports)]
-
 pub(crate) mod access_token;
 mod algorithm;
 mod claims;
@@ -57,7 +54,6 @@ pub(crate) use claims::{Audience, Claims, LEEWAY};
 pub(crate) use jwk::PublicKey;
 pub use jwk::{InvalidJwk, Jwks};
 pub(crate) use jws::{Header, Jws, JwtError};
-pub(crate) use sealed::{open, seal};
 pub use signing::{InvalidKey, SigningKey};
 pub(crate) use signing::{signing_input, with_signature};
 

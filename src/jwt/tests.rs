@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::access_token::{self, AccessClaims};
+use super::sealed::{open, seal};
 use super::*;
 use crate::secret::Secret;
 use crate::types::{Issuer, UnixTime};
