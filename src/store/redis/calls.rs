@@ -113,7 +113,7 @@ impl Calls {
             if doubtful {
                 commands.cmd("INFO").arg("replication");
             }
-            match commands.query_async::<Vec<Value>>(&mut connection).await {
+            match ask(&commands, &mut connection).await {
                 Ok(values) if !doubtful => {
                     if !values.iter().any(tells_of_nothing) {
                         return Ok((values, repeated));
@@ -137,6 +137,15 @@ impl Calls {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// A single command is cheaper by itself.
+async fn ask(commands: &Pipeline, connection: &mut ConnectionManager) -> Result<Vec<Value>, RedisError> {
+    let mut each = commands.cmd_iter();
+    match (each.next(), each.next()) {
+        (Some(one), None) => Ok(vec![one.query_async(connection).await?]),
+        _ => commands.query_async(connection).await,
     }
 }
 
