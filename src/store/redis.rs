@@ -169,7 +169,8 @@ impl GrantStore for RedisStore {
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
-        let answer = self.0.calls.send_durably(|form| all([steps::redeem(&self.0.names, key, &step, form)])).await?;
+        let mut answer =
+            self.0.calls.send_durably(|form| all([steps::redeem(&self.0.names, key, &step, form)])).await?;
         let verdict = answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::CodeReuse))?;
         match verdict.outcome {
             Outcome::Redeemed | Outcome::Replayed => answer.acknowledged.map(|()| verdict),
@@ -180,14 +181,14 @@ impl GrantStore for RedisStore {
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
-        let answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
+        let mut answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
         answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         let revoke = |form| all([steps::revoke(&self.0.names, key, &step, None, form)]);
-        let answer = self.0.calls.send_durably(revoke).await?;
+        let mut answer = self.0.calls.send_durably(revoke).await?;
         let verdict = answer.verdict(key, Outcome::Revoked, (step.now, step.reason))?;
         match verdict.outcome {
             Outcome::Revoked => answer.acknowledged.map(|()| verdict),

@@ -42,12 +42,12 @@ impl Answer {
 
     /// What a step came to that ends a grant with `outcome`, at this time and for this reason.
     pub(super) fn verdict(
-        &self,
+        &mut self,
         key: GrantKey,
         outcome: Outcome,
         ending: (UnixTime, RevocationReason),
     ) -> Result<Verdict, DatabaseError> {
-        let mut verdict = rows::verdict(key, self.values.last().cloned().unwrap_or_default())?;
+        let mut verdict = rows::verdict(key, self.values.pop().unwrap_or_default())?;
         let ended = verdict.grant.as_ref().and_then(|grant| grant.revoked());
         if self.repeated && verdict.outcome == Outcome::Refused(Refused::Revoked) && ended == Some(ending) {
             // By this step itself, whose first answer was lost.
@@ -113,7 +113,7 @@ impl Calls {
             if doubtful {
                 commands.cmd("INFO").arg("replication");
             }
-            match commands.query_async::<Vec<Value>>(&mut connection).await {
+            match ask(&commands, &mut connection).await {
                 Ok(values) if !doubtful => {
                     if !values.iter().any(tells_of_nothing) {
                         return Ok((values, repeated));
@@ -140,19 +140,28 @@ impl Calls {
     }
 }
 
+/// A single command is cheaper by itself.
+async fn ask(commands: &Pipeline, connection: &mut ConnectionManager) -> Result<Vec<Value>, RedisError> {
+    let mut each = commands.cmd_iter();
+    match (each.next(), each.next()) {
+        (Some(one), None) => Ok(vec![one.query_async(connection).await?]),
+        _ => commands.query_async(connection).await,
+    }
+}
+
 /// That there is nothing is believed of a primary alone: one that became a replica may have been emptied, to be filled
 /// anew. So it is asked once more, together with what it is.
 fn tells_of_nothing(answer: &Value) -> bool {
     match answer {
-        Value::Nil => true,
-        // A script answers the record as its second value, and a cursor is before what it found.
-        Value::Array(values) => values.is_empty() || values.get(1).is_some_and(is_empty),
+        // A cursor is before what it found, and a script's outcome behind the record.
+        Value::Array(values) if values.len() != 1 => values.iter().filter(|value| !is_empty(value)).count() <= 1,
         answer => is_empty(answer),
     }
 }
 
 fn is_empty(value: &Value) -> bool {
     match value {
+        Value::Nil => true,
         Value::Array(values) | Value::Set(values) => values.is_empty(),
         Value::Map(values) => values.is_empty(),
         _ => false,

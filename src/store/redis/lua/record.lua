@@ -1,4 +1,4 @@
--- Every script on the record of a grant begins with this: what is kept, and how a step changes it.
+-- Every script on the record of a grant begins with this: what is kept, and what the steps have in common.
 -- KEYS: the record, when the sweep looks at which record, and how many revocations there were. All are in one hash slot.
 -- The last of ARGV is the channel of revocations, where a script may revoke.
 
@@ -8,16 +8,14 @@ local MARGIN = 3600
 -- Redis counts an expiry in milliseconds, in 64 bits.
 local LONGEST = 1e12
 
-local kept = redis.call('HGETALL', KEYS[1])
-local old = {}
-for at = 1, #kept, 2 do old[kept[at]] = kept[at + 1] end
-
--- Fields and their new values, one after the other.
-local changes = {}
-local function set(field, value)
-  changes[#changes + 1] = field
-  changes[#changes + 1] = value
-end
+-- The fields of `rows.rs`, each at its place; `false` where there is none. Names would be made, sent and read anew each time.
+local kept = redis.call('HMGET', KEYS[1], 'issuer', 'client_id', 'subject', 'scope', 'resources', 'claims', 'auth_time',
+  'redirect_uri', 'redirect_uri_sent', 'challenge', 'created_at', 'expires_at', 'redeemed_at', 'rotated_at',
+  'secret_hash', 'generation', 'revoked_at', 'revoke_reason', 'revoked_tokens', 'revoked_until')
+local ISSUER, CLIENT_ID, SUBJECT, REDIRECT_URI, REDIRECT_URI_SENT, CHALLENGE = 1, 2, 3, 8, 9, 10
+local EXPIRES_AT, REDEEMED_AT, ROTATED_AT, SECRET_HASH, GENERATION = 12, 13, 14, 15, 16
+local REVOKED_AT, REVOKE_REASON, REVOKED_TOKENS, REVOKED_UNTIL = 17, 18, 19, 20
+local OUTCOME = 21
 
 -- A value that may be missing, as arguments tell it.
 local function some(value)
@@ -29,28 +27,30 @@ local function since(now, earlier)
   return math.max(now - tonumber(earlier), 0)
 end
 
--- Lets Redis forget the record when nothing can come of it any more, in so many seconds.
+-- Lets Redis forget the record when nothing can come of it any more, in so many seconds. It is always written first: a
+-- script that has written may go on where memory is full, so a grant can be revoked even then.
 local function keep(seconds)
-  redis.call('EXPIRE', KEYS[1], string.format('%.0f', math.min(math.max(seconds, 0), LONGEST) + MARGIN))
+  redis.call('EXPIRE', KEYS[1], math.min(math.max(seconds, 0), LONGEST) + MARGIN)
 end
 
--- The expiry is always written before this: a script that has written may go on where memory is full, so a grant can be
--- revoked even then.
-local function answer(outcome)
-  if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
-  if outcome == 'revoked' or outcome == 'replayed' then
-    local number = string.format('%.0f', redis.call('INCR', KEYS[3]))
-    -- Who may not publish has counted it all the same.
-    redis.pcall('PUBLISH', ARGV[#ARGV], number .. ' ' .. KEYS[1]:sub(-22))
-  end
-  return {outcome, kept, changes}
+-- The other nodes are told.
+local function tell()
+  local number = string.format('%.0f', redis.call('INCR', KEYS[3]))
+  -- Who may not publish has counted it all the same.
+  redis.pcall('PUBLISH', ARGV[#ARGV], number .. ' ' .. KEYS[1]:sub(-22))
 end
 
 -- The grant ends, and the next sweep forgets it.
 local function revoke(now, reason)
   keep(0)
-  redis.call('ZADD', KEYS[2], 'XX', 0, old.due)
-  set('revoked_at', now)
-  set('revoke_reason', reason)
+  redis.call('ZADD', KEYS[2], 'XX', 0, redis.call('HGET', KEYS[1], 'due'))
+  redis.call('HSET', KEYS[1], 'revoked_at', now, 'revoke_reason', reason)
+  kept[REVOKED_AT], kept[REVOKE_REASON] = now, reason
+  tell()
 end
 
+-- The record as it is now, and behind it the outcome. Whatever is written is put into `kept` as well.
+local function answer(outcome)
+  kept[OUTCOME] = outcome
+  return kept
+end

@@ -4,20 +4,20 @@ local now, reason, token = tonumber(ARGV[3]), ARGV[6], ARGV[7]
 local function is_other(wanted, value)
   return wanted ~= '' and wanted ~= some(value)
 end
-if not old.issuer then return answer('unknown') end
+if not kept[ISSUER] then return answer('unknown') end
 if
-  old.issuer ~= ARGV[1] or is_other(ARGV[2], old.client_id) or is_other(ARGV[4], old.secret_hash)
-  or is_other(ARGV[5], old.subject)
+  kept[ISSUER] ~= ARGV[1] or is_other(ARGV[2], kept[CLIENT_ID]) or is_other(ARGV[4], kept[SECRET_HASH])
+  or is_other(ARGV[5], kept[SUBJECT])
 then
   return answer('mismatch')
 end
-if old.revoked_at then return answer('ended') end
+if kept[REVOKED_AT] then return answer('ended') end
 if token == '' then
   revoke(ARGV[3], reason)
   return answer('revoked')
 end
 
-local tokens, known = {}, old.revoked_tokens or ''
+local tokens, known = {}, kept[REVOKED_TOKENS] or ''
 for at = 1, #known, 16 do
   local entry = known:sub(at, at + 15)
   if entry:sub(1, 8) ~= token:sub(1, 8) and now < struct.unpack('>I8', entry, 9) then tokens[#tokens + 1] = entry end
@@ -25,8 +25,13 @@ end
 if #tokens == 32 then
   tokens = {}
   -- A clock that stepped back brings nothing back.
-  if not old.revoked_until or now > tonumber(old.revoked_until) then set('revoked_until', ARGV[3]) end
+  if not kept[REVOKED_UNTIL] or now > tonumber(kept[REVOKED_UNTIL]) then
+    redis.call('HSET', KEYS[1], 'revoked_until', ARGV[3])
+    kept[REVOKED_UNTIL] = ARGV[3]
+  end
 end
 tokens[#tokens + 1] = token
-set('revoked_tokens', table.concat(tokens))
+kept[REVOKED_TOKENS] = table.concat(tokens)
+redis.call('HSET', KEYS[1], 'revoked_tokens', kept[REVOKED_TOKENS])
+tell()
 return answer('revoked')

@@ -1,11 +1,11 @@
 -- `Grant::is_over`. ARGV: its entry in KEYS[2], now, idle time in seconds.
 local now, idle = tonumber(ARGV[2]), tonumber(ARGV[3])
-if not old.issuer then return 'gone' end
+if not kept[ISSUER] then return 'gone' end
 -- What cannot be read is left to its expiry.
-local last = tonumber(old.expires_at) or LONGEST
-local over = old.revoked_at or now >= last
-if old.redeemed_at then
-  local rotated = tonumber(old.rotated_at) or LONGEST
+local last = tonumber(kept[EXPIRES_AT]) or LONGEST
+local over = kept[REVOKED_AT] or now >= last
+if kept[REDEEMED_AT] then
+  local rotated = tonumber(kept[ROTATED_AT]) or LONGEST
   over = over or since(now, rotated) >= idle
   last = math.min(last, rotated + idle)
 end
