@@ -15,7 +15,7 @@ mod registry;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) use self::cache::{Feed, Following, GrantCache, Which};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) use self::columns::{bind_changes, bind_columns, columns, read};
+pub(super) use self::columns::{COLUMNS, bind_columns, columns, kept, kept_columns, read, unreadable};
 pub use self::error::DatabaseError;
 pub(super) use self::keys::{KeyId, Keys};
 #[cfg(any(feature = "postgres", feature = "redis"))]

@@ -1,6 +1,7 @@
 //! Clients and grants in PostgreSQL.
 //!
-//! Each transition is one statement and one round trip: see `statements.rs`.
+//! Each transition is one statement and one round trip, or two for a refresh token that is not the current one: see
+//! `statements.rs`.
 
 mod batches;
 mod clients;
@@ -26,7 +27,7 @@ use sqlx::PgPool;
 
 use self::connections::{Connections, Statement, in_time};
 pub use self::open::OpenPostgres;
-use self::rows::{Row, query};
+use self::rows::query;
 use self::statements::Statements;
 use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which, signed};
 use super::{GrantStore, Holder, OnceKey};
@@ -40,7 +41,7 @@ use crate::types::{Issuer, UnixTime};
 /// Any number of nodes can use one database, and one store serves several issuers. The tables are in a schema of their
 /// own, `oauth`, or another with [`in_schema`](OpenPostgres::in_schema).
 ///
-/// Each transition is one round trip. A redemption and a revocation are answered when they are on the disk, and on the
+/// Each transition is one round trip, or two for a refresh token that is not the current one. A redemption and a revocation are answered when they are on the disk, and on the
 /// standbys that the server waits for, even where its `synchronous_commit` is off; a rotation follows that setting. Where
 /// the database does not answer for 5 seconds, the request is answered with 503.
 ///
@@ -139,27 +140,44 @@ impl PostgresStore {
         to_note.note(|keys| in_time(note(keys))).await
     }
 
+    /// Takes a step in one round trip.
     async fn step<'q>(
         &self,
         statement: impl Fn() -> Statement<'q>,
         rule: impl Fn(&mut Grant) -> Outcome,
+        changed: Outcome,
     ) -> Result<Verdict, DatabaseError> {
         for _ in 0..TRIES {
-            let rows = self.0.connections.run(&statement).await?;
-            let Some(row) = rows.first() else { return Ok(Verdict::UNKNOWN) };
-            let Row { grant, outcome } = Row::read(row)?;
-            if let Some(outcome) = outcome {
-                return Ok(Verdict::new(outcome, Arc::new(grant)));
+            if let Some(verdict) = self.attempt(&statement, &rule, changed).await? {
+                return Ok(verdict);
             }
-            let mut next = grant.clone();
-            let outcome = rule(&mut next);
-            if next == grant {
-                return Ok(Verdict::new(outcome, Arc::new(grant)));
-            }
-            // The row is as it was when the statement began, and nothing was changed because it is another by now.
         }
-        Err(DatabaseError::refused("the grant changes all the time"))
+        Err(restless())
     }
+
+    /// A grant that the statement changed has ended, or else `changed` became of it. `None`: somebody else was faster.
+    async fn attempt<'q>(
+        &self,
+        statement: impl Fn() -> Statement<'q>,
+        rule: impl Fn(&mut Grant) -> Outcome,
+        changed: Outcome,
+    ) -> Result<Option<Verdict>, DatabaseError> {
+        let rows = self.0.connections.run(statement).await?;
+        let Some(row) = rows.first() else { return Ok(Some(Verdict::UNKNOWN)) };
+        let (grant, has_changed) = rows::stepped(row)?;
+        if has_changed {
+            let is_replayed = changed != Outcome::Revoked && grant.revoked().is_some();
+            return Ok(Some(Verdict::new(if is_replayed { Outcome::Replayed } else { changed }, grant)));
+        }
+        let mut next = Grant::clone(&grant);
+        let outcome = rule(&mut next);
+        // Else it is as it was when the statement began, and nothing was changed because it is another by now.
+        Ok((next == *grant).then(|| Verdict::new(outcome, grant)))
+    }
+}
+
+fn restless() -> DatabaseError {
+    DatabaseError::refused("the grant changes all the time")
 }
 
 impl GrantStore for PostgresStore {
@@ -172,24 +190,37 @@ impl GrantStore for PostgresStore {
 
     async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
         let rows = self.0.connections.run(|| rows::find(&self.0.statements, &key)).await?;
-        rows.first().map(|row| Ok(Arc::new(Row::read(row)?.grant))).transpose()
+        rows.first().map(rows::grant).transpose()
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
-        self.step(|| rows::redeem(&self.0.statements, &key, &step), |grant| grant.redeem(&step)).await
+        let statement = || rows::redeem(&self.0.statements, &key, &step);
+        self.step(statement, |grant| grant.redeem(&step), Outcome::Redeemed).await
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
-        self.step(|| rows::rotate(&self.0.statements, &key, &step), |grant| grant.rotate(&step)).await
+        let Inner { connections, statements, .. } = &*self.0;
+        let usual = || rows::rotate(&statements.rotate, &key, &step);
+        let other = || rows::rotate(&statements.rotate_else, &key, &step).bind(signed(step.grace));
+        for _ in 0..TRIES {
+            if let Some(row) = connections.run(usual).await?.first() {
+                return Ok(Verdict::new(Outcome::Rotated, rows::rotated(row, key, &step)?));
+            }
+            if let Some(verdict) = self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead).await? {
+                return Ok(verdict);
+            }
+        }
+        Err(restless())
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
-        self.step(|| rows::revoke(&self.0.statements, &key, &step), |grant| grant.revoke(&step)).await
+        let statement = || rows::revoke(&self.0.statements, &key, &step);
+        self.step(statement, |grant| grant.revoke(&step), Outcome::Revoked).await
     }
 
     async fn revoke_all(
@@ -205,7 +236,7 @@ impl GrantStore for PostgresStore {
 
     async fn grants(&self, issuer: &Issuer, holder: &Holder) -> Result<Vec<Arc<Grant>>, DatabaseError> {
         let rows = self.0.connections.run(|| rows::held(&self.0.statements, issuer, holder)).await?;
-        rows.iter().map(|row| Ok(Arc::new(Row::read(row)?.grant))).collect()
+        rows.iter().map(rows::grant).collect()
     }
 
     async fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Result<bool, DatabaseError> {

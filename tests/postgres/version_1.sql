@@ -29,9 +29,7 @@ CREATE TABLE oauth_grant (
     revoked_at bigint,
     revoke_reason text,
     revoked_tokens bytea,
-    revoked_until bigint,
-    -- What the last change was, for the statement that made it: an UPDATE can answer the new row only.
-    outcome smallint
+    revoked_until bigint
 ) WITH (fillfactor = 75);
 
 CREATE INDEX oauth_grant_subject ON oauth_grant (subject, key) WHERE subject IS NOT NULL;
@@ -71,6 +69,6 @@ INSERT INTO oauth_schema (version) VALUES (1);
 
 INSERT INTO oauth_client VALUES ('https://shift.example','app','{"client_id":"app","client_name":"CustomApp","secrets":[{"sha256":"7gYAVKOTCBp4ukrrwBqIXIWVO8VjtJWv8-6Uz0KRfRo","until":253402300799}],"token_endpoint_auth_method":"client_secret_basic","redirect_uris":["https://web.example/cb"],"scope":"profile","grant_types":["authorization_code","refresh_token"],"pkce":true}',false,NULL);
 INSERT INTO oauth_client VALUES ('https://shift.example','gone',NULL,false,NULL);
-INSERT INTO oauth_grant VALUES ('\x53f00a3eb2e6c2f06a0c2b6c276c9a53','https://shift.example','public','alice','profile','https://shift.example',NULL,NULL,'https://web.example/cb',true,'\x13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3',1800000000,253402300799,1800000000,1800000000,'\x7e13a5fc3b8cdaa6f9393428b352762b',2,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO oauth_grant VALUES ('\x5793dfd3b15c15f4afb5b758ba617fd2','https://shift.example','public','alice','profile notes:read','https://shift.example',NULL,NULL,'https://web.example/cb',true,'\x13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3',1800000000,1800000060,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO oauth_grant VALUES ('\x53f00a3eb2e6c2f06a0c2b6c276c9a53','https://shift.example','public','alice','profile','https://shift.example',NULL,NULL,'https://web.example/cb',true,'\x13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3',1800000000,253402300799,1800000000,1800000000,'\x7e13a5fc3b8cdaa6f9393428b352762b',2,NULL,NULL,NULL,NULL);
+INSERT INTO oauth_grant VALUES ('\x5793dfd3b15c15f4afb5b758ba617fd2','https://shift.example','public','alice','profile notes:read','https://shift.example',NULL,NULL,'https://web.example/cb',true,'\x13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3',1800000000,1800000060,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL);
 INSERT INTO oauth_key VALUES ('https://shift.example','\x135bb725',1800000000);

@@ -1,28 +1,41 @@
 //! Grants as rows, and the steps as what a statement binds.
 
-use sqlx::SqlStr;
+use std::sync::Arc;
+
 use sqlx::postgres::PgRow;
+use sqlx::{Row as _, SqlStr};
 
 use super::DatabaseError;
 use super::connections::Statement;
-use super::statements::{Statements, outcome};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, Rotation};
+use super::statements::Statements;
+use crate::grant::{Grant, GrantRecord, Redemption, Revocation, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
-use crate::store::database::{bind_columns, read, signed};
+use crate::store::database::{COLUMNS, bind_columns, kept, read, signed, unreadable};
 use crate::types::Issuer;
 
-/// A grant, and what the statement that answered it made of it.
-pub(super) struct Row {
-    pub(super) grant: Grant,
-    pub(super) outcome: Option<Outcome>,
+/// The grant of a row.
+pub(super) fn grant(row: &PgRow) -> Result<Arc<Grant>, DatabaseError> {
+    Ok(Arc::new(read(row)?))
 }
 
-impl Row {
-    pub(super) fn read(row: &PgRow) -> Result<Self, DatabaseError> {
-        let (grant, number) = read::<_, Option<i16>>(row)?;
-        Ok(Self { grant, outcome: number.and_then(outcome) })
-    }
+/// The grant of a row that was rotated: what the row was held against is known.
+pub(super) fn rotated(row: &PgRow, key: GrantKey, step: &Rotation) -> Result<Arc<Grant>, DatabaseError> {
+    let record = GrantRecord {
+        key: *key.as_bytes(),
+        issuer: step.issuer.as_str().to_owned(),
+        client_id: step.client.as_str().to_owned(),
+        secret_hash: Some(step.secret.to_vec()),
+        generation: i64::from(step.generation) + 1,
+        rotated_at: Some(step.now.as_signed()),
+        ..kept(row).map_err(unreadable)?
+    };
+    Ok(Arc::new(Grant::from_record(record)?))
+}
+
+/// A grant, and whether the transition that answered it changed it.
+pub(super) fn stepped(row: &PgRow) -> Result<(Arc<Grant>, bool), DatabaseError> {
+    Ok((grant(row)?, row.try_get(COLUMNS)?))
 }
 
 pub(super) fn query<'q>(text: &SqlStr) -> Statement<'q> {
@@ -64,14 +77,13 @@ pub(super) fn redeem<'q>(statements: &Statements, key: &'q GrantKey, step: &'q R
         .bind(step.now.as_signed())
 }
 
-pub(super) fn rotate<'q>(statements: &Statements, key: &'q GrantKey, step: &'q Rotation) -> Statement<'q> {
-    query(&statements.rotate)
+pub(super) fn rotate<'q>(text: &SqlStr, key: &'q GrantKey, step: &'q Rotation) -> Statement<'q> {
+    query(text)
         .bind(&key.as_bytes()[..])
         .bind(step.issuer.as_str())
         .bind(step.client.as_str())
         .bind(&step.secret[..])
         .bind(i64::from(step.generation))
-        .bind(signed(step.grace))
         .bind(signed(step.idle))
         .bind(step.now.as_signed())
 }

@@ -2,8 +2,10 @@
 //!
 //! A transition is an `UPDATE` whose `WHERE` holds when the step changes the row, so that a step that changes nothing
 //! writes nothing and locks nothing. Where another step has the row, PostgreSQL waits for it and looks again at what it
-//! left. The statement answers the row as it is afterwards: with the outcome where it changed it, and without where it
-//! did not. Then the rules themselves, asked in Rust on that row, say what became of the step.
+//! left. The statement answers the row as it is afterwards, and whether it changed it. Where it did not, the rules
+//! themselves, asked in Rust on that row, say what became of the step.
+//!
+//! The usual rotation has a statement of its own, the barest there is; where it changes nothing, the other one decides.
 //!
 //! What ends something tells the other nodes of it, in the same statement: see `revocations.rs`.
 
@@ -12,13 +14,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::grant::Outcome;
-use crate::store::database::columns;
+use crate::store::database::{columns, kept_columns};
 
 /// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
 /// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.
 macro_rules! tell {
-    ($ended:literal, $keys:expr) => {
+    ($ended:expr, $keys:expr) => {
         concat!(
             "told AS (UPDATE {schema}.oauth_revocation SET number = number + 1 WHERE EXISTS (SELECT FROM ",
             $ended,
@@ -36,16 +37,24 @@ macro_rules! key_text {
     };
 }
 
-/// A transition: the `UPDATE`, and the row where it changed nothing. `$1` is the key.
+/// A transition: the `UPDATE`, and the row where it changed nothing; behind its columns, which of the two it is. `$1` is
+/// the key, `$ended` what of a changed row has to be told.
 macro_rules! transition {
-    ($($update:expr),+ $(,)?) => {
+    ($ended:expr, $($update:expr),+ $(,)?) => {
         concat!(
             "WITH changed AS (UPDATE {schema}.oauth_grant SET ", $($update,)+
-            " RETURNING ", columns!(), ", outcome), ",
-            tell!("changed WHERE outcome IN (3, 7)", key_text!("$1::bytea")),
+            " RETURNING ", columns!(), ", true), ",
+            tell!(concat!("changed", $ended), key_text!("$1::bytea")),
             " SELECT * FROM changed UNION ALL SELECT ", columns!(),
-            ", NULL::smallint FROM {schema}.oauth_grant WHERE key = $1 AND NOT EXISTS (SELECT FROM changed)"
+            ", false FROM {schema}.oauth_grant WHERE key = $1 AND NOT EXISTS (SELECT FROM changed)"
         )
+    };
+}
+
+/// What `redeem` and `rotate` end, and not all that they change.
+macro_rules! replayed {
+    () => {
+        " WHERE revoked_at IS NOT NULL"
     };
 }
 
@@ -70,8 +79,8 @@ macro_rules! durably {
 /// `$2` issuer, `$3` client, `$4` redirect URI, `$5` challenge, `$6` secret, `$7` the grant's end, `$8` double submit,
 /// `$9` now.
 const REDEEM: &str = transition!(
-    "outcome = CASE WHEN redeemed_at IS NULL THEN 1 ELSE 3 END,
-     revoked_at = CASE WHEN redeemed_at IS NULL THEN NULL ELSE $9::bigint END,
+    replayed!(),
+    "revoked_at = CASE WHEN redeemed_at IS NULL THEN NULL ELSE $9::bigint END,
      revoke_reason = CASE WHEN redeemed_at IS NULL THEN NULL ELSE 'code_reuse' END,
      expires_at = CASE WHEN redeemed_at IS NULL THEN $7::bigint ELSE expires_at END,
      secret_hash = CASE WHEN redeemed_at IS NULL THEN $6::bytea ELSE secret_hash END,
@@ -85,18 +94,28 @@ const REDEEM: &str = transition!(
     durably!(),
 );
 
-/// `$2` issuer, `$3` client, `$4` secret, `$5` generation, `$6` grace, `$7` idle, `$8` now. A rotation waits for the
-/// disk as the session says.
-const ROTATE: &str = transition!(
-    "outcome = CASE WHEN $5::bigint = generation THEN 4 WHEN $5::bigint > generation THEN 5 ELSE 3 END,
-     revoked_at = CASE WHEN $5::bigint >= generation THEN NULL ELSE $8::bigint END,
-     revoke_reason = CASE WHEN $5::bigint >= generation THEN NULL ELSE 'refresh_reuse' END,
-     rotated_at = CASE WHEN $5::bigint >= generation THEN $8::bigint ELSE rotated_at END,
-     generation = CASE WHEN $5::bigint >= generation THEN $5::bigint + 1 ELSE generation END
+/// The usual rotation, which is that of the current generation: `$2` issuer, `$3` client, `$4` secret, `$5` generation,
+/// `$6` idle, `$7` now. It waits for the disk as the session says, and does not answer what the row was held against.
+// With `client_id = $3` PostgreSQL would rather look into the index of the clients, which is the larger one.
+const ROTATE: &str = concat!(
+    "UPDATE {schema}.oauth_grant SET generation = generation + 1, rotated_at = $7
+     WHERE key = $1 AND issuer = $2 AND client_id IS NOT DISTINCT FROM $3 AND secret_hash = $4 AND generation = $5
+     AND revoked_at IS NULL AND expires_at > $7 AND greatest($7 - rotated_at, 0) < $6 RETURNING ",
+    kept_columns!(),
+);
+
+/// A rotation of any other generation: the same, and `$8` grace. Where the generation has become the current one
+/// meanwhile, nothing changes, and the usual statement is sent again.
+const ROTATE_ELSE: &str = transition!(
+    replayed!(),
+    "revoked_at = CASE WHEN $5::bigint > generation THEN NULL ELSE $7::bigint END,
+     revoke_reason = CASE WHEN $5::bigint > generation THEN NULL ELSE 'refresh_reuse' END,
+     rotated_at = CASE WHEN $5::bigint > generation THEN $7::bigint ELSE rotated_at END,
+     generation = CASE WHEN $5::bigint > generation THEN $5::bigint + 1 ELSE generation END
      WHERE key = $1 AND issuer = $2 AND client_id = $3 AND secret_hash = $4 AND revoked_at IS NULL
-     AND expires_at > $8::bigint AND greatest($8::bigint - rotated_at, 0) < $7::bigint
-     AND $5::bigint <= generation + 1
-     AND NOT ($5::bigint + 1 = generation AND greatest($8::bigint - rotated_at, 0) <= $6::bigint)",
+     AND expires_at > $7::bigint AND greatest($7::bigint - rotated_at, 0) < $6::bigint
+     AND $5::bigint <= generation + 1 AND $5::bigint <> generation
+     AND NOT ($5::bigint + 1 = generation AND greatest($7::bigint - rotated_at, 0) <= $8::bigint)",
 );
 
 macro_rules! revocable {
@@ -107,15 +126,15 @@ macro_rules! revocable {
 }
 
 /// `$2` issuer, `$3` client, `$4` secret, `$5` reason, `$6` now.
-const REVOKE: &str =
-    transition!("outcome = 7, revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
+const REVOKE: &str = transition!("", "revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
 
 /// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end. As [`GrantRecord`] says, 16 bytes are one
 /// token; 32 are remembered, and one more ends all that were issued so far.
 ///
 /// [`GrantRecord`]: crate::grant::GrantRecord
 const REVOKE_TOKEN: &str = transition!(
-    "outcome = 7, (revoked_tokens, revoked_until) = (
+    "",
+    "(revoked_tokens, revoked_until) = (
          SELECT CASE WHEN count(*) = 32 THEN $5::bytea
                 ELSE coalesce(string_agg(token, ''::bytea ORDER BY at), ''::bytea) || $5::bytea END,
              CASE WHEN count(*) = 32 THEN greatest(revoked_until, $6::bigint) ELSE revoked_until END
@@ -124,18 +143,6 @@ const REVOKE_TOKEN: &str = transition!(
     revocable!(),
     durably!(),
 );
-
-/// The outcomes by their numbers. Where nothing changes there is none, and the rules say it.
-pub(super) const fn outcome(number: i16) -> Option<Outcome> {
-    match number {
-        1 => Some(Outcome::Redeemed),
-        3 => Some(Outcome::Replayed),
-        4 => Some(Outcome::Rotated),
-        5 => Some(Outcome::Ahead),
-        7 => Some(Outcome::Revoked),
-        _ => None,
-    }
-}
 
 const INSERT: &str = concat!(
     "INSERT INTO {schema}.oauth_grant (",
@@ -146,7 +153,7 @@ const INSERT: &str = concat!(
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT ", columns!(), ", NULL::smallint FROM {schema}.oauth_grant WHERE ", $rest)
+        concat!("SELECT ", columns!(), " FROM {schema}.oauth_grant WHERE ", $rest)
     };
 }
 
@@ -160,7 +167,7 @@ macro_rules! end_all {
             "revoked_at IS NULL AND ",
             $of,
             " ORDER BY key LIMIT 500 FOR UPDATE), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, ",
-            "revoke_reason = $2, outcome = 7 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
+            "revoke_reason = $2 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
             durably!(),
             " RETURNING key), ",
             // What is told has 8,000 bytes at most.
@@ -199,6 +206,7 @@ statements! {
     find: select!("key = $1"),
     redeem: REDEEM,
     rotate: ROTATE,
+    rotate_else: ROTATE_ELSE,
     revoke: REVOKE,
     revoke_token: REVOKE_TOKEN,
     of_user: select!("issuer = $1 AND subject = $2"),

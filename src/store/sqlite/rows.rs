@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 
 use super::DatabaseError;
 use super::signed;
@@ -11,7 +11,7 @@ use super::writer::Statement;
 use crate::grant::{Grant, Redemption, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
-use crate::store::database::{bind_changes, bind_columns, columns, read};
+use crate::store::database::{COLUMNS, bind_columns, columns, read};
 use crate::types::Issuer;
 
 /// A grant, and how often its row was changed.
@@ -130,13 +130,23 @@ impl Row {
         grant: &Grant,
     ) -> Result<bool, DatabaseError> {
         let record = grant.to_record();
-        let query = sqlx::query(REPLACE).bind(&record.key[..]).bind(self.changes);
-        let written = bind_changes!(query, record).execute(connection).await?;
+        let query = sqlx::query(REPLACE)
+            .bind(&record.key[..])
+            .bind(self.changes)
+            .bind(record.expires_at)
+            .bind(record.redeemed_at)
+            .bind(record.rotated_at)
+            .bind(record.secret_hash)
+            .bind(record.generation)
+            .bind(record.revoked_at)
+            .bind(record.revoke_reason)
+            .bind(record.revoked_tokens)
+            .bind(record.revoked_until);
+        let written = query.execute(connection).await?;
         Ok(written.rows_affected() == 1)
     }
 
     fn read(row: &SqliteRow) -> Result<Self, DatabaseError> {
-        let (grant, changes) = read(row)?;
-        Ok(Self { grant: Arc::new(grant), changes })
+        Ok(Self { grant: Arc::new(read(row)?), changes: row.try_get(COLUMNS)? })
     }
 }

@@ -25,9 +25,7 @@ CREATE TABLE oauth_grant (
     revoked_at bigint,
     revoke_reason text,
     revoked_tokens bytea,
-    revoked_until bigint,
-    -- What the last change was, for the statement that made it: an UPDATE can answer the new row only.
-    outcome smallint
+    revoked_until bigint
 ) WITH (fillfactor = 75);
 
 CREATE INDEX oauth_grant_subject ON oauth_grant (subject, key) WHERE subject IS NOT NULL;
