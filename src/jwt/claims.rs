@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::json::Members;
 use super::jws::JwtError;
 use crate::types::UnixTime;
 
@@ -44,17 +45,19 @@ impl Audience {
 }
 
 impl Claims {
-    pub(super) fn of(mut members: Map<String, Value>) -> Result<Self, JwtError> {
-        let mut take = |name| members.remove(name);
+    pub(super) fn read(json: &[u8]) -> Result<Self, JwtError> {
+        let names = ["iss", "sub", "aud", "jti", "exp", "nbf", "iat"];
+        let Members { named, others } = Members::read(json, names).map_err(|_| JwtError::Malformed)?;
+        let [issuer, subject, aud, id, expires_at, not_before, issued_at] = named;
         Ok(Self {
-            issuer: take("iss").map(text).transpose()?,
-            subject: take("sub").map(text).transpose()?,
-            audience: take("aud").map_or(Ok(Audience::Missing), audience)?,
-            id: take("jti").map(text).transpose()?,
-            expires_at: take("exp").as_ref().map(numeric_date).transpose()?,
-            not_before: take("nbf").as_ref().map(numeric_date).transpose()?,
-            issued_at: take("iat").as_ref().map(numeric_date).transpose()?,
-            others: members,
+            issuer: issuer.map(text).transpose()?,
+            subject: subject.map(text).transpose()?,
+            audience: aud.map_or(Ok(Audience::Missing), audience)?,
+            id: id.map(text).transpose()?,
+            expires_at: expires_at.as_ref().map(numeric_date).transpose()?,
+            not_before: not_before.as_ref().map(numeric_date).transpose()?,
+            issued_at: issued_at.as_ref().map(numeric_date).transpose()?,
+            others,
         })
     }
 
@@ -69,7 +72,7 @@ impl Claims {
     }
 }
 
-fn text(value: Value) -> Result<String, JwtError> {
+pub(super) fn text(value: Value) -> Result<String, JwtError> {
     match value {
         Value::String(text) => Ok(text),
         _ => Err(JwtError::Malformed),

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
-use super::json::Object;
+use super::json::Members;
 
 /// How many keys a set can have.
 const MOST: usize = 100;
@@ -95,8 +95,9 @@ impl FromStr for Jwks {
         if text.len() > LONGEST {
             return Err(InvalidJwk("it has more than 64 KiB"));
         }
-        let Object(mut members) = serde_json::from_str(text).map_err(|_| InvalidJwk("it is no JSON object"))?;
-        let Some(Value::Array(keys)) = members.remove("keys") else { return Err(InvalidJwk("`keys` is no list")) };
+        let Members { named: [keys], .. } =
+            Members::read(text.as_bytes(), ["keys"]).map_err(|_| InvalidJwk("it is no JSON object"))?;
+        let Some(Value::Array(keys)) = keys else { return Err(InvalidJwk("`keys` is no list")) };
         if keys.len() > MOST {
             return Err(InvalidJwk("it has more than 100 keys"));
         }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::algorithm::Algorithm;
-use super::claims::Claims;
-use super::json::Object;
+use super::claims::{Claims, text};
+use super::json::Members;
 use super::jwk::{Jwks, PublicKey};
 use crate::error::ProtocolError;
 
@@ -65,20 +65,14 @@ pub(crate) struct Header {
 
 impl Header {
     fn read(json: &[u8]) -> Result<Self, JwtError> {
-        let Object(members) = serde_json::from_slice(json).map_err(|_| JwtError::Malformed)?;
-        if FORBIDDEN.iter().any(|name| members.contains_key(*name)) {
+        let Members { named, others } = Members::read(json, ["alg", "kid", "typ"]).map_err(|_| JwtError::Malformed)?;
+        if FORBIDDEN.iter().any(|name| others.contains_key(*name)) {
             return Err(JwtError::Forbidden);
         }
-        let text = |name| match members.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_str().map(Some).ok_or(JwtError::Malformed),
-        };
-        let algorithm = text("alg")?.ok_or(JwtError::Malformed)?;
-        Ok(Self {
-            algorithm: Algorithm::named(algorithm).ok_or(JwtError::Algorithm)?,
-            key_id: text("kid")?.map(str::to_owned),
-            typ: text("typ")?.map(str::to_owned),
-        })
+        let [algorithm, key_id, typ] = named.map(|value| value.map(text).transpose());
+        let algorithm = algorithm?.ok_or(JwtError::Malformed)?;
+        let algorithm = Algorithm::named(&algorithm).ok_or(JwtError::Algorithm)?;
+        Ok(Self { algorithm, key_id: key_id?, typ: typ? })
     }
 
     /// Whether the token is of this media type, `application/` left out or not, in any case
@@ -114,8 +108,7 @@ impl<'a> Jws<'a> {
         // A fourth part is refused with the alphabet, which has no dot.
         let decode = |text| URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed);
         let header = Header::read(&decode(header)?)?;
-        let Object(members) = serde_json::from_slice(&decode(payload)?).map_err(|_| JwtError::Malformed)?;
-        Ok(Self { header, claims: Claims::of(members)?, signed, signature: decode(signature)? })
+        Ok(Self { header, claims: Claims::read(&decode(payload)?)?, signed, signature: decode(signature)? })
     }
 
     /// The key among `keys` that has to have signed it.
