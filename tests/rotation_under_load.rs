@@ -220,8 +220,8 @@ impl Scene {
         signs_from
     }
 
-    /// New tokens of both nodes, in place of the last ones. Of those of the nodes a pair of each ten minutes stays until an
-    /// hour after its end, as does what comes each half an hour of every key that was replaced.
+    /// New tokens of both nodes, in place of the last ones. A pair of each ten minutes stays until an hour after its end,
+    /// and so does what comes each half an hour of every key that was replaced.
     async fn issue(&mut self, step: u64) {
         let mut issued = Vec::new();
         for node in &self.nodes {
