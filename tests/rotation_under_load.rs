@@ -220,7 +220,7 @@ impl Scene {
         signs_from
     }
 
-    /// New tokens of both nodes, in place of the last ones. A pair of each ten minutes stays until an hour after its end,
+    /// New tokens of both nodes in place of the last. A pair of each ten minutes stays until an hour after its end,
     /// and so does what comes each half an hour of every key that was replaced.
     async fn issue(&mut self, step: u64) {
         let mut issued = Vec::new();
