@@ -698,12 +698,14 @@ async fn a_secret_that_is_replaced_at_once_ends_the_keys_under_it() {
     assert_eq!(status(&new_app, &token).await, StatusCode::UNAUTHORIZED);
     assert_eq!(status(&new_app, &successor).await, StatusCode::OK);
     clock.advance(seconds(60));
-    assert_eq!(status(&old_app, &token).await, StatusCode::UNAUTHORIZED, "a minute later everywhere");
-    assert_eq!(status(&old_app, &successor).await, StatusCode::OK);
+    for token in [&token, &successor] {
+        assert_eq!(status(&old_app, token).await, StatusCode::SERVICE_UNAVAILABLE, "a minute later everywhere");
+    }
+    assert_eq!(send(&old_app, request(Method::GET, "/jwks")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(old.issue("public", "alice", "profile".parse().unwrap()).await.is_err());
-    let keys = jwks(&new_app).await;
-    assert_eq!(jwks(&old_app).await, keys, "and does not begin anew");
-    assert!(!key_ids(&keys).contains(&kept[0]));
+    let keys = key_ids(&jwks(&new_app).await);
+    assert_eq!(keys, [read(&successor).0["kid"].as_str().unwrap()], "and does not begin anew");
+    assert!(!keys.contains(&kept[0]));
 }
 
 /// The database alone signs nothing.
@@ -718,6 +720,52 @@ async fn what_is_kept_of_a_key_is_sealed() {
     let sealed = URL_SAFE_NO_PAD.decode(document["keys"][0]["sealed"].as_str().unwrap()).unwrap();
     assert!(SigningKey::from_pkcs8(&sealed).is_err() && SigningKey::from_pkcs8(&sealed[12..]).is_err());
     assert_eq!(document["keys"][0]["jwk"].get("d"), None);
+}
+
+/// Whoever can write to the database cannot have a key of theirs published, nor taken.
+#[tokio::test]
+async fn a_public_key_that_somebody_wrote_into_the_store_is_neither_published_nor_taken() {
+    let site = site();
+    let good = issue(&site.provider).await;
+    let theirs = SigningKey::generate(Algorithm::Es256).unwrap();
+    let (mut header, claims) = read(&good);
+    header["kid"] = theirs.public_jwk()["kid"].clone();
+    let forged = signed(&theirs, &header, &claims);
+    for sealed in ["AAAA", ""] {
+        let entry = json!({"jwk": theirs.public_jwk(), "sealed": sealed, "published_at": 0, "signs_from": 0});
+        site.shelf.edit_document(|document| document["keys"].as_array_mut().unwrap().insert(0, entry));
+        site.clock.advance(seconds(61));
+        assert_eq!(key_ids(&jwks(&site.app).await), [read(&good).0["kid"].as_str().unwrap()]);
+        assert_eq!(status(&site.app, &forged).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(status(&site.app, &good).await, StatusCode::OK);
+    }
+}
+
+/// Nor can they put it in the place of another, or say when that one signs: nobody knows the keys then.
+#[tokio::test]
+async fn a_key_that_somebody_changed_in_the_store_is_neither_published_nor_taken() {
+    let theirs = SigningKey::generate(Algorithm::Es256).unwrap();
+    let numbers = theirs.public_jwk();
+    let edits: [&dyn Fn(&mut Value); 4] = [
+        &|key| (key["jwk"]["x"], key["jwk"]["y"]) = (numbers["x"].clone(), numbers["y"].clone()),
+        &|key| key["jwk"]["kid"] = numbers["kid"].clone(),
+        &|key| key["signs_from"] = json!(NOW - 1),
+        &|key| key["published_at"] = json!(NOW - 1),
+    ];
+    for (number, edit) in edits.iter().enumerate() {
+        let site = site();
+        let good = issue(&site.provider).await;
+        let (header, claims) = read(&good);
+        let forged = signed(&theirs, &header, &claims);
+        site.shelf.edit_document(|document| edit(&mut document["keys"][0]));
+        site.clock.advance(seconds(61));
+        let answer = send(&site.app, request(Method::GET, "/jwks")).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{number}");
+        for token in [&forged, &good] {
+            assert_eq!(status(&site.app, token).await, StatusCode::SERVICE_UNAVAILABLE, "{number}");
+        }
+        assert!(site.provider.issue("public", "alice", "profile".parse().unwrap()).await.is_err(), "{number}");
+    }
 }
 
 // ---- configuration --------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ impl Provider {
             return Some(Err(JwtError::Malformed));
         };
         let known = signing.fresh(self.now(), POLL)?;
-        let opened = OwnJwt::read(text, self, &known.published);
+        let opened = OwnJwt::read(text, self, known.published().ok()?);
         // Another node may have made its first key just now.
         let news = || matches!(opened, Err(JwtError::UnknownKey)) && signing.fresh(self.now(), PAUSE).is_none();
         if news() { None } else { Some(opened) }
@@ -119,9 +119,9 @@ impl Provider {
             return Ok(opened);
         }
         let Some(signing) = &self.0.signing else { return Ok(Err(JwtError::Malformed)) };
-        let opened = OwnJwt::read(text, self, &signing.read(self, POLL).await?.published);
+        let opened = OwnJwt::read(text, self, signing.read(self, POLL).await?.published()?);
         if matches!(opened, Err(JwtError::UnknownKey)) {
-            return Ok(OwnJwt::read(text, self, &signing.read(self, PAUSE).await?.published));
+            return Ok(OwnJwt::read(text, self, signing.read(self, PAUSE).await?.published()?));
         }
         Ok(opened)
     }

@@ -41,7 +41,7 @@ pub(super) enum Source {
 
 /// The keys as they were read.
 pub(crate) struct Known {
-    pub(crate) published: Jwks,
+    published: Jwks,
     signs: Signs,
     read_at: UnixTime,
 }
@@ -53,6 +53,13 @@ enum Signs {
     Remote(PublicKey),
     /// Sealed under a secret that is not here.
     Nobody,
+}
+
+impl Known {
+    /// The keys whose tokens may be good. Who cannot open the one that signs does not know them.
+    pub(super) fn published(&self) -> Result<&Jwks, StoreError> {
+        if matches!(self.signs, Signs::Nobody) { Err(StoreError::new(LEFT_BEHIND)) } else { Ok(&self.published) }
+    }
 }
 
 /// A key that signs now.
@@ -158,10 +165,6 @@ impl Signing {
     /// Reads the ring, and writes what it has to become. A node that has had it before never begins anew: then it is
     /// the one that was left behind.
     async fn read_ring(&self, provider: &Provider, first: bool, now: UnixTime) -> Result<Known, StoreError> {
-        let known = |ring: &Ring| {
-            let signs = self.terms(provider).and_then(|terms| ring.signing(&terms, now));
-            Known { published: ring.published(), signs: signs.map_or(Signs::Nobody, Signs::Keys), read_at: now }
-        };
         let due = |ring: Option<&Ring>, terms: &Terms<'_>| match ring {
             None => Ring::new(terms, now).map(Some),
             Some(ring) if first && ring.signing(terms, now).is_none() => Ring::new(terms, now).map(Some),
@@ -171,7 +174,9 @@ impl Signing {
             }
         };
         let (ring, written) = self.change(provider, due).await?;
-        let known = known(&ring);
+        let Some(terms) = self.terms(provider) else { return Err(StoreError::new(NOT_OURS)) };
+        let signs = ring.signing(&terms, now).map_or(Signs::Nobody, Signs::Keys);
+        let known = Known { published: ring.published(&terms), signs, read_at: now };
         match written {
             Ok(()) => {}
             // Whoever has no key yet tries again to make one.
@@ -288,7 +293,7 @@ impl Provider {
     /// The keys that are published, to be kept by nobody for longer than [`MAX_AGE`](crate::jwt::ring::MAX_AGE).
     pub(crate) async fn published_keys(&self) -> Result<Jwks, StoreError> {
         let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        Ok(signing.read(self, POLL).await?.published.clone())
+        Ok(signing.read(self, POLL).await?.published()?.clone())
     }
 }
 
