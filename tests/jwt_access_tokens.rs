@@ -459,12 +459,35 @@ async fn while_the_store_is_down_a_token_is_neither_good_nor_bad() {
     assert_eq!(key_ids(&jwks(&site.app).await).len(), 1);
     read(&issue(&site.provider).await);
     site.clock.advance(seconds(HOUR));
-    assert_eq!(key_ids(&jwks(&site.app).await).len(), 1);
+    let stale = send(&site.app, request(Method::GET, "/jwks")).await;
+    assert_eq!((stale.status, stale.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     let late = site.provider.issue("public", "alice", "profile".parse().unwrap()).await;
     assert!(late.is_err(), "another key may sign by now");
     site.shelf.repair();
     site.clock.advance(seconds(5));
     read(&issue(&site.provider).await);
+}
+
+/// Another node may have made the key that it names: 401, `active: false` and a revocation's 200 would each be a guess.
+#[tokio::test]
+async fn while_the_keys_cannot_be_read_a_token_of_another_key_is_neither_good_nor_bad() {
+    let site = site_with(|builder| jwts(builder).client(Client::resource_server("api", SECRET, ISSUER)));
+    let (mut header, claims) = read(&issue(&site.provider).await);
+    header["kid"] = json!("another");
+    let token = signed(&SigningKey::generate(Algorithm::Es256).unwrap(), &header, &claims);
+    let ask = async || {
+        let of = |path, client| basic(form(path, &[("token", &*token)]), client, SECRET);
+        let revoked = send(&site.app, of("/revoke", "confidential")).await.status;
+        [status(&site.app, &token).await, send(&site.app, of("/introspect", "api")).await.status, revoked]
+    };
+    site.shelf.take_down(&[Op::Document]);
+    for pause in [10, 1, 60] {
+        site.clock.advance(seconds(pause));
+        assert_eq!(ask().await, [StatusCode::SERVICE_UNAVAILABLE; 3], "{pause}");
+    }
+    site.shelf.repair();
+    site.clock.advance(seconds(2));
+    assert_eq!(ask().await, [StatusCode::UNAUTHORIZED, StatusCode::OK, StatusCode::OK]);
 }
 
 #[tokio::test]

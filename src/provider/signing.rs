@@ -102,9 +102,14 @@ impl Signing {
 
     /// What was read less than `age` ago, without waiting.
     pub(super) fn fresh(&self, now: UnixTime, age: Duration) -> Option<Arc<Known>> {
+        self.read_since(now, now, age)
+    }
+
+    /// What was read less than `age` before somebody asked, or after that.
+    pub(super) fn read_since(&self, asked: UnixTime, now: UnixTime, age: Duration) -> Option<Arc<Known>> {
         let given = matches!(self.source, Source::Given(_));
         // A clock that stepped back does not make it new.
-        let fresh = |known: &Known| known.read_at <= now && now.since(known.read_at) < age.as_secs();
+        let fresh = |known: &Known| known.read_at <= now && asked.since(known.read_at) < age.as_secs();
         self.known().filter(|known| given || fresh(known))
     }
 
@@ -223,14 +228,19 @@ impl Signing {
         Some(Terms { issuer, secrets, algorithm: *algorithm, period: *period })
     }
 
-    /// The key that signs now. What is older than the time for which a key is published ahead may not know of a key that
-    /// signs already, so by then it is no longer good to sign with.
-    pub(super) async fn key(&self, provider: &Provider) -> Result<Key, StoreError> {
+    /// What may be signed by and published. What is older than the time for which a key is published ahead may not know of
+    /// a key that signs already; verifiers then go on with what they have.
+    async fn current(&self, provider: &Provider) -> Result<Arc<Known>, StoreError> {
         let known = self.read(provider, POLL).await?;
-        let now = provider.now();
-        if self.fresh(now, LEAD).is_none() {
+        if self.fresh(provider.now(), LEAD).is_none() {
             return Err(StoreError::new("the signing keys could not be read for an hour"));
         }
+        Ok(known)
+    }
+
+    /// The key that signs now.
+    pub(super) async fn key(&self, provider: &Provider) -> Result<Key, StoreError> {
+        let (known, now) = (self.current(provider).await?, provider.now());
         match &known.signs {
             Signs::Keys(keys) => {
                 let key = keys.iter().rev().find(|(from, _)| *from <= now).or(keys.first());
@@ -293,7 +303,7 @@ impl Provider {
     /// The keys that are published, to be kept by nobody for longer than [`MAX_AGE`](crate::jwt::ring::MAX_AGE).
     pub(crate) async fn published_keys(&self) -> Result<Jwks, StoreError> {
         let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        Ok(signing.read(self, POLL).await?.published()?.clone())
+        Ok(signing.current(self).await?.published()?.clone())
     }
 }
 
