@@ -490,6 +490,35 @@ async fn while_the_keys_cannot_be_read_a_token_of_another_key_is_neither_good_no
     assert_eq!(ask().await, [StatusCode::UNAUTHORIZED, StatusCode::OK, StatusCode::OK]);
 }
 
+/// One reads for all, and whoever comes meanwhile goes by what is read and not by what was known two hours ago.
+#[tokio::test]
+async fn after_idle_hours_requests_that_come_at_once_all_get_the_keys_that_are_read() {
+    let site = site();
+    let other = jwts(builder(&site.clock)).store(site.shelf.clone()).build().unwrap();
+    issue(&site.provider).await;
+    other.rotate_signing_key().await.unwrap();
+    site.clock.advance(seconds(2 * HOUR));
+    let token = issue(&other).await;
+    let gate = site.shelf.hold(Op::Document);
+    let open = async {
+        gate.reached.notified().await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        gate.open.notify_one();
+    };
+    let (first, second, third, keys, ()) = tokio::join!(
+        status(&site.app, &token),
+        status(&site.app, &token),
+        issue(&site.provider),
+        jwks(&site.app),
+        open
+    );
+    assert_eq!((first, second), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(read(&third).0["kid"], read(&token).0["kid"]);
+    assert_eq!(key_ids(&keys).len(), 2);
+}
+
 #[tokio::test]
 async fn a_provider_that_starts_while_the_store_is_down_recovers() {
     let shelf = Shelf::default();

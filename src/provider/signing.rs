@@ -113,19 +113,22 @@ impl Signing {
         self.known().filter(|known| given || fresh(known))
     }
 
-    /// What was read less than `age` ago. One reads for all who ask; while that is under way, or where it fails, the others
-    /// get what was known before.
+    /// What was read less than `age` ago. One reads for all who ask. While that is under way the others get what was known
+    /// before, if that is good for now and they do not ask for news, or else wait for it. Where it fails, all get what was
+    /// known before.
     pub(super) async fn read(&self, provider: &Provider, age: Duration) -> Result<Arc<Known>, StoreError> {
-        let now = provider.now();
-        if let Some(known) = self.fresh(now, age) {
+        let asked = provider.now();
+        if let Some(known) = self.fresh(asked, age) {
             return Ok(known);
         }
-        let mut failed = match (self.reading.try_lock(), self.known()) {
+        let mut failed = match (self.reading.try_lock(), self.fresh(asked, LEAD)) {
             (Ok(failed), _) => failed,
-            (Err(_), Some(known)) => return Ok(known),
-            (Err(_), None) => self.reading.lock().await,
+            (Err(_), Some(known)) if age >= POLL => return Ok(known),
+            (Err(_), _) => self.reading.lock().await,
         };
-        if let Some(known) = self.fresh(now, age) {
+        // However long that took: what was read meanwhile was read for all who waited.
+        let now = provider.now();
+        if let Some(known) = self.read_since(asked, now, age) {
             return Ok(known);
         }
         let before = self.known();
@@ -140,7 +143,7 @@ impl Signing {
                 Ok(known)
             }
             Err(error) => {
-                *failed = Some(now);
+                *failed = Some(provider.now());
                 if before.is_some() {
                     provider.tell(&Event::unavailable(&error));
                 }
