@@ -520,6 +520,18 @@ async fn after_idle_hours_requests_that_come_at_once_all_get_the_keys_that_are_r
 }
 
 #[tokio::test]
+async fn a_clock_that_steps_back_after_a_failure_keeps_nobody_from_the_keys() {
+    let site = site();
+    issue(&site.provider).await;
+    site.shelf.take_down(&[Op::Document]);
+    site.clock.advance(seconds(61));
+    jwks(&site.app).await;
+    site.shelf.repair();
+    site.clock.set(SystemTime::UNIX_EPOCH + seconds(NOW - 10));
+    read(&issue(&site.provider).await);
+}
+
+#[tokio::test]
 async fn a_provider_that_starts_while_the_store_is_down_recovers() {
     let shelf = Shelf::default();
     shelf.take_down(&[Op::Document, Op::ReplaceDocument]);

@@ -132,7 +132,8 @@ impl Signing {
             return Ok(known);
         }
         let before = self.known();
-        if failed.is_some_and(|at| now.since(at) < PAUSE.as_secs()) {
+        // A clock that stepped back does not make the pause longer.
+        if failed.is_some_and(|at| at <= now && now.since(at) < PAUSE.as_secs()) {
             return before.ok_or_else(|| StoreError::new("the signing keys could not be read a moment ago"));
         }
         match self.read_now(provider, before.is_none(), now).await {
