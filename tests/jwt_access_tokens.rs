@@ -772,6 +772,26 @@ async fn a_secret_that_is_replaced_at_once_ends_the_keys_under_it() {
     assert!(!keys.contains(&kept[0]));
 }
 
+/// It would seal the next key under the secret that leaked.
+#[tokio::test]
+async fn a_node_that_was_left_behind_writes_nothing_into_the_store() {
+    use tower_oauth::GrantStore;
+    let (clock, store) = (ManualClock::default(), MemoryStore::new());
+    let node = |number: u8| jwts(builder(&clock)).store(store.clone()).secrets(secrets(&[number])).build().unwrap();
+    let old = node(1);
+    issue(&old).await;
+    issue(&node(2)).await;
+    let document = async || store.document(&ISSUER.into(), "signing keys").await.unwrap();
+    let kept = document().await;
+    let wrong = old.rotate_signing_key().await.unwrap_err();
+    assert_eq!(document().await, kept);
+    let why = std::error::Error::source(&wrong).expect("a reason").to_string();
+    assert!(why.contains("sealed under a secret that this node does not have"), "{why}");
+    clock.advance(seconds(30 * DAY - HOUR / 2));
+    old.sweep().await.unwrap();
+    assert_eq!(document().await, kept, "the next key is due, and somebody else's to make");
+}
+
 /// The database alone signs nothing.
 #[tokio::test]
 async fn what_is_kept_of_a_key_is_sealed() {

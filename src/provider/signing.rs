@@ -176,7 +176,14 @@ impl Signing {
     async fn read_ring(&self, provider: &Provider, first: bool, now: UnixTime) -> Result<Known, StoreError> {
         let due = |ring: Option<&Ring>, terms: &Terms<'_>| match ring {
             None => Ring::new(terms, now).map(Some),
-            Some(ring) if first && ring.signing(terms, now).is_none() => Ring::new(terms, now).map(Some),
+            // What it would make was sealed under a secret that was replaced, maybe since it leaked.
+            Some(ring) if ring.signing(terms, now).is_none() => {
+                if first {
+                    Ring::new(terms, now).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
             Some(ring) => {
                 let sealed = if first { ring.sealed_anew(terms) } else { None };
                 Ok(sealed.as_ref().unwrap_or(ring).next(terms, now)?.or(sealed))
@@ -273,14 +280,21 @@ impl Provider {
     /// makes a new key, which signs at once, and the old ones are good for nothing anymore.
     ///
     /// # Errors
-    /// If the store cannot answer, or the keys were given to the provider.
+    /// If the store cannot answer, if the keys were given to the provider, or if they are sealed under a secret that it does
+    /// not have.
     pub async fn rotate_signing_key(&self) -> Result<SystemTime, StoreError> {
         let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
         let now = self.now();
         // Where there is none yet, the first one is made first.
         signing.read(self, POLL).await?;
-        let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| ring.map_or(Ok(None), |ring| ring.rotated(terms, now));
+        let opens = |ring: &Ring, terms: &Terms<'_>| ring.signing(terms, now).is_some();
+        let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| {
+            ring.filter(|ring| opens(ring, terms)).map_or(Ok(None), |ring| ring.rotated(terms, now))
+        };
         let (ring, written) = signing.change(self, rotated).await?;
+        if !signing.terms(self).is_some_and(|terms| opens(&ring, &terms)) {
+            return Err(StoreError::new(LEFT_BEHIND));
+        }
         written?;
         signing.read(self, Duration::ZERO).await?;
         Ok(ring.signs_from().into())
