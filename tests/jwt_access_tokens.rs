@@ -613,6 +613,32 @@ async fn what_a_signer_answers_is_looked_at_before_anybody_gets_it() {
     assert!(site.shelf.records().is_empty());
 }
 
+/// A KMS that takes the question and never answers: nobody waits for it for ever, and it holds up nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_signer_that_never_answers_is_given_up() {
+    struct Silent(SigningKey, bool);
+    impl Signer for Silent {
+        type Error = InvalidKey;
+        async fn keys(&self) -> Result<Jwks, InvalidKey> {
+            if self.1 {
+                std::future::pending::<()>().await;
+            }
+            json!({"keys": [self.0.public_jwk()]}).to_string().parse().map_err(|_| InvalidKey)
+        }
+        async fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, InvalidKey> {
+            std::future::pending().await
+        }
+    }
+    for silent in [true, false] {
+        let signer = Silent(SigningKey::generate(Algorithm::Es256).unwrap(), silent);
+        let site = site_with(|builder| jwts(builder).signing_keys(SigningKeys::signer(signer)));
+        let issued = site.provider.issue("public", "alice", "profile".parse().unwrap());
+        let issued = tokio::time::timeout(seconds(60), issued).await.expect("an answer within a minute");
+        let why = std::error::Error::source(&issued.unwrap_err()).expect("a reason").to_string();
+        assert!(why.contains("10 seconds"), "{why}");
+    }
+}
+
 // ---- rotation -------------------------------------------------------------------------------------------------------
 
 /// Two nodes on one store, through ten rotations: what either issues passes at both until its end, and by keys that were
