@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use shelf::{Op, Shelf};
 use site::{Pair, Site, site_with};
 use support::*;
+use tower_oauth::event::EventKind;
 use tower_oauth::jwt::{Algorithm, InvalidKey, Jwks, SigningKey};
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
@@ -529,6 +530,22 @@ async fn a_clock_that_steps_back_after_a_failure_keeps_nobody_from_the_keys() {
     site.shelf.repair();
     site.clock.set(SystemTime::UNIX_EPOCH + seconds(NOW - 10));
     read(&issue(&site.provider).await);
+}
+
+/// Whoever operates it hears at the start that the keys cannot be read, and not at the first request.
+#[tokio::test]
+async fn a_provider_that_cannot_read_its_keys_at_the_start_says_so() {
+    let (shelf, heard) = (Shelf::default(), Arc::new(AtomicBool::default()));
+    let ear = Arc::clone(&heard);
+    shelf.take_down(&[Op::Document]);
+    let provider = jwts(builder(&ManualClock::default()))
+        .store(shelf.clone())
+        .on_event(move |event| ear.store(event.kind == EventKind::Unavailable, Ordering::Relaxed))
+        .build();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert!(provider.is_ok() && heard.load(Ordering::Relaxed));
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
 use crate::types::{Resource, Subject, UnixTime};
 
 /// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
-#[derive(Debug)]
 pub(crate) struct OwnJwt {
     pub(crate) key: GrantKey,
     pub(crate) token: TokenId,

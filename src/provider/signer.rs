@@ -47,7 +47,8 @@ pub trait Signer: Send + Sync + 'static {
     /// What can go wrong.
     type Error: Into<BoxError>;
 
-    /// The public keys: the first one signs, all are published. Asked for every minute. Each has a `kid`.
+    /// The public keys: the first one signs, all are published. Each has a `kid`. Asked for every minute, and every 2
+    /// seconds while tokens come that name a key which is not among them: anybody can send such tokens.
     ///
     /// A new one belongs behind the first for an hour before it signs, so that every verifier has it by then, and the old
     /// one stays behind it for a day and a minute, the longest life of an access token.

@@ -171,8 +171,8 @@ impl Signing {
         }
     }
 
-    /// Reads the ring, and writes what it has to become. A node that has had it before never begins anew: then it is
-    /// the one that was left behind.
+    /// Reads the ring, and writes what it has to become. Where there is none, or none anymore, a new one begins. A node that
+    /// has had it before and cannot open it never begins anew: then it is the one that was left behind.
     async fn read_ring(&self, provider: &Provider, first: bool, now: UnixTime) -> Result<Known, StoreError> {
         let due = |ring: Option<&Ring>, terms: &Terms<'_>| match ring {
             None => Ring::new(terms, now).map(Some),
@@ -305,8 +305,12 @@ impl Provider {
     pub(super) fn begin_with_keys(&self) {
         if let (Some(_), Ok(runtime)) = (&self.0.signing, tokio::runtime::Handle::try_current()) {
             let provider = self.clone();
-            // Where this one fails, whoever needs them tries again.
-            runtime.spawn(async move { provider.tend_keys().await });
+            runtime.spawn(async move {
+                // Whoever needs them tries again.
+                if let Err(error) = provider.tend_keys().await {
+                    provider.tell(&Event::unavailable(&error));
+                }
+            });
         }
     }
 
