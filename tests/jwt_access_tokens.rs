@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use shelf::{Op, Shelf};
 use site::{Pair, Site, site_with};
 use support::*;
+use tower_oauth::event::EventKind;
 use tower_oauth::jwt::{Algorithm, InvalidKey, Jwks, SigningKey};
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
@@ -459,12 +460,92 @@ async fn while_the_store_is_down_a_token_is_neither_good_nor_bad() {
     assert_eq!(key_ids(&jwks(&site.app).await).len(), 1);
     read(&issue(&site.provider).await);
     site.clock.advance(seconds(HOUR));
-    assert_eq!(key_ids(&jwks(&site.app).await).len(), 1);
+    let stale = send(&site.app, request(Method::GET, "/jwks")).await;
+    assert_eq!((stale.status, stale.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     let late = site.provider.issue("public", "alice", "profile".parse().unwrap()).await;
     assert!(late.is_err(), "another key may sign by now");
     site.shelf.repair();
     site.clock.advance(seconds(5));
     read(&issue(&site.provider).await);
+}
+
+/// Another node may have made the key that it names: 401, `active: false` and a revocation's 200 would each be a guess.
+#[tokio::test]
+async fn while_the_keys_cannot_be_read_a_token_of_another_key_is_neither_good_nor_bad() {
+    let site = site_with(|builder| jwts(builder).client(Client::resource_server("api", SECRET, ISSUER)));
+    let (mut header, claims) = read(&issue(&site.provider).await);
+    header["kid"] = json!("another");
+    let token = signed(&SigningKey::generate(Algorithm::Es256).unwrap(), &header, &claims);
+    let ask = async || {
+        let of = |path, client| basic(form(path, &[("token", &*token)]), client, SECRET);
+        let revoked = send(&site.app, of("/revoke", "confidential")).await.status;
+        [status(&site.app, &token).await, send(&site.app, of("/introspect", "api")).await.status, revoked]
+    };
+    site.shelf.take_down(&[Op::Document]);
+    for pause in [10, 1, 60] {
+        site.clock.advance(seconds(pause));
+        assert_eq!(ask().await, [StatusCode::SERVICE_UNAVAILABLE; 3], "{pause}");
+    }
+    site.shelf.repair();
+    site.clock.advance(seconds(2));
+    assert_eq!(ask().await, [StatusCode::UNAUTHORIZED, StatusCode::OK, StatusCode::OK]);
+}
+
+/// One reads for all, and whoever comes meanwhile goes by what is read and not by what was known two hours ago.
+#[tokio::test]
+async fn after_idle_hours_requests_that_come_at_once_all_get_the_keys_that_are_read() {
+    let site = site();
+    let other = jwts(builder(&site.clock)).store(site.shelf.clone()).build().unwrap();
+    issue(&site.provider).await;
+    other.rotate_signing_key().await.unwrap();
+    site.clock.advance(seconds(2 * HOUR));
+    let token = issue(&other).await;
+    let gate = site.shelf.hold(Op::Document);
+    let open = async {
+        gate.reached.notified().await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        gate.open.notify_one();
+    };
+    let (first, second, third, keys, ()) = tokio::join!(
+        status(&site.app, &token),
+        status(&site.app, &token),
+        issue(&site.provider),
+        jwks(&site.app),
+        open
+    );
+    assert_eq!((first, second), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(read(&third).0["kid"], read(&token).0["kid"]);
+    assert_eq!(key_ids(&keys).len(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_after_a_failure_keeps_nobody_from_the_keys() {
+    let site = site();
+    issue(&site.provider).await;
+    site.shelf.take_down(&[Op::Document]);
+    site.clock.advance(seconds(61));
+    jwks(&site.app).await;
+    site.shelf.repair();
+    site.clock.set(SystemTime::UNIX_EPOCH + seconds(NOW - 10));
+    read(&issue(&site.provider).await);
+}
+
+/// Whoever operates it hears at the start that the keys cannot be read, and not at the first request.
+#[tokio::test]
+async fn a_provider_that_cannot_read_its_keys_at_the_start_says_so() {
+    let (shelf, heard) = (Shelf::default(), Arc::new(AtomicBool::default()));
+    let ear = Arc::clone(&heard);
+    shelf.take_down(&[Op::Document]);
+    let provider = jwts(builder(&ManualClock::default()))
+        .store(shelf.clone())
+        .on_event(move |event| ear.store(event.kind == EventKind::Unavailable, Ordering::Relaxed))
+        .build();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert!(provider.is_ok() && heard.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
@@ -547,6 +628,32 @@ async fn what_a_signer_answers_is_looked_at_before_anybody_gets_it() {
     let site = site_with(|builder| jwts(builder).signing_keys(SigningKeys::signer(Wrong(key(), key()))));
     assert!(site.provider.issue("public", "alice", "profile".parse().unwrap()).await.is_err());
     assert!(site.shelf.records().is_empty());
+}
+
+/// A KMS that takes the question and never answers: nobody waits for it for ever, and it holds up nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_signer_that_never_answers_is_given_up() {
+    struct Silent(SigningKey, bool);
+    impl Signer for Silent {
+        type Error = InvalidKey;
+        async fn keys(&self) -> Result<Jwks, InvalidKey> {
+            if self.1 {
+                std::future::pending::<()>().await;
+            }
+            json!({"keys": [self.0.public_jwk()]}).to_string().parse().map_err(|_| InvalidKey)
+        }
+        async fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, InvalidKey> {
+            std::future::pending().await
+        }
+    }
+    for silent in [true, false] {
+        let signer = Silent(SigningKey::generate(Algorithm::Es256).unwrap(), silent);
+        let site = site_with(|builder| jwts(builder).signing_keys(SigningKeys::signer(signer)));
+        let issued = site.provider.issue("public", "alice", "profile".parse().unwrap());
+        let issued = tokio::time::timeout(seconds(60), issued).await.expect("an answer within a minute");
+        let why = std::error::Error::source(&issued.unwrap_err()).expect("a reason").to_string();
+        assert!(why.contains("10 seconds"), "{why}");
+    }
 }
 
 // ---- rotation -------------------------------------------------------------------------------------------------------
@@ -698,12 +805,34 @@ async fn a_secret_that_is_replaced_at_once_ends_the_keys_under_it() {
     assert_eq!(status(&new_app, &token).await, StatusCode::UNAUTHORIZED);
     assert_eq!(status(&new_app, &successor).await, StatusCode::OK);
     clock.advance(seconds(60));
-    assert_eq!(status(&old_app, &token).await, StatusCode::UNAUTHORIZED, "a minute later everywhere");
-    assert_eq!(status(&old_app, &successor).await, StatusCode::OK);
+    for token in [&token, &successor] {
+        assert_eq!(status(&old_app, token).await, StatusCode::SERVICE_UNAVAILABLE, "a minute later everywhere");
+    }
+    assert_eq!(send(&old_app, request(Method::GET, "/jwks")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(old.issue("public", "alice", "profile".parse().unwrap()).await.is_err());
-    let keys = jwks(&new_app).await;
-    assert_eq!(jwks(&old_app).await, keys, "and does not begin anew");
-    assert!(!key_ids(&keys).contains(&kept[0]));
+    let keys = key_ids(&jwks(&new_app).await);
+    assert_eq!(keys, [read(&successor).0["kid"].as_str().unwrap()], "and does not begin anew");
+    assert!(!keys.contains(&kept[0]));
+}
+
+/// It would seal the next key under the secret that leaked.
+#[tokio::test]
+async fn a_node_that_was_left_behind_writes_nothing_into_the_store() {
+    use tower_oauth::GrantStore;
+    let (clock, store) = (ManualClock::default(), MemoryStore::new());
+    let node = |number: u8| jwts(builder(&clock)).store(store.clone()).secrets(secrets(&[number])).build().unwrap();
+    let old = node(1);
+    issue(&old).await;
+    issue(&node(2)).await;
+    let document = async || store.document(&ISSUER.into(), "signing keys").await.unwrap();
+    let kept = document().await;
+    let wrong = old.rotate_signing_key().await.unwrap_err();
+    assert_eq!(document().await, kept);
+    let why = std::error::Error::source(&wrong).expect("a reason").to_string();
+    assert!(why.contains("sealed under a secret that this node does not have"), "{why}");
+    clock.advance(seconds(30 * DAY - HOUR / 2));
+    old.sweep().await.unwrap();
+    assert_eq!(document().await, kept, "the next key is due, and somebody else's to make");
 }
 
 /// The database alone signs nothing.
@@ -718,6 +847,52 @@ async fn what_is_kept_of_a_key_is_sealed() {
     let sealed = URL_SAFE_NO_PAD.decode(document["keys"][0]["sealed"].as_str().unwrap()).unwrap();
     assert!(SigningKey::from_pkcs8(&sealed).is_err() && SigningKey::from_pkcs8(&sealed[12..]).is_err());
     assert_eq!(document["keys"][0]["jwk"].get("d"), None);
+}
+
+/// Whoever can write to the database cannot have a key of theirs published, nor taken.
+#[tokio::test]
+async fn a_public_key_that_somebody_wrote_into_the_store_is_neither_published_nor_taken() {
+    let site = site();
+    let good = issue(&site.provider).await;
+    let theirs = SigningKey::generate(Algorithm::Es256).unwrap();
+    let (mut header, claims) = read(&good);
+    header["kid"] = theirs.public_jwk()["kid"].clone();
+    let forged = signed(&theirs, &header, &claims);
+    for sealed in ["AAAA", ""] {
+        let entry = json!({"jwk": theirs.public_jwk(), "sealed": sealed, "published_at": 0, "signs_from": 0});
+        site.shelf.edit_document(|document| document["keys"].as_array_mut().unwrap().insert(0, entry));
+        site.clock.advance(seconds(61));
+        assert_eq!(key_ids(&jwks(&site.app).await), [read(&good).0["kid"].as_str().unwrap()]);
+        assert_eq!(status(&site.app, &forged).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(status(&site.app, &good).await, StatusCode::OK);
+    }
+}
+
+/// Nor can they put it in the place of another, or say when that one signs: nobody knows the keys then.
+#[tokio::test]
+async fn a_key_that_somebody_changed_in_the_store_is_neither_published_nor_taken() {
+    let theirs = SigningKey::generate(Algorithm::Es256).unwrap();
+    let numbers = theirs.public_jwk();
+    let edits: [&dyn Fn(&mut Value); 4] = [
+        &|key| (key["jwk"]["x"], key["jwk"]["y"]) = (numbers["x"].clone(), numbers["y"].clone()),
+        &|key| key["jwk"]["kid"] = numbers["kid"].clone(),
+        &|key| key["signs_from"] = json!(NOW - 1),
+        &|key| key["published_at"] = json!(NOW - 1),
+    ];
+    for (number, edit) in edits.iter().enumerate() {
+        let site = site();
+        let good = issue(&site.provider).await;
+        let (header, claims) = read(&good);
+        let forged = signed(&theirs, &header, &claims);
+        site.shelf.edit_document(|document| edit(&mut document["keys"][0]));
+        site.clock.advance(seconds(61));
+        let answer = send(&site.app, request(Method::GET, "/jwks")).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{number}");
+        for token in [&forged, &good] {
+            assert_eq!(status(&site.app, token).await, StatusCode::SERVICE_UNAVAILABLE, "{number}");
+        }
+        assert!(site.provider.issue("public", "alice", "profile".parse().unwrap()).await.is_err(), "{number}");
+    }
 }
 
 // ---- configuration --------------------------------------------------------------------------------------------------

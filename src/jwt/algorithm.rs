@@ -11,8 +11,8 @@ pub enum Algorithm {
     Es256,
     /// `EdDSA`: Ed25519. Faster on both sides. In the tokens and keys of others it may be called `Ed25519`.
     EdDsa,
-    /// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256 and keys of 2,048 to 8,192 bits, for tokens of others. Nothing is signed
-    /// with it here.
+    /// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256 and keys of 2,048 to 8,192 bits, for tokens of others and keys of a
+    /// [`Signer`](crate::Signer). No key for it is made or kept here.
     Rs256,
 }
 

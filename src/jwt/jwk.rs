@@ -142,6 +142,13 @@ enum Numbers {
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
+/// Equal keys have the same numbers under the same id.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.id, self.algorithm, &self.numbers) == (&other.id, other.algorithm, &other.numbers)
+    }
+}
+
 impl PublicKey {
     /// `None` if it is none that could verify anything here.
     fn read(jwk: &Map<String, Value>) -> Result<Option<Self>, InvalidJwk> {

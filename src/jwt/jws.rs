@@ -1,5 +1,7 @@
 //! The compact serialization ([RFC 7515 §3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)).
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -89,13 +91,20 @@ impl Header {
 }
 
 /// A token that was read, and whose signature nobody has looked at: what it says is whoever sent it's.
-#[derive(Debug)]
+///
+/// `Debug` shows the header alone: the rest is a token that may be good.
 pub(crate) struct Jws<'a> {
     pub(crate) header: Header,
     /// To refuse early by, and for nothing else before [`verify`](Self::verify).
     pub(crate) claims: Claims,
     signed: &'a str,
     signature: Vec<u8>,
+}
+
+impl fmt::Debug for Jws<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jws").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Jws<'a> {

@@ -2,7 +2,8 @@
 //!
 //! One key signs at a time: the last whose time to sign has come. The next one is published [`LEAD`] before that, so that
 //! whoever verifies has it by then; the one before stays published until its last token is over ([`KEPT`]). Each private
-//! half is sealed under the provider's secret, for its issuer and its own name.
+//! half is sealed under the provider's secret, for its issuer, its own name and its times. The rest of the document is what
+//! anybody who writes to the store says: what does not open is neither published nor signed with.
 
 use std::time::Duration;
 
@@ -57,25 +58,32 @@ pub(crate) struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    fn seal(&self, id: &str, private: &[u8]) -> Option<Vec<u8>> {
-        self.secrets.iter().next().map(|secret| seal(secret, self.issuer, id, private))
+    fn seal(&self, name: &str, private: &[u8]) -> Option<Vec<u8>> {
+        self.secrets.iter().next().map(|secret| seal(secret, self.issuer, name, private))
     }
 
     fn make(&self, published_at: UnixTime, signs_from: UnixTime) -> Result<Kept, InvalidKey> {
         let key = SigningKey::generate(self.algorithm)?;
         let public = key.public().clone();
-        let sealed = self.seal(public.id().unwrap_or_default(), &key.to_pkcs8()?).ok_or(InvalidKey)?;
-        Ok(Kept { public, sealed, published_at, signs_from })
+        let mut kept = Kept { public, sealed: Vec::new(), published_at, signs_from };
+        kept.sealed = kept.name().and_then(|name| self.seal(&name, &key.to_pkcs8().ok()?)).ok_or(InvalidKey)?;
+        Ok(kept)
     }
 }
 
 impl Kept {
-    /// The private half, and whether it is sealed under the first secret; `None` if it is under none of them.
+    /// What it is sealed for. The id may be any text, the times are none.
+    fn name(&self) -> Option<String> {
+        Some(format!("{} {} {}", self.public.id()?, self.published_at.as_secs(), self.signs_from.as_secs()))
+    }
+
+    /// The private half, and whether it is sealed under the first secret; `None` if it is under none of them, or if anything
+    /// else was sealed than what stands beside it.
     fn open(&self, terms: &Terms<'_>) -> Option<(SigningKey, bool)> {
-        let id = self.public.id()?;
+        let name = self.name()?;
         let with = |secrets: &mut dyn Iterator<Item = &Secret>| {
-            let key = SigningKey::from_pkcs8(&open(secrets, terms.issuer, id, &self.sealed)?).ok()?;
-            (key.public().id() == Some(id)).then_some(key)
+            let key = SigningKey::from_pkcs8(&open(secrets, terms.issuer, &name, &self.sealed)?).ok()?;
+            (key.public() == &self.public).then_some(key)
         };
         let first = with(&mut terms.secrets.iter().take(1)).map(|key| (key, true));
         first.or_else(|| with(&mut terms.secrets.iter().skip(1)).map(|key| (key, false)))
@@ -122,9 +130,9 @@ impl Ring {
         json!({ "version": VERSION, "keys": keys }).to_string().into_bytes()
     }
 
-    /// All the keys whose tokens may be good.
-    pub(crate) fn published(&self) -> Jwks {
-        Jwks::of(self.0.iter().map(|kept| kept.public.clone()))
+    /// All the keys whose tokens may be good. A public key alone is nobody's word for it: its private half has to open.
+    pub(crate) fn published(&self, terms: &Terms<'_>) -> Jwks {
+        Jwks::of(self.0.iter().filter(|kept| kept.open(terms).is_some()).map(|kept| kept.public.clone()))
     }
 
     /// The keys that sign now and later, each with its time; `None` if the one that signs now is sealed under another
@@ -160,13 +168,13 @@ impl Ring {
     }
 
     /// The same with everything that was sealed under another secret sealed under the first one; `None` if it is. What is
-    /// sealed under none of them stays as it is: it is published, and signs for somebody else.
+    /// sealed under none of them stays as it is: others may open it.
     pub(crate) fn sealed_anew(&self, terms: &Terms<'_>) -> Option<Self> {
         let mut next = self.clone();
         let mut changed = false;
         for kept in &mut next.0 {
             let Some((key, false)) = kept.open(terms) else { continue };
-            kept.sealed = terms.seal(kept.public.id()?, &key.to_pkcs8().ok()?)?;
+            kept.sealed = terms.seal(&kept.name()?, &key.to_pkcs8().ok()?)?;
             changed = true;
         }
         changed.then_some(next)
@@ -219,8 +227,8 @@ mod tests {
         }
     }
 
-    fn ids(ring: &Ring) -> Vec<String> {
-        ring.published().iter().filter_map(|key| key.id().map(str::to_owned)).collect()
+    fn ids(node: &Node, ring: &Ring) -> Vec<String> {
+        ring.published(&node.terms()).iter().filter_map(|key| key.id().map(str::to_owned)).collect()
     }
 
     /// Step by step through ten rotations: each key is published before it signs, as long as it signs, and until its last
@@ -240,7 +248,7 @@ mod tests {
                 ring = Ring::read(&next.to_document()).unwrap();
             }
             let signs = node.signs(&ring, now).unwrap();
-            for id in ids(&ring) {
+            for id in ids(&node, &ring) {
                 let at = seen.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
                     seen.push((id.clone(), [now, now, UnixTime::FAR_FUTURE, now]));
                     seen.len() - 1
@@ -251,7 +259,7 @@ mod tests {
                     (times[2], times[3]) = (times[2].min(now), now);
                 }
             }
-            assert!(ids(&ring).contains(&signs) && ids(&ring).len() <= 3);
+            assert!(ids(&node, &ring).contains(&signs) && ids(&node, &ring).len() <= 3);
             now = now.plus(step);
         }
         assert_eq!(seen.len(), 11);

@@ -40,7 +40,7 @@ impl SigningKey {
     /// A new one.
     ///
     /// # Errors
-    /// For [`Algorithm::Rs256`], which signs nothing here.
+    /// For [`Algorithm::Rs256`], for which no key is made here.
     pub fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
         let pair = match algorithm {
             Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Pair::Es256),

@@ -96,3 +96,13 @@ fn a_sealed_key_is_of_its_secret_issuer_and_name() {
     assert_eq!(open([&a], &"https://other.example".into(), "kid", &sealed), None);
     assert_eq!(open([&a], &issuer(), "kid", &sealed[..20]), None);
 }
+
+#[test]
+fn what_debug_shows_of_a_token_opens_nothing() {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let token = signed(&key, &claims().to_json(&issuer()));
+    let shown = format!("{:?}", Jws::read(&token).unwrap());
+    let (input, _) = token.rsplit_once('.').unwrap();
+    assert!(shown.contains(key.public().id().unwrap()), "{shown}");
+    assert!(!shown.contains(input) && !shown.contains("alice") && !shown.contains("signature"), "{shown}");
+}

@@ -17,7 +17,6 @@ use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
 use crate::types::{Resource, Subject, UnixTime};
 
 /// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
-#[derive(Debug)]
 pub(crate) struct OwnJwt {
     pub(crate) key: GrantKey,
     pub(crate) token: TokenId,
@@ -107,22 +106,30 @@ impl Provider {
             return Some(Err(JwtError::Malformed));
         };
         let known = signing.fresh(self.now(), POLL)?;
-        let opened = OwnJwt::read(text, self, &known.published);
+        let opened = OwnJwt::read(text, self, known.published().ok()?);
         // Another node may have made its first key just now.
         let news = || matches!(opened, Err(JwtError::UnknownKey)) && signing.fresh(self.now(), PAUSE).is_none();
         if news() { None } else { Some(opened) }
     }
 
-    /// Opens a JWT.
+    /// Opens a JWT. That nobody knows its key is said only of keys that were read for it.
     pub(crate) async fn open_jwt(&self, text: &str) -> Result<Result<OwnJwt, JwtError>, StoreError> {
         if let Some(opened) = self.open_jwt_now(text) {
             return Ok(opened);
         }
         let Some(signing) = &self.0.signing else { return Ok(Err(JwtError::Malformed)) };
-        let opened = OwnJwt::read(text, self, &signing.read(self, POLL).await?.published);
-        if matches!(opened, Err(JwtError::UnknownKey)) {
-            return Ok(OwnJwt::read(text, self, &signing.read(self, PAUSE).await?.published));
+        let opened = OwnJwt::read(text, self, signing.read(self, POLL).await?.published()?);
+        if !matches!(opened, Err(JwtError::UnknownKey)) {
+            return Ok(opened);
         }
-        Ok(opened)
+        let asked = self.now();
+        let again = OwnJwt::read(text, self, signing.read(self, PAUSE).await?.published()?);
+        // Where the keys cannot be read, what was known before is answered: that one does not know it says nothing.
+        if matches!(again, Err(JwtError::UnknownKey)) && signing.read_since(asked, self.now(), PAUSE).is_none() {
+            return Err(StoreError::new(
+                "the signing keys could not be read, and a token names one that was not known",
+            ));
+        }
+        Ok(again)
     }
 }

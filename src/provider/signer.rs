@@ -2,16 +2,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::error::StoreError;
 use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::store::BoxFuture;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long a signer may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Signs with keys that are somewhere else, such as in a KMS.
 ///
 /// Nothing is consumed before there is a signature: an error is 503 with `Retry-After`, and the same code or refresh token
-/// is good for the next try.
+/// is good for the next try. What is not answered after 10 seconds is dropped, and an error likewise.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -42,7 +47,8 @@ pub trait Signer: Send + Sync + 'static {
     /// What can go wrong.
     type Error: Into<BoxError>;
 
-    /// The public keys: the first one signs, all are published. Asked for every minute. Each has a `kid`.
+    /// The public keys: the first one signs, all are published. Each has a `kid`. Asked for every minute, and every 2
+    /// seconds while tokens come that name a key which is not among them: anybody can send such tokens.
     ///
     /// A new one belongs behind the first for an hour before it signs, so that every verifier has it by then, and the old
     /// one stays behind it for a day and a minute, the longest life of an access token.
@@ -62,11 +68,19 @@ pub(super) trait DynSigner: Send + Sync {
 
 impl<S: Signer> DynSigner for S {
     fn keys(&self) -> BoxFuture<'_, Result<Jwks, StoreError>> {
-        Box::pin(async move { Signer::keys(self).await.map_err(StoreError::new) })
+        Box::pin(in_time(Signer::keys(self)))
     }
 
     fn sign<'a>(&'a self, key_id: &'a str, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, StoreError>> {
-        Box::pin(async move { Signer::sign(self, key_id, message).await.map_err(StoreError::new) })
+        Box::pin(in_time(Signer::sign(self, key_id, message)))
+    }
+}
+
+/// Others may be waiting for the answer.
+async fn in_time<T, E: Into<BoxError>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, StoreError> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(StoreError::new),
+        Err(_) => Err(StoreError::new("the signer did not answer within 10 seconds")),
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) enum Source {
 
 /// The keys as they were read.
 pub(crate) struct Known {
-    pub(crate) published: Jwks,
+    published: Jwks,
     signs: Signs,
     read_at: UnixTime,
 }
@@ -53,6 +53,13 @@ enum Signs {
     Remote(PublicKey),
     /// Sealed under a secret that is not here.
     Nobody,
+}
+
+impl Known {
+    /// The keys whose tokens may be good. Who cannot open the one that signs does not know them.
+    pub(super) fn published(&self) -> Result<&Jwks, StoreError> {
+        if matches!(self.signs, Signs::Nobody) { Err(StoreError::new(LEFT_BEHIND)) } else { Ok(&self.published) }
+    }
 }
 
 /// A key that signs now.
@@ -95,29 +102,38 @@ impl Signing {
 
     /// What was read less than `age` ago, without waiting.
     pub(super) fn fresh(&self, now: UnixTime, age: Duration) -> Option<Arc<Known>> {
+        self.read_since(now, now, age)
+    }
+
+    /// What was read less than `age` before somebody asked, or after that.
+    pub(super) fn read_since(&self, asked: UnixTime, now: UnixTime, age: Duration) -> Option<Arc<Known>> {
         let given = matches!(self.source, Source::Given(_));
         // A clock that stepped back does not make it new.
-        let fresh = |known: &Known| known.read_at <= now && now.since(known.read_at) < age.as_secs();
+        let fresh = |known: &Known| known.read_at <= now && asked.since(known.read_at) < age.as_secs();
         self.known().filter(|known| given || fresh(known))
     }
 
-    /// What was read less than `age` ago. One reads for all who ask; while that is under way, or where it fails, the others
-    /// get what was known before.
+    /// What was read less than `age` ago. One reads for all who ask. While that is under way the others get what was known
+    /// before, if that is good for now and they do not ask for news, or else wait for it. Where it fails, all get what was
+    /// known before.
     pub(super) async fn read(&self, provider: &Provider, age: Duration) -> Result<Arc<Known>, StoreError> {
-        let now = provider.now();
-        if let Some(known) = self.fresh(now, age) {
+        let asked = provider.now();
+        if let Some(known) = self.fresh(asked, age) {
             return Ok(known);
         }
-        let mut failed = match (self.reading.try_lock(), self.known()) {
+        let mut failed = match (self.reading.try_lock(), self.fresh(asked, LEAD)) {
             (Ok(failed), _) => failed,
-            (Err(_), Some(known)) => return Ok(known),
-            (Err(_), None) => self.reading.lock().await,
+            (Err(_), Some(known)) if age >= POLL => return Ok(known),
+            (Err(_), _) => self.reading.lock().await,
         };
-        if let Some(known) = self.fresh(now, age) {
+        // However long that took: what was read meanwhile was read for all who waited.
+        let now = provider.now();
+        if let Some(known) = self.read_since(asked, now, age) {
             return Ok(known);
         }
         let before = self.known();
-        if failed.is_some_and(|at| now.since(at) < PAUSE.as_secs()) {
+        // A clock that stepped back does not make the pause longer.
+        if failed.is_some_and(|at| at <= now && now.since(at) < PAUSE.as_secs()) {
             return before.ok_or_else(|| StoreError::new("the signing keys could not be read a moment ago"));
         }
         match self.read_now(provider, before.is_none(), now).await {
@@ -128,7 +144,7 @@ impl Signing {
                 Ok(known)
             }
             Err(error) => {
-                *failed = Some(now);
+                *failed = Some(provider.now());
                 if before.is_some() {
                     provider.tell(&Event::unavailable(&error));
                 }
@@ -155,23 +171,28 @@ impl Signing {
         }
     }
 
-    /// Reads the ring, and writes what it has to become. A node that has had it before never begins anew: then it is
-    /// the one that was left behind.
+    /// Reads the ring, and writes what it has to become. Where there is none, or none anymore, a new one begins. A node that
+    /// has had it before and cannot open it never begins anew: then it is the one that was left behind.
     async fn read_ring(&self, provider: &Provider, first: bool, now: UnixTime) -> Result<Known, StoreError> {
-        let known = |ring: &Ring| {
-            let signs = self.terms(provider).and_then(|terms| ring.signing(&terms, now));
-            Known { published: ring.published(), signs: signs.map_or(Signs::Nobody, Signs::Keys), read_at: now }
-        };
         let due = |ring: Option<&Ring>, terms: &Terms<'_>| match ring {
             None => Ring::new(terms, now).map(Some),
-            Some(ring) if first && ring.signing(terms, now).is_none() => Ring::new(terms, now).map(Some),
+            // What it would make was sealed under a secret that was replaced, maybe since it leaked.
+            Some(ring) if ring.signing(terms, now).is_none() => {
+                if first {
+                    Ring::new(terms, now).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
             Some(ring) => {
                 let sealed = if first { ring.sealed_anew(terms) } else { None };
                 Ok(sealed.as_ref().unwrap_or(ring).next(terms, now)?.or(sealed))
             }
         };
         let (ring, written) = self.change(provider, due).await?;
-        let known = known(&ring);
+        let Some(terms) = self.terms(provider) else { return Err(StoreError::new(NOT_OURS)) };
+        let signs = ring.signing(&terms, now).map_or(Signs::Nobody, Signs::Keys);
+        let known = Known { published: ring.published(&terms), signs, read_at: now };
         match written {
             Ok(()) => {}
             // Whoever has no key yet tries again to make one.
@@ -218,14 +239,19 @@ impl Signing {
         Some(Terms { issuer, secrets, algorithm: *algorithm, period: *period })
     }
 
-    /// The key that signs now. What is older than the time for which a key is published ahead may not know of a key that
-    /// signs already, so by then it is no longer good to sign with.
-    pub(super) async fn key(&self, provider: &Provider) -> Result<Key, StoreError> {
+    /// What may be signed by and published. What is older than the time for which a key is published ahead may not know of
+    /// a key that signs already; verifiers then go on with what they have.
+    async fn current(&self, provider: &Provider) -> Result<Arc<Known>, StoreError> {
         let known = self.read(provider, POLL).await?;
-        let now = provider.now();
-        if self.fresh(now, LEAD).is_none() {
+        if self.fresh(provider.now(), LEAD).is_none() {
             return Err(StoreError::new("the signing keys could not be read for an hour"));
         }
+        Ok(known)
+    }
+
+    /// The key that signs now.
+    pub(super) async fn key(&self, provider: &Provider) -> Result<Key, StoreError> {
+        let (known, now) = (self.current(provider).await?, provider.now());
         match &known.signs {
             Signs::Keys(keys) => {
                 let key = keys.iter().rev().find(|(from, _)| *from <= now).or(keys.first());
@@ -254,14 +280,21 @@ impl Provider {
     /// makes a new key, which signs at once, and the old ones are good for nothing anymore.
     ///
     /// # Errors
-    /// If the store cannot answer, or the keys were given to the provider.
+    /// If the store cannot answer, if the keys were given to the provider, or if they are sealed under a secret that it does
+    /// not have.
     pub async fn rotate_signing_key(&self) -> Result<SystemTime, StoreError> {
         let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
         let now = self.now();
         // Where there is none yet, the first one is made first.
         signing.read(self, POLL).await?;
-        let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| ring.map_or(Ok(None), |ring| ring.rotated(terms, now));
+        let opens = |ring: &Ring, terms: &Terms<'_>| ring.signing(terms, now).is_some();
+        let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| {
+            ring.filter(|ring| opens(ring, terms)).map_or(Ok(None), |ring| ring.rotated(terms, now))
+        };
         let (ring, written) = signing.change(self, rotated).await?;
+        if !signing.terms(self).is_some_and(|terms| opens(&ring, &terms)) {
+            return Err(StoreError::new(LEFT_BEHIND));
+        }
         written?;
         signing.read(self, Duration::ZERO).await?;
         Ok(ring.signs_from().into())
@@ -272,8 +305,12 @@ impl Provider {
     pub(super) fn begin_with_keys(&self) {
         if let (Some(_), Ok(runtime)) = (&self.0.signing, tokio::runtime::Handle::try_current()) {
             let provider = self.clone();
-            // Where this one fails, whoever needs them tries again.
-            runtime.spawn(async move { provider.tend_keys().await });
+            runtime.spawn(async move {
+                // Whoever needs them tries again.
+                if let Err(error) = provider.tend_keys().await {
+                    provider.tell(&Event::unavailable(&error));
+                }
+            });
         }
     }
 
@@ -288,7 +325,7 @@ impl Provider {
     /// The keys that are published, to be kept by nobody for longer than [`MAX_AGE`](crate::jwt::ring::MAX_AGE).
     pub(crate) async fn published_keys(&self) -> Result<Jwks, StoreError> {
         let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        Ok(signing.read(self, POLL).await?.published.clone())
+        Ok(signing.current(self).await?.published()?.clone())
     }
 }
 

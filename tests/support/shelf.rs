@@ -115,6 +115,17 @@ impl Shelf {
         std::mem::take(&mut *lock(&self.0.steps))
     }
 
+    /// As whoever can write to the database writes the one document that there is.
+    #[track_caller]
+    pub fn edit_document(&self, edit: impl FnOnce(&mut serde_json::Value)) {
+        let mut documents = lock(&self.0.documents);
+        assert_eq!(documents.len(), 1);
+        let document = documents.values_mut().next().expect("there is one");
+        let mut json = serde_json::from_slice(document).expect("a document in JSON");
+        edit(&mut json);
+        *document = json.to_string().into_bytes();
+    }
+
     /// Registers a client, in place of one of the same id.
     pub fn register(&self, client: Client) {
         lock(&self.0.clients).insert(client.id().clone(), client);
