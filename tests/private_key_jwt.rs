@@ -525,8 +525,30 @@ async fn an_assertion_is_good_once_until_its_end_whatever_the_request() {
     assert_unknown(&ask(&app, &first).await);
     clock.advance(seconds(1));
     assert_unknown(&ask(&app, &first).await);
-    // Whoever names another one so afterwards may.
-    assert_good(&ask(&app, &assertion(&with(claims(), json!({"jti": id, "exp": end + 100, "iat": null})))).await);
+    // Whoever names another one so afterwards may, when no node's clock is before the end.
+    let another = async |end: u64| ask(&app, &assertion(&with(claims(), json!({"jti": id, "exp": end})))).await;
+    clock.advance(seconds(59));
+    assert_unknown(&another(end + 200).await);
+    clock.advance(seconds(1));
+    assert_good(&another(end + 200).await);
+}
+
+/// The clocks of nodes differ, by as much as those of clients may: one that is ahead forgets nothing that is good by
+/// another.
+#[tokio::test]
+async fn a_node_whose_clock_is_a_minute_ahead_makes_no_assertion_good_again() {
+    let (behind, ahead, store) = (ManualClock::default(), ManualClock::default(), MemoryStore::new());
+    let node = |clock| taking(clock).store(store.clone()).build().expect("a good configuration");
+    let (node_behind, node_ahead) = (node(&behind), node(&ahead));
+    let app = app(&node_behind);
+    let signed = assertion(&claims());
+    assert_good(&ask(&app, &signed).await);
+    // One second before the minute after its `exp` is over, which is when it is good for the last time.
+    behind.advance(seconds(119));
+    ahead.advance(seconds(119 + 60));
+    node_ahead.sweep().await.expect("the memory answers");
+    assert_unknown(&ask(&app, &signed).await);
+    assert_unknown(&ask(&self::app(&node_ahead), &signed).await);
 }
 
 /// A name belongs to its client: none can use up another's.

@@ -34,7 +34,8 @@ pub(crate) struct Assertion<'a> {
 pub(crate) struct SingleUse {
     /// Its client's name for it, `jti`.
     pub(crate) id: String,
-    /// From when on it is good for nothing.
+    /// From when on it is good for nothing, by the clock of every node: one that is [`LEEWAY`] ahead may forget, and one
+    /// that is behind is asked.
     pub(crate) until: UnixTime,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Assertion<'a> {
         let end = end(&jws.claims, now)?;
         let id = jws.claims.id.clone().filter(|id| !id.is_empty());
         let id = id.ok_or(ProtocolError::CLIENT_ASSERTION_WITHOUT_ID)?;
-        Ok(Self { jws, client, once: SingleUse { id, until: end.plus(LEEWAY) } })
+        Ok(Self { jws, client, once: SingleUse { id, until: end.plus(LEEWAY).plus(LEEWAY) } })
     }
 
     /// Whose it says it is.
