@@ -725,11 +725,13 @@ async fn what_is_kept_of_a_key_is_sealed() {
 #[tokio::test]
 async fn what_cannot_work_is_said_when_it_is_built() {
     let days = |days| SigningKeys::default().rotated_every(seconds(days * DAY));
+    let twice = SigningKey::generate(Algorithm::Es256).unwrap();
     for (keys, why) in [
         (
             SigningKeys::generated(Algorithm::Rs256),
             "none are made for RS256: write `SigningKeys::generated(Algorithm::Es256)`",
         ),
+        (SigningKeys::given([twice.clone(), twice.clone()]), "one is given twice"),
         (SigningKeys::given([]), "none are given: make one with `SigningKey::generate(Algorithm::Es256)`"),
         (SigningKeys::default().rotated_every(seconds(DAY - 1)), "a generated key signs for 1 day to 1 year"),
         (days(367), "a generated key signs for 1 day to 1 year"),

@@ -68,14 +68,16 @@ impl<'a> Assertion<'a> {
         Err(ProtocolError::CLIENT_ASSERTION_ALGORITHM_WRONG)
     }
 
-    /// Whether the key that it names is among these.
+    /// Whether the key that it names is among these, by that name.
     pub(crate) fn has_key_in(&self, keys: &Jwks) -> bool {
         self.jws.key(keys).is_ok()
     }
 
     /// What it is good for, if one of its client's keys signed it.
     pub(crate) fn verify(self, keys: &Jwks) -> Result<SingleUse, ProtocolError> {
-        let key = self.jws.key(keys).map_err(refusal)?;
+        let Header { key_id, algorithm, .. } = &self.jws.header;
+        let unnamed = || key_id.as_deref().and_then(|id| keys.find_unnamed(id, *algorithm));
+        let key = self.jws.key(keys).or_else(|why| unnamed().ok_or(why)).map_err(refusal)?;
         self.jws.verify(key).map_err(refusal)?;
         Ok(self.once)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ProviderBuilder;
 use crate::config::{AccessTokenFormat, ConfigError, Formats};
-use crate::jwt::Algorithm;
+use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::provider::signer::{KeySource, SigningKeys};
 use crate::provider::signing::{Signing, Source};
 use crate::secret::Secrets;
@@ -85,6 +85,10 @@ impl ProviderBuilder {
                 refuse("none are given: make one with `SigningKey::generate(Algorithm::Es256)`");
                 return None;
             }
+            KeySource::Given(keys) if has_one_twice(keys) => {
+                refuse("one is given twice, and a token of it could not tell which: give each once");
+                return None;
+            }
             KeySource::Given(keys) => Source::Given(keys.clone()),
             KeySource::Generated(algorithm) => {
                 let period = period.unwrap_or(SigningKeys::PERIOD);
@@ -102,4 +106,8 @@ impl ProviderBuilder {
         };
         Some(Signing::new(source))
     }
+}
+
+fn has_one_twice(keys: &[SigningKey]) -> bool {
+    !Jwks::of(keys.iter().map(|key| key.public().clone())).tells_apart(None)
 }
