@@ -743,6 +743,10 @@ async fn what_cannot_work_is_said_when_it_is_built() {
         let wrong = errors(|builder| jwts(builder).signing_keys(keys));
         assert!(wrong.contains("signing keys: ") && wrong.contains(why), "{wrong}");
     }
+    let wrong = errors(|builder| builder.signing_keys(SigningKeys::default()).access_token_claims(["tenant"]));
+    for unused in ["`.signing_keys(..)` is for JWTs", "`.access_token_claims(..)` is for JWTs"] {
+        assert!(wrong.contains(unused) && wrong.contains("add `.access_token_format("), "{wrong}");
+    }
     let wrong = errors(|builder| jwts(builder).store(down::Down).secrets(secrets(&[1])));
     assert!(wrong.contains("this store keeps none: give them with `.signing_keys(SigningKeys::given(..))`"), "{wrong}");
     let handles = builder(&ManualClock::default()).store(down::Down).secrets(secrets(&[1])).build();

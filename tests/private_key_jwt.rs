@@ -689,6 +689,8 @@ fn what_cannot_work_does_not_build() {
     let said = |builder: ProviderBuilder| builder.build().expect_err("it is refused").to_string();
     let off = said(builder(&clock).client(signing()));
     assert!(off.contains("add `.private_key_jwt()`"), "{off}");
+    let off = said(builder(&clock).danger_token_endpoint_as_audience());
+    assert!(off.contains("add `.private_key_jwt()`"), "{off}");
     let with = |client: Client| said(builder(&clock).private_key_jwt().client(client.redirect_uri(WEB)));
     let none = jwks([]);
     for (client, part) in [
@@ -702,6 +704,7 @@ fn what_cannot_work_does_not_build() {
         ),
         (Client::confidential("x", SECRET).jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
         (Client::public("x").jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
+        (Client::confidential("x", SECRET).token_endpoint_auth_signing_alg(Algorithm::Es256), "an algorithm"),
         (Client::private_key_jwt_uri("x", "http://app.example/jwks"), "no `https` URL"),
         (Client::private_key_jwt_uri("x", "app.example/jwks"), "no `https` URL"),
         (Client::private_key_jwt_uri("x", "file:///etc/passwd"), "no `https` URL"),

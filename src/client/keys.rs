@@ -90,6 +90,10 @@ impl RegisteredKeys {
                 "it has keys and another method: say `.token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)`, or leave \
                  them out",
             ),
+            None if self.algorithm.is_some() => Some(
+                "it has an algorithm for what it signs and another method: say \
+                 `.token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)`, or leave it out",
+            ),
             Some(Keys::Inline(jwks)) if !self.is_usable(jwks) => {
                 Some("none of its keys can verify what it signs: `jwks` needs one for ES256, EdDSA or RS256")
             }

@@ -23,7 +23,7 @@ const OWN: [&str; 13] =
 #[derive(Default)]
 pub(super) struct Jwts {
     format: AccessTokenFormat,
-    keys: SigningKeys,
+    keys: Option<SigningKeys>,
     claims: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl ProviderBuilder {
 
     /// The keys that sign JWTs. By default the provider makes its own: see [`SigningKeys`].
     pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
-        self.jwts.keys = keys;
+        self.jwts.keys = Some(keys);
         self
     }
 
@@ -58,9 +58,19 @@ impl ProviderBuilder {
         Formats { default: self.jwts.format, own: own.collect() }
     }
 
-    pub(super) fn check_claims(&self, wrong: &mut Vec<ConfigError>) -> Vec<String> {
+    pub(super) fn check_claims(&self, makes_jwts: bool, wrong: &mut Vec<ConfigError>) -> Vec<String> {
         let own = self.jwts.claims.iter().filter(|name| OWN.contains(&name.as_str()));
         wrong.extend(own.cloned().map(ConfigError::AccessTokenClaim));
+        let unused = |what: &str| {
+            ConfigError::AccessTokenFormat(format!(
+                "`{what}` is for JWTs and no access token is one: add `.access_token_format(AccessTokenFormat::Jwt)`, or \
+                 leave it out"
+            ))
+        };
+        if !makes_jwts {
+            wrong.extend(self.jwts.keys.is_some().then(|| unused(".signing_keys(..)")));
+            wrong.extend((!self.jwts.claims.is_empty()).then(|| unused(".access_token_claims(..)")));
+        }
         self.jwts.claims.clone()
     }
 
@@ -75,7 +85,7 @@ impl ProviderBuilder {
             return None;
         }
         let mut refuse = |why: &str| wrong.push(ConfigError::SigningKeys(why.to_owned()));
-        let SigningKeys { source, period } = &self.jwts.keys;
+        let SigningKeys { source, period } = &self.jwts.keys.clone().unwrap_or_default();
         if period.is_some() && !matches!(source, KeySource::Generated(_)) {
             refuse("those that are given are replaced by whoever gives them: leave `.rotated_every(..)` out");
         }
