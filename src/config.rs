@@ -328,6 +328,12 @@ pub enum ConfigError {
     /// The keys that sign JWTs cannot be used, or there are none.
     #[cfg(feature = "jwt")]
     SigningKeys(String),
+    /// Something is set for JWT access tokens, and none is made.
+    #[cfg(feature = "jwt")]
+    AccessTokenFormat(String),
+    /// Something is set for clients that sign, and none is taken.
+    #[cfg(feature = "jwt")]
+    PrivateKeyJwt(String),
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
@@ -366,6 +372,10 @@ impl fmt::Display for ConfigError {
             Self::Issuers(why) => f.write_str(why),
             #[cfg(feature = "jwt")]
             Self::SigningKeys(why) => write!(f, "signing keys: {why}"),
+            #[cfg(feature = "jwt")]
+            Self::AccessTokenFormat(why) => write!(f, "access tokens: {why}"),
+            #[cfg(feature = "jwt")]
+            Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),

@@ -900,11 +900,13 @@ async fn a_key_that_somebody_changed_in_the_store_is_neither_published_nor_taken
 #[tokio::test]
 async fn what_cannot_work_is_said_when_it_is_built() {
     let days = |days| SigningKeys::default().rotated_every(seconds(days * DAY));
+    let twice = SigningKey::generate(Algorithm::Es256).unwrap();
     for (keys, why) in [
         (
             SigningKeys::generated(Algorithm::Rs256),
             "none are made for RS256: write `SigningKeys::generated(Algorithm::Es256)`",
         ),
+        (SigningKeys::given([twice.clone(), twice.clone()]), "one is given twice"),
         (SigningKeys::given([]), "none are given: make one with `SigningKey::generate(Algorithm::Es256)`"),
         (SigningKeys::default().rotated_every(seconds(DAY - 1)), "a generated key signs for 1 day to 1 year"),
         (days(367), "a generated key signs for 1 day to 1 year"),
@@ -915,6 +917,10 @@ async fn what_cannot_work_is_said_when_it_is_built() {
     ] {
         let wrong = errors(|builder| jwts(builder).signing_keys(keys));
         assert!(wrong.contains("signing keys: ") && wrong.contains(why), "{wrong}");
+    }
+    let wrong = errors(|builder| builder.signing_keys(SigningKeys::default()).access_token_claims(["tenant"]));
+    for unused in ["`.signing_keys(..)` is for JWTs", "`.access_token_claims(..)` is for JWTs"] {
+        assert!(wrong.contains(unused) && wrong.contains("add `.access_token_format("), "{wrong}");
     }
     let wrong = errors(|builder| jwts(builder).store(down::Down).secrets(secrets(&[1])));
     assert!(wrong.contains("this store keeps none: give them with `.signing_keys(SigningKeys::given(..))`"), "{wrong}");

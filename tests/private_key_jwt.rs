@@ -450,6 +450,23 @@ async fn a_key_need_not_be_named_where_there_is_no_choice() {
     }
 }
 
+/// RFC 7515 §4.1.4: a client that registered its one key of an algorithm without a `kid` may name it in its assertions, as
+/// its library does by itself.
+#[tokio::test]
+async fn a_key_that_was_registered_without_a_name_may_be_named() {
+    let unnamed = |key: &Key| with(key.jwk(""), json!({"kid": null}));
+    let keys = json!({"keys": [unnamed(&KEYS.es256), KEYS.eddsa.jwk("eddsa")]}).to_string();
+    let client = Client::private_key_jwt("app", keys.parse().expect("public keys")).redirect_uri(WEB);
+    let provider = builder(&ManualClock::default()).private_key_jwt().client(client.grant_types(GRANT_TYPES)).build();
+    let app = app(&provider.expect("a good configuration"));
+    assert_good(&ask(&app, &sign(&json!({"alg": "ES256"}), &claims(), &KEYS.es256)).await);
+    assert_good(&ask(&app, &sign(&json!({"alg": "ES256", "kid": "new"}), &claims(), &KEYS.es256)).await);
+    assert_unknown(&ask(&app, &sign(&json!({"alg": "ES256", "kid": "new"}), &claims(), &KEYS.stranger)).await);
+    // It is another one that has the name, or the algorithm.
+    assert_unknown(&ask(&app, &sign(&json!({"alg": "ES256", "kid": "eddsa"}), &claims(), &KEYS.es256)).await);
+    assert_unknown(&ask(&app, &sign(&json!({"alg": "EdDSA", "kid": "new"}), &claims(), &KEYS.eddsa)).await);
+}
+
 // ---- the audience ---------------------------------------------------------------------------------------------------
 
 /// CVE-2025-27370, CVE-2025-27371: the token endpoint is an audience only where somebody said so, and never one of several
@@ -525,8 +542,30 @@ async fn an_assertion_is_good_once_until_its_end_whatever_the_request() {
     assert_unknown(&ask(&app, &first).await);
     clock.advance(seconds(1));
     assert_unknown(&ask(&app, &first).await);
-    // Whoever names another one so afterwards may.
-    assert_good(&ask(&app, &assertion(&with(claims(), json!({"jti": id, "exp": end + 100, "iat": null})))).await);
+    // Whoever names another one so afterwards may, when no node's clock is before the end.
+    let another = async |end: u64| ask(&app, &assertion(&with(claims(), json!({"jti": id, "exp": end})))).await;
+    clock.advance(seconds(59));
+    assert_unknown(&another(end + 200).await);
+    clock.advance(seconds(1));
+    assert_good(&another(end + 200).await);
+}
+
+/// The clocks of nodes differ, by as much as those of clients may: one that is ahead forgets nothing that is good by
+/// another.
+#[tokio::test]
+async fn a_node_whose_clock_is_a_minute_ahead_makes_no_assertion_good_again() {
+    let (behind, ahead, store) = (ManualClock::default(), ManualClock::default(), MemoryStore::new());
+    let node = |clock| taking(clock).store(store.clone()).build().expect("a good configuration");
+    let (node_behind, node_ahead) = (node(&behind), node(&ahead));
+    let app = app(&node_behind);
+    let signed = assertion(&claims());
+    assert_good(&ask(&app, &signed).await);
+    // One second before the minute after its `exp` is over, which is when it is good for the last time.
+    behind.advance(seconds(119));
+    ahead.advance(seconds(119 + 60));
+    node_ahead.sweep().await.expect("the memory answers");
+    assert_unknown(&ask(&app, &signed).await);
+    assert_unknown(&ask(&self::app(&node_ahead), &signed).await);
 }
 
 /// A name belongs to its client: none can use up another's.
@@ -650,17 +689,22 @@ fn what_cannot_work_does_not_build() {
     let said = |builder: ProviderBuilder| builder.build().expect_err("it is refused").to_string();
     let off = said(builder(&clock).client(signing()));
     assert!(off.contains("add `.private_key_jwt()`"), "{off}");
+    let off = said(builder(&clock).danger_token_endpoint_as_audience());
+    assert!(off.contains("add `.private_key_jwt()`"), "{off}");
     let with = |client: Client| said(builder(&clock).private_key_jwt().client(client.redirect_uri(WEB)));
     let none = jwks([]);
     for (client, part) in [
         (Client::private_key_jwt("x", none), "none of its keys"),
         (signing_by(Algorithm::EdDsa), "none of its keys"),
+        (Client::private_key_jwt("x", jwks([("a", &KEYS.es256), ("a", &KEYS.other)])), "a `kid` of its own"),
+        (Client::private_key_jwt("x", jwks([("a", &KEYS.es256), ("a", &KEYS.es256)])), "a `kid` of its own"),
         (
             Client::confidential("x", SECRET).token_endpoint_auth_method(AuthMethod::PrivateKeyJwt),
             "add them with `.jwks(..)`",
         ),
         (Client::confidential("x", SECRET).jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
         (Client::public("x").jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
+        (Client::confidential("x", SECRET).token_endpoint_auth_signing_alg(Algorithm::Es256), "an algorithm"),
         (Client::private_key_jwt_uri("x", "http://app.example/jwks"), "no `https` URL"),
         (Client::private_key_jwt_uri("x", "app.example/jwks"), "no `https` URL"),
         (Client::private_key_jwt_uri("x", "file:///etc/passwd"), "no `https` URL"),
@@ -1006,6 +1050,7 @@ async fn a_client_registers_where_its_keys_are_and_nothing_is_fetched_before_it_
 async fn keys_that_could_not_work_or_are_not_public_are_not_registered() {
     let keys = jws::document([("es256", &KEYS.es256)]);
     let many: Vec<_> = (0..21).map(|number| KEYS.es256.jwk(&number.to_string())).collect();
+    let unnamed = with(KEYS.other.jwk(""), json!({"kid": null}));
     let encryption = with(KEYS.es256.jwk("x"), json!({"use": "enc"}));
     for (members, reason) in [
         (json!({}), "private_key_jwt needs jwks or jwks_uri"),
@@ -1016,6 +1061,8 @@ async fn keys_that_could_not_work_or_are_not_public_are_not_registered() {
         (json!({"jwks": {"keys": [KEYS.es256.jwk("x"), KEYS.other.private_jwk("y")]}}), "private or shared"),
         (json!({"jwks": {"keys": []}}), "no key for"),
         (json!({"jwks": {"keys": [encryption]}}), "no key for"),
+        (json!({"jwks": {"keys": [KEYS.es256.jwk("x"), KEYS.other.jwk("x")]}}), "without a kid each"),
+        (json!({"jwks": {"keys": [KEYS.es256.jwk("x"), unnamed]}}), "without a kid each"),
         (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-384", "x": "x", "y": "y"}]}}), "no key for"),
         (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}}), "no key for"),
         (json!({"jwks": keys, "token_endpoint_auth_signing_alg": "EdDSA"}), "no key for"),

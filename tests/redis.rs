@@ -402,6 +402,23 @@ async fn without_the_replicas_the_answer_is_to_try_again_and_trying_again_is_rig
     tokens(&app, "profile").await;
 }
 
+/// What a failover could forget would happen twice.
+#[tokio::test]
+async fn what_happens_once_is_at_the_replicas_before_it_is_told_as_the_first() {
+    let server = Server::start();
+    let replica = server.replica().await;
+    let waiting = RedisStore::connect(server.url()).replicas(1).await.expect("Redis answers");
+    let (until, now) = (UnixTime::from_secs(1_800_000_060), UnixTime::from_secs(1_800_000_000));
+    let once = async |what: &[u8]| waiting.once(OnceKey::new(&ISSUER.into(), "", what), until, now).await;
+    assert!(once(b"one").await.expect("the replica has it"));
+    replica.pause();
+    let first = once(b"other").await;
+    assert!(first.is_err(), "{first:?}");
+    assert!(!once(b"one").await.expect("Redis answers"), "what was seen needs no replica");
+    replica.go_on();
+    assert!(!once(b"other").await.expect("Redis answers"), "it may have been told");
+}
+
 /// A new connection knows nothing of what the lost one wrote.
 #[tokio::test]
 async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {

@@ -6,7 +6,11 @@
 //! cargo run --features postgres --example provider -- --store postgres://USER@HOST/DATABASE --secret FILE
 //! cargo run --features redis --example provider -- --store redis://127.0.0.1/ --secret FILE
 //! cargo run --features jwt --example provider -- --access-token jwt
+//! cargo run --features jwt,http-client --example provider
 //! ```
+//!
+//! With `jwt`, clients may prove themselves by a key that they register, and with `http-client` by one that they publish
+//! (`jwks_uri`).
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
 //! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.

@@ -34,7 +34,8 @@ pub(crate) struct Assertion<'a> {
 pub(crate) struct SingleUse {
     /// Its client's name for it, `jti`.
     pub(crate) id: String,
-    /// From when on it is good for nothing.
+    /// From when on it is good for nothing, by the clock of every node: one that is [`LEEWAY`] ahead may forget, and one
+    /// that is behind is asked.
     pub(crate) until: UnixTime,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Assertion<'a> {
         let end = end(&jws.claims, now)?;
         let id = jws.claims.id.clone().filter(|id| !id.is_empty());
         let id = id.ok_or(ProtocolError::CLIENT_ASSERTION_WITHOUT_ID)?;
-        Ok(Self { jws, client, once: SingleUse { id, until: end.plus(LEEWAY) } })
+        Ok(Self { jws, client, once: SingleUse { id, until: end.plus(LEEWAY).plus(LEEWAY) } })
     }
 
     /// Whose it says it is.
@@ -67,14 +68,16 @@ impl<'a> Assertion<'a> {
         Err(ProtocolError::CLIENT_ASSERTION_ALGORITHM_WRONG)
     }
 
-    /// Whether the key that it names is among these.
+    /// Whether the key that it names is among these, by that name.
     pub(crate) fn has_key_in(&self, keys: &Jwks) -> bool {
         self.jws.key(keys).is_ok()
     }
 
     /// What it is good for, if one of its client's keys signed it.
     pub(crate) fn verify(self, keys: &Jwks) -> Result<SingleUse, ProtocolError> {
-        let key = self.jws.key(keys).map_err(refusal)?;
+        let Header { key_id, algorithm, .. } = &self.jws.header;
+        let unnamed = || key_id.as_deref().and_then(|id| keys.find_unnamed(id, *algorithm));
+        let key = self.jws.key(keys).or_else(|why| unnamed().ok_or(why)).map_err(refusal)?;
         self.jws.verify(key).map_err(refusal)?;
         Ok(self.once)
     }

@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// The public keys of a client that signs, `jwks`, in place of those that it had. With an old and a new one among
-    /// them, each is good.
+    /// them, each is good: those of one algorithm are told apart by their `kid`.
     #[must_use]
     pub fn jwks(self, jwks: Jwks) -> Self {
         self.set(|client| client.keys.keys = Some(Keys::Inline(jwks)))
@@ -90,8 +90,15 @@ impl RegisteredKeys {
                 "it has keys and another method: say `.token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)`, or leave \
                  them out",
             ),
+            None if self.algorithm.is_some() => Some(
+                "it has an algorithm for what it signs and another method: say \
+                 `.token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)`, or leave it out",
+            ),
             Some(Keys::Inline(jwks)) if !self.is_usable(jwks) => {
                 Some("none of its keys can verify what it signs: `jwks` needs one for ES256, EdDSA or RS256")
+            }
+            Some(Keys::Inline(jwks)) if !jwks.tells_apart(self.algorithm) => {
+                Some("several of its keys are for one algorithm: give each of them a `kid` of its own")
             }
             Some(Keys::At(uri)) if !is_https(uri) => Some("its `jwks_uri` is no `https` URL"),
             _ => None,

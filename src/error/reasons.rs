@@ -160,6 +160,7 @@ refusals! {
         METADATA_JWKS_MISSING = "metadata_jwks_missing", "private_key_jwt needs jwks or jwks_uri";
         METADATA_JWKS_TOO_LONG = "metadata_jwks_too_long", "jwks has more than 16 KiB or 20 keys";
         METADATA_JWKS_UNUSABLE = "metadata_jwks_unusable", "jwks has no key for ES256, EdDSA or RS256, or none for token_endpoint_auth_signing_alg";
+        METADATA_JWKS_AMBIGUOUS = "metadata_jwks_ambiguous", "jwks has several keys for one algorithm without a kid each";
         METADATA_JWKS_URI = "metadata_jwks_uri", "jwks_uri is not taken here: send jwks";
         METADATA_SIGNING_ALGORITHM = "metadata_signing_algorithm", "token_endpoint_auth_signing_alg is not one that is taken here";
     }

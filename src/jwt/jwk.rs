@@ -86,6 +86,19 @@ impl Jwks {
             .filter(|key| key.algorithm == algorithm && id.is_none_or(|id| key.id.as_deref() == Some(id)));
         fitting.next().filter(|_| fitting.next().is_none())
     }
+
+    /// The same for those who registered a key without an id and name it all the same: the only key of its algorithm, where
+    /// no other key is the one that is named.
+    pub(crate) fn find_unnamed(&self, id: &str, algorithm: Algorithm) -> Option<&PublicKey> {
+        let is_anothers = self.keys.iter().any(|key| key.id() == Some(id));
+        self.find(None, algorithm).filter(|key| key.id.is_none() && !is_anothers)
+    }
+
+    /// Whether each key can be found, of this algorithm or of all.
+    pub(crate) fn tells_apart(&self, only: Option<Algorithm>) -> bool {
+        let mut keys = self.keys.iter().filter(|key| only.is_none_or(|only| only == key.algorithm));
+        keys.all(|key| self.find(key.id(), key.algorithm).is_some())
+    }
 }
 
 impl FromStr for Jwks {

@@ -350,6 +350,8 @@ impl ProviderBuilder {
         }
         self.lifetimes.check(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_private_key_jwt(&mut wrong);
         let prefix = &*self.token_prefix;
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
@@ -364,7 +366,7 @@ impl ProviderBuilder {
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
         #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
-            (self.check_claims(&mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
+            (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
         let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
             return Err(ConfigErrors(wrong.into()));
         };

@@ -54,5 +54,8 @@ fn keys(sent: &Value, only: Option<Algorithm>) -> Result<Jwks, ProtocolError> {
     if !keys.iter().any(|key| only.is_none_or(|only| only == key.algorithm())) {
         return Err(ProtocolError::METADATA_JWKS_UNUSABLE);
     }
+    if !keys.tells_apart(only) {
+        return Err(ProtocolError::METADATA_JWKS_AMBIGUOUS);
+    }
     Ok(keys)
 }

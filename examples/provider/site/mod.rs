@@ -57,7 +57,7 @@ pub(crate) fn provider(
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 
-/// Clients may prove themselves by a key of their own, which they register or publish.
+/// Clients may prove themselves by a key of their own, which they register or, with the feature `http-client`, publish.
 #[cfg(feature = "jwt")]
 fn clients_that_sign(builder: ProviderBuilder) -> ProviderBuilder {
     let builder = builder.private_key_jwt();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ProviderBuilder;
 use crate::config::{AccessTokenFormat, ConfigError, Formats};
-use crate::jwt::Algorithm;
+use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::provider::signer::{KeySource, SigningKeys};
 use crate::provider::signing::{Signing, Source};
 use crate::secret::Secrets;
@@ -23,7 +23,7 @@ const OWN: [&str; 13] =
 #[derive(Default)]
 pub(super) struct Jwts {
     format: AccessTokenFormat,
-    keys: SigningKeys,
+    keys: Option<SigningKeys>,
     claims: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl ProviderBuilder {
 
     /// The keys that sign JWTs. By default the provider makes its own: see [`SigningKeys`].
     pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
-        self.jwts.keys = keys;
+        self.jwts.keys = Some(keys);
         self
     }
 
@@ -58,9 +58,19 @@ impl ProviderBuilder {
         Formats { default: self.jwts.format, own: own.collect() }
     }
 
-    pub(super) fn check_claims(&self, wrong: &mut Vec<ConfigError>) -> Vec<String> {
+    pub(super) fn check_claims(&self, makes_jwts: bool, wrong: &mut Vec<ConfigError>) -> Vec<String> {
         let own = self.jwts.claims.iter().filter(|name| OWN.contains(&name.as_str()));
         wrong.extend(own.cloned().map(ConfigError::AccessTokenClaim));
+        let unused = |what: &str| {
+            ConfigError::AccessTokenFormat(format!(
+                "`{what}` is for JWTs and no access token is one: add `.access_token_format(AccessTokenFormat::Jwt)`, or \
+                 leave it out"
+            ))
+        };
+        if !makes_jwts {
+            wrong.extend(self.jwts.keys.is_some().then(|| unused(".signing_keys(..)")));
+            wrong.extend((!self.jwts.claims.is_empty()).then(|| unused(".access_token_claims(..)")));
+        }
         self.jwts.claims.clone()
     }
 
@@ -75,7 +85,7 @@ impl ProviderBuilder {
             return None;
         }
         let mut refuse = |why: &str| wrong.push(ConfigError::SigningKeys(why.to_owned()));
-        let SigningKeys { source, period } = &self.jwts.keys;
+        let SigningKeys { source, period } = &self.jwts.keys.clone().unwrap_or_default();
         if period.is_some() && !matches!(source, KeySource::Generated(_)) {
             refuse("those that are given are replaced by whoever gives them: leave `.rotated_every(..)` out");
         }
@@ -83,6 +93,10 @@ impl ProviderBuilder {
             KeySource::Signer(signer) => Source::Signer(signer.clone()),
             KeySource::Given(keys) if keys.is_empty() => {
                 refuse("none are given: make one with `SigningKey::generate(Algorithm::Es256)`");
+                return None;
+            }
+            KeySource::Given(keys) if has_one_twice(keys) => {
+                refuse("one is given twice, and a token of it could not tell which: give each once");
                 return None;
             }
             KeySource::Given(keys) => Source::Given(keys.clone()),
@@ -102,4 +116,8 @@ impl ProviderBuilder {
         };
         Some(Signing::new(source))
     }
+}
+
+fn has_one_twice(keys: &[SigningKey]) -> bool {
+    !Jwks::of(keys.iter().map(|key| key.public().clone())).tells_apart(None)
 }

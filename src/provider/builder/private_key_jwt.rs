@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::ProviderBuilder;
 use crate::client::{AuthMethod, Client, Keys};
+use crate::config::ConfigError;
 use crate::fetch::Fetch;
 
 impl ProviderBuilder {
@@ -37,6 +38,16 @@ impl ProviderBuilder {
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
+    }
+
+    pub(super) fn check_private_key_jwt(&self, wrong: &mut Vec<ConfigError>) {
+        if self.private_key_jwt.for_token_endpoint && !self.private_key_jwt.on {
+            wrong.push(ConfigError::PrivateKeyJwt(
+                "`.danger_token_endpoint_as_audience()` is for assertions and nobody here takes them: add \
+                 `.private_key_jwt()`, or leave it out"
+                    .to_owned(),
+            ));
+        }
     }
 
     /// Why a fixed client could not prove itself here.

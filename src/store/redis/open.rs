@@ -62,11 +62,11 @@ impl OpenRedis {
         self
     }
 
-    /// How many replicas have to have a redemption or a revocation before it is answered (`WAIT`). By default none is
-    /// waited for.
+    /// How many replicas have to have a redemption, a revocation or the first use of a client's assertion before it is
+    /// answered (`WAIT`). By default none is waited for.
     ///
     /// Where fewer acknowledge it within a second, the answer is an error. Nothing is taken back then: the step is done,
-    /// and can be done again.
+    /// and can be done again; but an assertion is used, and its client makes another one.
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
         self
