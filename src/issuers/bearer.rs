@@ -22,7 +22,7 @@ pub struct IssuersBearerLayer<R = NoUser>(Arc<Layers<R>>);
 ///
 /// Each issuer has a [bearer layer](BearerLayer) of its own, which knows no other's keys. Where no issuer has a resource
 /// the answer is 404; where the path would have to say whose it is and no [`Issuers::layer`] is outside, 500; where a
-/// request names two hosts, 400.
+/// request names two hosts, or its path can be read as another one, 400.
 pub struct IssuersBearer<S, R = NoUser> {
     inner: S,
     layers: Arc<Layers<R>>,
