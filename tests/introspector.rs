@@ -376,6 +376,7 @@ fn what_cannot_work_is_said_when_it_is_built() {
     let bare = wrong(Introspector::builder("api", ISSUER));
     assert!(bare.contains("resource \"api\"") && bare.contains(".credentials(") && bare.contains(".fetch("), "{bare}");
     assert!(wrong(good().endpoint("http://shift.example/introspect")).contains("https://.."));
+    assert!(wrong(good().remember(usize::MAX)).contains("10,000,000"));
     assert!(wrong(good().remember_for(Duration::from_secs(601))).contains("10 minutes"));
     let plain = Introspector::builder(API, "http://shift.example").credentials("api", SECRET).fetch(Web::default());
     assert!(wrong(plain).contains("http://shift.example"));

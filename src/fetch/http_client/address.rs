@@ -95,9 +95,10 @@ impl Network {
         }
     }
 
-    /// Whether nothing is set behind the prefix.
+    /// Whether there is a prefix, and nothing is set behind it. Everything is no network of anybody's.
     fn is_whole(&self) -> bool {
         match self.first {
+            _ if self.prefix == 0 => false,
             IpAddr::V4(first) => self.prefix <= 32 && first.to_bits().trailing_zeros() >= 32 - self.prefix,
             IpAddr::V6(first) => self.prefix <= 128 && first.to_bits().trailing_zeros() >= 128 - self.prefix,
         }
@@ -218,9 +219,19 @@ mod tests {
         assert_eq!(network("10.0.0.0/8"), Some(v4(10, 0, 0, 0, 8)));
         assert_eq!(network("10.1.2.3/32"), Some(v4(10, 1, 2, 3, 32)));
         assert_eq!(network("fd12:3456::/32"), Some(v6(0xfd12, 0x3456, 32)));
-        for bad in
-            ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.1.0.0/8", "10/8", "fd00::/129", "fd12:3456::/16", "a/8"]
-        {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.1.0.0/8",
+            "10/8",
+            "fd00::/129",
+            "fd12:3456::/16",
+            "a/8",
+            "0.0.0.0/0",
+            "::/0",
+        ] {
             assert_eq!(network(bad), None, "{bad}");
         }
     }
