@@ -19,7 +19,7 @@ use super::metadata::{Metadata, is_json};
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
-use crate::fetch::{Document, DynFetch, FetchError};
+use crate::fetch::{Document, DynFetch, FetchError, MOST_BYTES};
 use crate::span;
 use crate::types::{Issuer, Resource, UnixTime, form_encode};
 
@@ -63,8 +63,10 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// An answer is good for 30 seconds ([`remember_for`](IntrospectorBuilder::remember_for)), and never beyond the token's
 /// own end; a refusal is for 10. Whoever comes with one token at once shares one question. A token is refused with a 401
 /// that is not active, is not of the type `Bearer`, is of another issuer or for another resource, or is bound to a key of
-/// its client (`cnf`). While the server cannot answer, or does not know these credentials, the answer is a 503 with
-/// `Retry-After`, and an [event](crate::event) has the reason.
+/// its client (`cnf`). An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
+/// without the first it is no bearer token, without the second no answer. While the server does not answer in such a way,
+/// or does not know these credentials, it is a 503 with `Retry-After`, and an [event](crate::event) has the reason, with the
+/// feature `tracing` or `metrics`.
 #[derive(Clone)]
 pub struct Introspector(Arc<Inner>);
 
@@ -237,6 +239,10 @@ fn body(response: Response<Bytes>) -> Result<Bytes, BoxError> {
     }
     if !is_json(response.headers()) {
         return Err("the answer of the introspection endpoint is not application/json".into());
+    }
+    // Whoever fetched it.
+    if response.body().len() > MOST_BYTES {
+        return Err("the answer of the introspection endpoint is longer than 64 KiB".into());
     }
     Ok(response.into_body())
 }
