@@ -227,6 +227,7 @@ async fn where_the_answer_is_none_it_is_503_and_the_next_request_asks_again() {
         document(but(json!({"exp": "soon"}))),
         document(but(json!({"exp": -1}))),
         document(but(json!({"aud": 1}))),
+        document(but(json!({"more": "x".repeat(65_536)}))),
         document(but(json!({"scope": "a\"b"}))),
     ] {
         let scene = scene(active());
@@ -321,12 +322,17 @@ async fn with_no_time_to_remember_every_request_asks() {
 /// What says no end is good for as long as its answer is.
 #[tokio::test]
 async fn a_token_without_an_end_is_asked_about_again() {
-    let scene = scene(but(json!({"exp": null})));
-    let layer = scene.layer();
-    assert_good(&through(&layer, "one").await);
-    scene.pass(30);
-    assert_good(&through(&layer, "one").await);
-    assert_eq!(scene.questions(), 2);
+    let absent = but(json!({"exp": null}));
+    let mut null = absent.clone();
+    null["exp"] = Value::Null;
+    for answer in [absent, null] {
+        let scene = scene(answer);
+        let layer = scene.layer();
+        assert_good(&through(&layer, "one").await);
+        scene.pass(30);
+        assert_good(&through(&layer, "one").await);
+        assert_eq!(scene.questions(), 2);
+    }
 }
 
 /// One question for all, and whoever hangs up takes it from nobody.
@@ -376,6 +382,7 @@ fn what_cannot_work_is_said_when_it_is_built() {
     let bare = wrong(Introspector::builder("api", ISSUER));
     assert!(bare.contains("resource \"api\"") && bare.contains(".credentials(") && bare.contains(".fetch("), "{bare}");
     assert!(wrong(good().endpoint("http://shift.example/introspect")).contains("https://.."));
+    assert!(wrong(good().remember(usize::MAX)).contains("10,000,000"));
     assert!(wrong(good().remember_for(Duration::from_secs(601))).contains("10 minutes"));
     let plain = Introspector::builder(API, "http://shift.example").credentials("api", SECRET).fetch(Web::default());
     assert!(wrong(plain).contains("http://shift.example"));

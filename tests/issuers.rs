@@ -479,6 +479,51 @@ async fn below_a_nested_router_a_path_is_not_taken_for_another_issuers() {
     assert_eq!(send(&app, at("https://h.example", "/whose")).await.body, "https://h.example");
 }
 
+/// RFC 3986 §6.2.2: what is inside decodes escapes and may follow dot segments, so that it would serve one tenant's place to
+/// whoever has the token of another.
+#[tokio::test]
+async fn where_the_path_decides_one_that_can_be_read_as_another_reaches_nobody() {
+    let (root, b) = ("https://h.example", "https://h.example/b");
+    let (_, app) = House::new().open(&[root, b]);
+    let (access, _) = connect(&app, root).await;
+    let other = [
+        "/%62/me",
+        "/%62/%6De",
+        "/x/../b/me",
+        "/x/%2e%2E/b/me",
+        "/x/.%2e/b/me",
+        "/./b/me",
+        "/%2e/b/me",
+        "//b/me",
+        "/x//me",
+        "/b%2Fme",
+        "/b%2fme",
+        "/b%5Cme",
+        "/b\\me",
+        "/x/..",
+        "/x/.",
+        "/x//",
+        "/%7E/me",
+        "/b%2Dx/me",
+        "/users/%6de",
+    ];
+    for path in other {
+        let answer = send(&app, bearer(&format!("{root}{path}"), &access)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
+    }
+    for path in ["/me", "/users/me", "/x/me", "/a%20b/me", "/a%C3%A9/me", "/a%40b/me", "/.../me", "/.b/me", "/x%2/me"] {
+        let answer = send(&app, bearer(&format!("{root}{path}"), &access)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+    }
+    for path in ["/", "/x/", "/x?y=/../b//%62"] {
+        assert_eq!(send(&app, at(root, path)).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    // Where the host alone says whose it is, its paths are its own.
+    let (_, app) = House::new().open(&BY_HOST);
+    let (access, _) = connect(&app, BY_HOST[0]).await;
+    assert_eq!(send(&app, bearer("https://a.example/%62/me", &access)).await.status, StatusCode::OK);
+}
+
 // ---- which issuer a request is for -----------------------------------------------------------------------------------
 
 /// The name of the issuer whose endpoints answer.

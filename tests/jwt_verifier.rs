@@ -582,7 +582,11 @@ async fn tokens_go_to_one_of_two_verifiers_by_their_shape() {
 #[test]
 fn what_cannot_work_is_said_when_it_is_built() {
     let wrong = |builder: JwtVerifierBuilder| builder.build().expect_err("it cannot work").to_string();
-    let given = || TrustedIssuer::from(ISSUER).jwks("{\"keys\":[]}".parse::<Jwks>().expect("a set"));
+    let empty = TrustedIssuer::from(ISSUER).jwks("{\"keys\":[]}".parse::<Jwks>().expect("a set"));
+    assert!(wrong(JwtVerifier::builder(API).issuer(empty)).contains("is empty"));
+    let key = Key::new();
+    let given = || TrustedIssuer::from(ISSUER).jwks(key_set(&[&key]));
+    assert!(wrong(JwtVerifier::builder(API).issuer(given()).remember(usize::MAX)).contains("10,000,000"));
     assert!(wrong(JwtVerifier::builder(API)).contains("nobody is trusted"));
     assert!(wrong(JwtVerifier::builder("api").issuer(given())).contains("resource \"api\""));
     assert!(wrong(JwtVerifier::builder(API).issuer(ISSUER)).contains(".fetch(..)"));

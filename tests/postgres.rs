@@ -457,6 +457,25 @@ async fn a_crash_takes_back_no_redemption_and_no_revocation_even_where_commits_a
     issued(&refresh(&app, &second).await);
 }
 
+/// RFC 9700 §4.14.2: whoever uses an old refresh token ends the grant, and a crash right after the answer gives it to
+/// nobody again, where the server is set to answer before the log is on the disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crash_takes_back_no_rotation_that_ended_a_grant_even_where_commits_are_relaxed() {
+    let relaxed = ["synchronous_commit=off", "wal_writer_delay=10s", "recovery_init_sync_method=syncfs"];
+    let server = Arc::new(Server::start(&relaxed));
+    let (database, clock) = (Database::on(Arc::clone(&server)).await, ManualClock::default());
+    let app = app(&provider(&database.store().await, &clock));
+    let (access, first) = tokens(&app, "profile").await;
+    let (_, second) = issued(&refresh(&app, &first).await);
+    issued(&refresh(&app, &second).await);
+    assert!(is_good(&app, &access).await);
+    all_is_safe(&database).await;
+    let replayed = refresh(&app, &first).await;
+    crash(&server);
+    refused(&replayed);
+    assert!(!is_good(&app, &access).await, "the end of the grant is lost");
+}
+
 /// Waits until the server's log is on the disk, and what comes next will not be for some seconds, unless it is asked for:
 /// the server's log writer has just been at it.
 async fn all_is_safe(database: &Database) {

@@ -419,6 +419,23 @@ async fn what_happens_once_is_at_the_replicas_before_it_is_told_as_the_first() {
     assert!(!once(b"other").await.expect("Redis answers"), "it may have been told");
 }
 
+/// RFC 9700 §4.14.2: an old refresh token ends the grant, and that is told when it is safe.
+#[tokio::test]
+async fn a_rotation_that_ends_a_grant_waits_for_the_replicas() {
+    let (server, clock) = (Server::start(), ManualClock::default());
+    let replica = server.replica().await;
+    let waiting = RedisStore::connect(server.url()).replicas(1).await.expect("Redis answers");
+    let app = app(&provider(&waiting, &clock));
+    let (_, first) = tokens(&app, "profile").await;
+    let (_, second) = issued(&refresh(&app, &first).await);
+    let (access, _) = issued(&refresh(&app, &second).await);
+    replica.pause();
+    unavailable(&refresh(&app, &first).await);
+    assert!(!is_good(&app, &access).await, "it is done all the same");
+    replica.go_on();
+    refused(&refresh(&app, &first).await);
+}
+
 /// A new connection knows nothing of what the lost one wrote.
 #[tokio::test]
 async fn where_the_connection_is_lost_too_the_replicas_are_still_waited_for() {

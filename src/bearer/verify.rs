@@ -111,7 +111,7 @@ impl fmt::Debug for Credentials<'_> {
 pub enum Refusal {
     /// It is not good: 401 `invalid_token` with this description, which must not repeat the token.
     InvalidToken(&'static str),
-    /// The same, by a provider of its own tokens, with the reason for its operator.
+    /// The same, by a verifier of this crate, with the reason for the operator.
     Refused(ProtocolError),
     /// Nobody can tell now: 503 with `Retry-After`, never a 401.
     Unavailable(StoreError),

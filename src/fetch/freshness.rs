@@ -12,7 +12,7 @@ pub(super) fn freshness(headers: &HeaderMap, now: UnixTime) -> Option<Duration> 
         let date = text(headers, DATE).and_then(http_date).unwrap_or(now);
         text(headers, EXPIRES).map(|expires| http_date(expires).map_or(0, |expires| expires.since(date)))
     })?;
-    let age = text(headers, AGE).and_then(|age| age.parse().ok()).unwrap_or(0);
+    let age = text(headers, AGE).and_then(delta_seconds).unwrap_or(0);
     Some(Duration::from_secs(life.saturating_sub(age)))
 }
 
@@ -26,10 +26,16 @@ fn directive(text: &str) -> Option<u64> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     let name = name.trim();
     if name.eq_ignore_ascii_case("max-age") {
-        return Some(value.trim().trim_matches('"').parse().unwrap_or(0));
+        return Some(delta_seconds(value.trim().trim_matches('"')).unwrap_or(0));
     }
     let forbids = name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache");
     forbids.then_some(0)
+}
+
+/// Digits alone; what no number holds is the largest one ([RFC 9111 §1.2.2](https://www.rfc-editor.org/rfc/rfc9111#section-1.2.2)).
+fn delta_seconds(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
@@ -70,7 +76,7 @@ mod tests {
         freshness(&headers, NOW).map(|life| life.as_secs())
     }
 
-    /// RFC 9111 §5.2.2, §5.1
+    /// RFC 9111 §1.2.2, §5.2.2, §5.1
     #[test]
     fn an_answer_is_fresh_for_the_least_that_cache_control_says_less_its_age() {
         for (line, life) in [
@@ -82,7 +88,8 @@ mod tests {
             ("max-age=soon", Some(0)),
             ("max-age=-1", Some(0)),
             ("max-age", Some(0)),
-            ("max-age=99999999999999999999999", Some(0)),
+            ("max-age=+60", Some(0)),
+            ("max-age=99999999999999999999999", Some(u64::MAX)),
             ("public", None),
             ("", None),
         ] {
@@ -93,6 +100,8 @@ mod tests {
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=60"), (AGE, "15")]), Some(45));
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=60"), (AGE, "61")]), Some(0));
         assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=60"), (AGE, "old")]), Some(60));
+        assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=60"), (AGE, "+15")]), Some(60));
+        assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=60"), (AGE, "99999999999999999999999")]), Some(0));
     }
 
     /// RFC 9111 §5.3

@@ -36,6 +36,8 @@ use super::{Fetch, MOST_BYTES};
 const MOST_HEAD: usize = 16 * 1024;
 /// One address of several that does not answer is not waited for longer than this.
 const ONE_CONNECTION: Duration = Duration::from_secs(3);
+/// How many of a name's addresses are tried: whoever has a name can give it very many, and each is a connection to somebody.
+const MOST_ADDRESSES: usize = 4;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tower-oauth/", env!("CARGO_PKG_VERSION")));
 
 /// An HTTP client for URLs that strangers chose: it cannot be made to talk to anybody but the public
@@ -47,16 +49,16 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("tower-oauth/", env!
 ///   everybody, nothing is connected to, since an honest name has none such. Whatever the
 ///   [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry) and
 ///   [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry) registries keep for a special purpose is not
-///   open: loopback, private networks, link-local addresses with the metadata of clouds, and all forms of IPv6 that carry
-///   an IPv4 address.
+///   open: loopback, private networks, link-local addresses with the metadata of clouds, and the forms of IPv6 with a
+///   prefix of their own that carry an IPv4 address.
 /// - No redirect is followed: the answer is handed back. No proxy is asked, whatever the environment says.
 /// - Each request has a connection of its own, so that each is looked at.
 /// - The whole exchange takes at most 10 seconds (see [`timeout`](HttpClientBuilder::timeout)); the head of an answer has
 ///   at most 16 KiB and its body at most 64 KiB.
 /// - Certificates are checked by the platform's verifier.
 ///
-/// What cannot be told from outside is a NAT64 with a prefix of the network's own, and a name that only inside leads to a
-/// public address. Who has such a network also closes it at its border.
+/// What cannot be told from outside is a NAT64, a 6rd or an ISATAP with a prefix of the network's own, which carry an IPv4
+/// address too, and a name that only inside leads to a public address. Who has such a network also closes it at its border.
 ///
 /// A clone is the same client. Use one for what strangers choose and, where an issuer of your own lives in a private
 /// network, [another one](HttpClientBuilder::allow_network) for it.
@@ -125,7 +127,7 @@ impl Inner {
         }
     }
 
-    /// Looks at each address, and connects to the first that answers.
+    /// Looks at each address, and connects to the first of a few that answers.
     async fn connect(&self, target: &Target<'_>) -> Result<TcpStream, HttpClientError> {
         let addresses = match target.address() {
             Some(address) => vec![address],
@@ -135,7 +137,7 @@ impl Inner {
             return Err(HttpClientError::Address(*address));
         }
         let mut failure = HttpClientError::connection("the name has no address");
-        for address in addresses {
+        for address in addresses.into_iter().take(MOST_ADDRESSES) {
             let connecting = self.network.connect(SocketAddr::new(address, target.port));
             match timeout(ONE_CONNECTION, connecting).await {
                 Ok(Ok(stream)) => return Ok(stream),

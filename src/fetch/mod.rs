@@ -46,7 +46,7 @@ pub(crate) use erased::DynFetch;
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
 
 /// The most that is read of an answer.
-const MOST_BYTES: usize = 64 * 1024;
+pub(crate) const MOST_BYTES: usize = 64 * 1024;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

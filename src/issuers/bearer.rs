@@ -22,7 +22,7 @@ pub struct IssuersBearerLayer<R = NoUser>(Arc<Layers<R>>);
 ///
 /// Each issuer has a [bearer layer](BearerLayer) of its own, which knows no other's keys. Where no issuer has a resource
 /// the answer is 404; where the path would have to say whose it is and no [`Issuers::layer`] is outside, 500; where a
-/// request names two hosts, 400.
+/// request names two hosts, or its path can be read as another one, 400.
 pub struct IssuersBearer<S, R = NoUser> {
     inner: S,
     layers: Arc<Layers<R>>,
@@ -49,6 +49,19 @@ impl Issuers {
     ///
     /// `layer` is called here for each issuer of the set, and for one that comes later at the first request to it. It has to
     /// take that issuer's own tokens: made of something else, it decides by itself whose tokens are good.
+    ///
+    /// Each of these layers guards one resource: the issuer's default one, or the one that `layer` gives it by
+    /// [`resource`](BearerLayer::resource), and not the one of several that a request lies below. **The routes of every
+    /// further resource need a layer of their own** that names it, or a token for the default one opens them too:
+    ///
+    /// ```
+    /// # use tower_oauth::{Issuers, MemoryStore, Provider};
+    /// # let provider = Provider::builder("https://b.example").store(MemoryStore::new()).scope("profile", "see your profile");
+    /// # let issuers = Issuers::new([provider.resource("https://b.example/mcp").build()?])?;
+    /// let of_api = issuers.bearer(|issuer| issuer.bearer());
+    /// let of_mcp = issuers.bearer(|issuer| issuer.bearer().resource(&format!("{}/mcp", issuer.issuer())));
+    /// # Ok::<_, tower_oauth::ConfigErrors>(())
+    /// ```
     ///
     /// # Panics
     /// If `layer` does, as [`require`](BearerLayer::require) where an issuer offers no such scope.

@@ -44,12 +44,14 @@ impl Issuers {
         if self.noted(request).is_some() {
             return Route::Inside(None);
         }
-        Route::Inside(match table.owner(authority, request.uri()) {
+        match table.owner(authority, request.uri()) {
             Owner::OfPath(issuer) => {
-                Some(Noted { by: self.clone(), issuer: issuer.map(|issuer| issuer.provider().clone()) })
+                let issuer = issuer.map(|issuer| issuer.provider().clone());
+                Route::Inside(Some(Noted { by: self.clone(), issuer }))
             }
-            Owner::OfHost(_) | Owner::Nobody => None,
-        })
+            Owner::Ambiguous => Route::Refused,
+            Owner::OfHost(_) | Owner::Nobody => Route::Inside(None),
+        }
     }
 }
 
@@ -58,7 +60,7 @@ enum Route {
     Endpoint(Arc<All>, Claim),
     /// To the service inside, with a note of whose it is where the host alone does not say.
     Inside(Option<Noted>),
-    /// Nowhere, since it does not say for which host it is.
+    /// Nowhere, since it does not say for which host it is, or for which part of it.
     Refused,
 }
 

@@ -42,6 +42,11 @@
 //! each issuer has one, its origin. So that `https://h.example/a` and `https://h.example/b` can share a host, each with its
 //! own API below `/a` and `/b`, each says so: `.default_resource("https://h.example/a")`.
 //!
+//! Where the path decides, one that what is inside could read as another is a 400: one with a segment `.` or `..`, an empty
+//! one before the last, a `\` or a byte beyond ASCII, or with an escape of `/`, `\` or a character that needs none, as
+//! `%62` for `b` ([RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)). So the paths of resources that
+//! share a host are best of letters, digits and `-._~`, which have one spelling.
+//!
 //! # Where what is inside finds the issuer
 //!
 //! - A page asks [`AuthorizationRequest::issuer`](crate::AuthorizationRequest::issuer). A session is of one issuer: `alice`
@@ -84,7 +89,7 @@ enum Whose {
     Nobodys,
     /// The path would say, and no layer of this set has seen it whole.
     Unseen,
-    /// It names two hosts, or one that is illegible.
+    /// It names two hosts or one that is illegible, or its path can be read as another one.
     Ambiguous,
 }
 
@@ -141,6 +146,7 @@ impl Issuers {
         match self.read().owner(authority, request.uri()) {
             Owner::OfHost(issuer) => Whose::Of(issuer.provider().clone()),
             Owner::OfPath(_) => Whose::Unseen,
+            Owner::Ambiguous => Whose::Ambiguous,
             Owner::Nobody => Whose::Nobodys,
         }
     }

@@ -48,6 +48,8 @@ pub(super) enum Owner<'a> {
     OfHost(&'a Arc<All>),
     /// The path decided, perhaps that it is nobody's.
     OfPath(Option<&'a Arc<All>>),
+    /// The path would decide, and can be read as another one.
+    Ambiguous,
     /// No issuer has anything at this host.
     Nobody,
 }
@@ -72,6 +74,9 @@ impl Table {
         let Some(host) = authority.and_then(|authority| self.host(authority)) else { return Owner::Nobody };
         if let Some(issuer) = &host.whole {
             return Owner::OfHost(issuer);
+        }
+        if has_other_readings(uri.path()) {
+            return Owner::Ambiguous;
         }
         let place = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
         let mut claimed = host.resources.upwards(uri.path());
@@ -275,6 +280,29 @@ fn seat<'a>(
 /// A slash at the end makes another resource, and leaves nothing below it that could tell the two apart.
 fn alike(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+/// Whether what is inside can take a path for another one: routers decode escapes, and servers of files go up where there
+/// are two dots (RFC 3986 §6.2.2.2, §6.2.2.3).
+fn has_other_readings(path: &str) -> bool {
+    let is_step = |segment: &str| matches!(segment, "." | "..");
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+    // Nothing behind the last slash is an ordinary path.
+    segments.next_back().is_some_and(is_step)
+        || segments.any(|segment| segment.is_empty() || is_step(segment))
+        || !path.is_ascii()
+        || path.contains('\\')
+        || escaped(path).any(has_one_meaning)
+}
+
+/// The bytes that are written as escapes.
+fn escaped(path: &str) -> impl Iterator<Item = u8> {
+    path.split('%').skip(1).filter_map(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok())
+}
+
+/// Whether it means the same without an escape: an unreserved character, or what separates segments for somebody.
+const fn has_one_meaning(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/' | b'\\')
 }
 
 /// A host whose port is written out though it is the default one of a scheme.

@@ -11,6 +11,15 @@ pub(super) fn resource(text: &str, wrong: &mut Vec<ConfigError>) -> Option<Resou
     parsed.map_err(|why| wrong.push(why)).ok()
 }
 
+/// How many tokens can be remembered; the sets of their places are there from the start.
+const MOST_REMEMBERED: usize = 10_000_000;
+
+pub(super) fn remembered(tokens: usize, wrong: &mut Vec<ConfigError>) {
+    if tokens > MOST_REMEMBERED {
+        wrong.push(ConfigError::Lifetime("at most 10,000,000 tokens are remembered".to_owned()));
+    }
+}
+
 /// Whether a URL of this issuer's is one: `https`, or else the issuer itself is a loopback address.
 pub(super) fn is_endpoint(url: &str, issuer: &IssuerUrl) -> bool {
     url.starts_with("https://") || issuer.origin.starts_with("http:") && url.starts_with("http://")

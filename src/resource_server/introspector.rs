@@ -19,7 +19,7 @@ use super::metadata::{Metadata, is_json};
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
-use crate::fetch::{Document, DynFetch, FetchError};
+use crate::fetch::{Document, DynFetch, FetchError, MOST_BYTES};
 use crate::span;
 use crate::types::{Issuer, Resource, UnixTime, form_encode};
 
@@ -29,6 +29,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many questions can be under way. Who comes then waits: anybody can make up tokens, and each costs one.
 const AT_ONCE: usize = 64;
+/// How many can be under way or wait. Who comes then is told to come again: what waits is in memory.
+const MOST: usize = 1_024;
 /// For how long anybody waits for an answer.
 const LONGEST: Duration = Duration::from_secs(10);
 /// For how long a refusal is remembered.
@@ -61,8 +63,10 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// An answer is good for 30 seconds ([`remember_for`](IntrospectorBuilder::remember_for)), and never beyond the token's
 /// own end; a refusal is for 10. Whoever comes with one token at once shares one question. A token is refused with a 401
 /// that is not active, is not of the type `Bearer`, is of another issuer or for another resource, or is bound to a key of
-/// its client (`cnf`). While the server cannot answer, or does not know these credentials, the answer is a 503 with
-/// `Retry-After`, and an [event](crate::event) has the reason.
+/// its client (`cnf`). An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
+/// without the first it is no bearer token, without the second no answer. While the server does not answer in such a way,
+/// or does not know these credentials, it is a 503 with `Retry-After`, and an [event](crate::event) has the reason, with the
+/// feature `tracing` or `metrics`.
 #[derive(Clone)]
 pub struct Introspector(Arc<Inner>);
 
@@ -147,10 +151,13 @@ impl Inner {
             if let Some(heard) = self.remembered(&digest) {
                 return heard;
             }
-            match asking.get(&digest) {
-                // Of a task that is gone, with its runtime or by a panic, nothing will be heard.
-                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
-                _ => {
+            // Of a task that is gone, with its runtime or by a panic, nothing will be heard.
+            match asking.get(&digest).filter(|flight| flight.has_changed().is_ok()).cloned() {
+                Some(flight) => flight,
+                None if is_full(&mut asking) => {
+                    return Heard::Nothing(self.nothing("too many questions are waiting"));
+                }
+                None => {
                     let (tell, flight) = watch::channel(None);
                     asking.insert(digest, flight.clone());
                     tokio::spawn(Arc::clone(self).ask(digest, token, tell));
@@ -213,6 +220,14 @@ impl Inner {
     }
 }
 
+/// Whether nobody else can ask. Those whose tasks are gone make room.
+fn is_full(asking: &mut HashMap<[u8; 32], Flight>) -> bool {
+    if asking.len() >= MOST {
+        asking.retain(|_, flight| flight.has_changed().is_ok());
+    }
+    asking.len() >= MOST
+}
+
 /// What an answer says, if it is one. That these credentials are wrong is nothing that the caller could mend.
 fn body(response: Response<Bytes>) -> Result<Bytes, BoxError> {
     match response.status() {
@@ -224,6 +239,10 @@ fn body(response: Response<Bytes>) -> Result<Bytes, BoxError> {
     }
     if !is_json(response.headers()) {
         return Err("the answer of the introspection endpoint is not application/json".into());
+    }
+    // Whoever fetched it.
+    if response.body().len() > MOST_BYTES {
+        return Err("the answer of the introspection endpoint is longer than 64 KiB".into());
     }
     Ok(response.into_body())
 }
@@ -272,5 +291,42 @@ mod tests {
             assert!(matches!(heard, Heard::Nothing(_)));
         }
         assert!(introspector.0.asking().is_empty());
+    }
+
+    struct Silent;
+
+    impl Fetch for Silent {
+        type Error = &'static str;
+
+        async fn fetch(&self, _: Request<Bytes>) -> Result<Response<Bytes>, &'static str> {
+            std::future::pending().await
+        }
+    }
+
+    /// Or else anybody who makes up tokens fills the memory while the server is slow.
+    #[tokio::test]
+    async fn no_more_than_so_many_questions_wait() {
+        let builder = Introspector::builder("https://api.example", "https://shift.example").credentials("api", "x");
+        let introspector = builder.fetch(Silent).build().expect("a good configuration").0;
+        // Waited for no longer than it takes to begin.
+        let ask = |n: usize| {
+            let digest = Sha256::digest(n.to_string()).into();
+            timeout(Duration::ZERO, introspector.asked(digest, n.to_string()))
+        };
+        for n in 0..MOST {
+            assert!(ask(n).await.is_err(), "there is room for {n}");
+        }
+        assert!(matches!(ask(MOST).await, Ok(Heard::Nothing(_))), "it waits with the others");
+        assert_eq!(introspector.asking().len(), MOST);
+        assert!(ask(0).await.is_err(), "whoever asks about one of these tokens joins");
+    }
+
+    /// Or else a runtime that ended with its tasks would leave no room for ever.
+    #[tokio::test]
+    async fn what_nobody_asks_any_more_makes_room() {
+        let gone = || watch::channel(None).1;
+        let mut asking: HashMap<_, _> = (0..MOST).map(|n| (Sha256::digest(n.to_string()).into(), gone())).collect();
+        assert!(!is_full(&mut asking));
+        assert!(asking.is_empty());
     }
 }

@@ -93,10 +93,12 @@ impl Verify for JwtVerifier {
 impl Inner {
     /// What can be told without a wait.
     fn at_once(&self, text: &str, now: UnixTime) -> Option<Verdict> {
-        if let Some(known) = self.cache.get(text.as_bytes(), now)
-            && self.issuers[known.issuer].keys.generation(now) == Some(known.generation)
-        {
-            return Some(Ok(known.token));
+        if let Some(known) = self.cache.get(text.as_bytes(), now) {
+            let keys = &self.issuers[known.issuer].keys;
+            let current = keys.generation(now).or_else(|| keys.cached(now).map(|set| set.generation));
+            if current == Some(known.generation) {
+                return Some(Ok(known.token));
+            }
         }
         let read = match self.read(text, now) {
             Ok(read) => read,
@@ -113,6 +115,12 @@ impl Inner {
         let read = self.read(text, self.now()).map_err(refused)?;
         let keys = &self.issuers[read.issuer].keys;
         let mut set = keys.get(self.now()).await.map_err(unavailable)?;
+        // The keys are old, or were read meanwhile, and often they are the same.
+        if let Some(known) = self.cache.get(text.as_bytes(), self.now())
+            && known.generation == set.generation
+        {
+            return Ok(known.token);
+        }
         if read.token.key(&set.keys).is_err() {
             set = keys.newer(&set).await.map_err(unavailable)?;
         }
@@ -177,5 +185,52 @@ impl fmt::Debug for JwtVerifier {
             .field("resource", &self.0.resource)
             .field("issuers", &issuers)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+
+    use super::*;
+    use crate::fetch::Fetch;
+    use crate::testing::ManualClock;
+    use crate::types::Scope;
+
+    struct OneKey;
+
+    impl Fetch for OneKey {
+        type Error = Infallible;
+
+        async fn fetch(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Infallible> {
+            let keys =
+                r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+            Ok(Response::new(Bytes::from_static(keys.as_bytes())))
+        }
+    }
+
+    /// A text with no signature that is taken for a token has had none checked.
+    #[tokio::test]
+    async fn what_was_verified_costs_no_signature_while_the_keys_are_the_same() {
+        let clock = ManualClock::default();
+        let issuer = TrustedIssuer::from("https://shift.example").jwks_uri("https://shift.example/keys");
+        let builder = JwtVerifier::builder("https://api.example").fetch(OneKey).clock(clock.clone());
+        let verifier = builder.issuer(issuer).build().expect("a good configuration").0;
+        let set = verifier.issuers[0].keys.get(verifier.now()).await.expect("one key");
+        let token = Authorized::new("app", None, Scope::default(), UnixTime::FAR_FUTURE.into());
+        let known = Known { token, issuer: 0, generation: set.generation };
+        verifier.cache.insert(b"text", known, UnixTime::FAR_FUTURE, verifier.now());
+        for second in 0..100 {
+            assert!(matches!(verifier.at_once("text", verifier.now()), Some(Ok(_))), "after {second} s");
+            clock.advance(Duration::from_secs(1));
+        }
+        // By keys that are not the same it is verified anew.
+        let known = verifier.cache.get(b"text", verifier.now()).expect("it is kept");
+        let known = Known { generation: known.generation + 1, ..known };
+        verifier.cache.insert(b"text", known, UnixTime::FAR_FUTURE, verifier.now());
+        assert!(matches!(verifier.at_once("text", verifier.now()), Some(Err(_))));
     }
 }

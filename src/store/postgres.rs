@@ -41,9 +41,10 @@ use crate::types::{Issuer, UnixTime};
 /// Any number of nodes can use one database, and one store serves several issuers. The tables are in a schema of their
 /// own, `oauth`, or another with [`in_schema`](OpenPostgres::in_schema).
 ///
-/// Each transition is one round trip, or two for a refresh token that is not the current one. A redemption and a revocation are answered when they are on the disk, and on the
-/// standbys that the server waits for, even where its `synchronous_commit` is off; a rotation follows that setting. Where
-/// the database does not answer for 5 seconds, the request is answered with 503.
+/// Each transition is one round trip, or two for a refresh token that is not the current one. A redemption and whatever
+/// ends a grant, a replay among it, are answered when they are on the disk, and on the standbys that the server waits for,
+/// even where its `synchronous_commit` is off; the usual rotation follows that setting. Where the database does not answer
+/// for 5 seconds, the request is answered with 503.
 ///
 /// A node answers the check of an access token from what it read up to 5 seconds ago, or another
 /// [time](OpenPostgres::cache), and refuses what another node revoked a moment later: see there for the worst case.
@@ -206,15 +207,19 @@ impl GrantStore for PostgresStore {
         let Inner { connections, statements, .. } = &*self.0;
         let usual = || rows::rotate(&statements.rotate, &key, &step);
         let other = || rows::rotate(&statements.rotate_else, &key, &step).bind(signed(step.grace));
-        for _ in 0..TRIES {
-            if let Some(row) = connections.run(usual).await?.first() {
-                return Ok(Verdict::new(Outcome::Rotated, rows::rotated(row, key, &step)?));
+        // Both statements within the time of one.
+        in_time(async {
+            for _ in 0..TRIES {
+                if let Some(row) = connections.run(usual).await?.first() {
+                    return Ok(Verdict::new(Outcome::Rotated, rows::rotated(row, key, &step)?));
+                }
+                if let Some(verdict) = self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead).await? {
+                    return Ok(verdict);
+                }
             }
-            if let Some(verdict) = self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead).await? {
-                return Ok(verdict);
-            }
-        }
-        Err(restless())
+            Err(restless())
+        })
+        .await
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {

@@ -182,7 +182,12 @@ impl GrantStore for RedisStore {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         let mut answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
-        answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))
+        let verdict = answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))?;
+        if verdict.outcome == Outcome::Replayed {
+            // It has ended the grant.
+            self.0.calls.settle().await?;
+        }
+        Ok(verdict)
     }
 
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {

@@ -39,7 +39,9 @@ impl<T> State<T> {
         match self.usable(now, terms) {
             Some(value) if failed.is_some() => Step::Answer(Ok(Arc::clone(value))),
             // While the other side is down nobody waits for each try.
-            Some(value) if self.failed.is_some() || self.is_within(now, Duration::ZERO) => {
+            Some(value)
+                if self.failed_within(terms.fresh_at_least, now).is_some() || self.is_within(now, Duration::ZERO) =>
+            {
                 Step::AnswerAndFetch(Arc::clone(value))
             }
             _ => failed.map_or(Step::Fetch, |error| Step::Answer(Err(error.clone()))),
@@ -82,7 +84,12 @@ impl<T> State<T> {
     }
 
     fn failed(&self, now: UnixTime, terms: &Terms) -> Option<&FetchError> {
-        self.failed.as_ref().filter(|(_, at)| is_within(*at, terms.back_off, now)).map(|(error, _)| error)
+        self.failed_within(terms.back_off, now)
+    }
+
+    /// Why the last try failed, if that was so short a time ago.
+    fn failed_within(&self, span: Duration, now: UnixTime) -> Option<&FetchError> {
+        self.failed.as_ref().filter(|(_, at)| is_within(*at, span, now)).map(|(error, _)| error)
     }
 
     /// The fetch that is under way. One whose task is gone, with its runtime or by a panic, is none.

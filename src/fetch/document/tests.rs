@@ -262,6 +262,19 @@ async fn while_the_other_side_is_down_nobody_waits_for_each_try() {
     assert_eq!(site.hits(), 3);
 }
 
+/// Where nobody asked for long, what the last try came to says nothing of now.
+#[tokio::test]
+async fn a_failure_of_long_ago_makes_nothing_stale_be_given_out() {
+    let (document, site, clock) = document();
+    assert_eq!(got(&document).await, "one");
+    site.is_down();
+    clock.advance(5 * MINUTE);
+    assert_eq!(got(&document).await, "one");
+    site.says("two");
+    clock.advance(59 * MINUTE);
+    assert_eq!((got(&document).await, site.hits()), ("two".to_owned(), 3));
+}
+
 /// A stranger who makes up names of keys must not make us hammer.
 #[tokio::test]
 async fn whoever_misses_something_has_it_fetched_anew_once_in_a_while() {

@@ -46,7 +46,7 @@ const UNICAST: Network = v6(0x2000, 0, 3);
 
 /// What the registries of IANA keep for a special purpose, also where a part of a block is reachable from everywhere:
 /// nobody publishes keys there.
-const SPECIAL: [Network; 21] = [
+const SPECIAL: [Network; 25] = [
     v4(0, 0, 0, 0, 8),        // this network (RFC 791)
     v4(10, 0, 0, 0, 8),       // private (RFC 1918)
     v4(100, 64, 0, 0, 10),    // shared by the customers of a provider (RFC 6598)
@@ -55,8 +55,11 @@ const SPECIAL: [Network; 21] = [
     v4(172, 16, 0, 0, 12),    // private (RFC 1918)
     v4(192, 0, 0, 0, 24),     // protocols (RFC 6890)
     v4(192, 0, 2, 0, 24),     // documentation (RFC 5737)
+    v4(192, 31, 196, 0, 24),  // AS112 (RFC 7535)
+    v4(192, 52, 193, 0, 24),  // automatic multicast tunnels (RFC 7450)
     v4(192, 88, 99, 0, 24),   // relays of 6to4 (RFC 7526)
     v4(192, 168, 0, 0, 16),   // private (RFC 1918)
+    v4(192, 175, 48, 0, 24),  // AS112, directly delegated (RFC 7534)
     v4(198, 18, 0, 0, 15),    // benchmarks (RFC 2544)
     v4(198, 51, 100, 0, 24),  // documentation (RFC 5737)
     v4(203, 0, 113, 0, 24),   // documentation (RFC 5737)
@@ -66,9 +69,14 @@ const SPECIAL: [Network; 21] = [
     v6(0x2001, 0, 23),        // Teredo, benchmarks, ORCHID and other protocols (RFC 2928)
     v6(0x2001, 0xdb8, 32),    // documentation (RFC 3849)
     v6(0x2002, 0, 16),        // 6to4, which carries an IPv4 address (RFC 3056)
+    NAMES_BY_AS112,           // directly delegated (RFC 7534)
     v6(0x3ffe, 0, 16),        // the former 6bone (RFC 3701)
     v6(0x3fff, 0, 20),        // documentation (RFC 9637)
 ];
+
+/// `2620:4f:8000::/48`
+const NAMES_BY_AS112: Network =
+    Network { first: IpAddr::V6(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0)), prefix: 48 };
 
 fn is_public(address: IpAddr) -> bool {
     (address.is_ipv4() || UNICAST.has(address)) && !SPECIAL.iter().any(|network| network.has(address))
@@ -87,9 +95,10 @@ impl Network {
         }
     }
 
-    /// Whether nothing is set behind the prefix.
+    /// Whether there is a prefix, and nothing is set behind it. Everything is no network of anybody's.
     fn is_whole(&self) -> bool {
         match self.first {
+            _ if self.prefix == 0 => false,
             IpAddr::V4(first) => self.prefix <= 32 && first.to_bits().trailing_zeros() >= 32 - self.prefix,
             IpAddr::V6(first) => self.prefix <= 128 && first.to_bits().trailing_zeros() >= 128 - self.prefix,
         }
@@ -130,8 +139,11 @@ mod tests {
             ("172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
             ("191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
             ("192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"),
+            ("192.31.195.255", "192.31.196.0", "192.31.196.255", "192.31.197.0"),
+            ("192.52.192.255", "192.52.193.0", "192.52.193.255", "192.52.194.0"),
             ("192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"),
             ("192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"),
+            ("192.175.47.255", "192.175.48.0", "192.175.48.255", "192.175.49.0"),
             ("198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"),
             ("198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"),
             ("203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"),
@@ -152,6 +164,7 @@ mod tests {
                 "2001:db9::",
             ),
             ("2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::"),
+            ("2620:4f:7fff::", "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "2620:4f:8001::"),
             (
                 "3ffd:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
                 "3ffe::",
@@ -206,9 +219,19 @@ mod tests {
         assert_eq!(network("10.0.0.0/8"), Some(v4(10, 0, 0, 0, 8)));
         assert_eq!(network("10.1.2.3/32"), Some(v4(10, 1, 2, 3, 32)));
         assert_eq!(network("fd12:3456::/32"), Some(v6(0xfd12, 0x3456, 32)));
-        for bad in
-            ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.1.0.0/8", "10/8", "fd00::/129", "fd12:3456::/16", "a/8"]
-        {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.1.0.0/8",
+            "10/8",
+            "fd00::/129",
+            "fd12:3456::/16",
+            "a/8",
+            "0.0.0.0/0",
+            "::/0",
+        ] {
             assert_eq!(network(bad), None, "{bad}");
         }
     }

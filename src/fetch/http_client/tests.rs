@@ -173,6 +173,18 @@ async fn where_nobody_is_at_one_address_the_next_is_tried() {
     assert_eq!(network.dialled(), ["[2606:4700:4700::1111]:443", "8.8.8.8:443"]);
 }
 
+/// Whoever has a name can give it very many addresses. All of them are looked at all the same.
+#[tokio::test]
+async fn of_many_addresses_a_few_are_tried() {
+    let many = ["8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4", "8.8.8.5", "8.8.8.6"];
+    let network = Nowhere::with(&[&many, &[&many[..], &["10.0.0.1"]].concat()]);
+    let client = network.client();
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::Connection(_)));
+    assert_eq!(network.dialled(), ["8.8.8.1:443", "8.8.8.2:443", "8.8.8.3:443", "8.8.8.4:443"]);
+    assert!(matches!(asked(&client, "https://keys.example/").await, HttpClientError::Address(_)));
+    assert_eq!(network.dialled().len(), 4);
+}
+
 #[tokio::test]
 async fn a_name_without_an_address_is_an_error() {
     let client = Nowhere::with(&[&[]]).client();

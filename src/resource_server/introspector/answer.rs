@@ -39,7 +39,7 @@ pub(super) fn read(
     if take(&mut members, "iss")?.is_some_and(|named| named != issuer.as_str()) {
         return Ok(Err(ProtocolError::TOKEN_OF_ANOTHER_ISSUER));
     }
-    let end = members.remove("exp").as_ref().map(moment).transpose()?;
+    let end = members.remove("exp").filter(|end| !end.is_null()).as_ref().map(moment).transpose()?;
     if end.is_some_and(|end| now >= end) {
         return Ok(Err(ProtocolError::TOKEN_EXPIRED));
     }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, ConfigErrors};
 use crate::fetch::{DynFetch, Fetch};
 use crate::resource_server::cache::Cache;
-use crate::resource_server::config::{NO_FETCH, is_endpoint, resource};
+use crate::resource_server::config::{NO_FETCH, is_endpoint, remembered, resource};
 use crate::resource_server::metadata;
 use crate::types::{ClientId, Issuer, form_encode};
 
@@ -80,7 +80,7 @@ impl IntrospectorBuilder {
         self
     }
 
-    /// How many answers are remembered, and how many refusals beside them: 10,000.
+    /// How many answers are remembered, and how many refusals beside them: 10,000, and 10 million at most.
     pub const fn remember(mut self, tokens: usize) -> Self {
         self.remember = tokens;
         self
@@ -93,6 +93,7 @@ impl IntrospectorBuilder {
     pub fn build(self) -> Result<Introspector, ConfigErrors> {
         let mut wrong = Vec::new();
         let resource = resource(&self.resource, &mut wrong);
+        remembered(self.remember, &mut wrong);
         if self.remember_for > LONGEST {
             wrong.push(ConfigError::Lifetime("an answer is remembered for 10 minutes at most".to_owned()));
         }

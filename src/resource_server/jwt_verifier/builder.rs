@@ -9,7 +9,7 @@ use crate::config::{ConfigError, ConfigErrors};
 use crate::fetch::{DynFetch, Fetch};
 use crate::jwt::LEEWAY;
 use crate::resource_server::cache::Cache;
-use crate::resource_server::config::resource;
+use crate::resource_server::config::{remembered, resource};
 
 /// Configures a [`JwtVerifier`].
 #[must_use]
@@ -59,7 +59,7 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// How many verified tokens are remembered, so that they cost no signature when they come again: 10,000. Each takes
+    /// How many verified tokens are remembered, so that they cost no signature when they come again: 10,000, and 10 million at most. Each takes
     /// about twice the length of its text.
     pub const fn remember(mut self, tokens: usize) -> Self {
         self.cached = tokens;
@@ -88,6 +88,7 @@ impl JwtVerifierBuilder {
                 Err(why) => refuse(issuer.as_str(), why),
             }
         }
+        remembered(self.cached, &mut wrong);
         if self.leeway > LEEWAY {
             wrong.push(ConfigError::Lifetime("the leeway is at most 60 seconds".to_owned()));
         }

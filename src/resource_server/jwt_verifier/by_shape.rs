@@ -23,7 +23,8 @@ impl JwtVerifier {
 }
 
 impl ByShape {
-    /// A layer that takes the tokens of both, for the resource of the verifier of JWTs.
+    /// A layer that takes the tokens of both, for the resource of the verifier of JWTs. So an
+    /// [`Introspector`](crate::Introspector) of another resource takes tokens for this one here, and not for its own.
     pub fn bearer(&self) -> BearerLayer {
         BearerLayer::new(self.clone()).resource(self.jwt.0.resource.as_str())
     }

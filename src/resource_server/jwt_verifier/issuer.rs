@@ -52,6 +52,9 @@ impl TrustedIssuer {
             Origin::Metadata => Keys::discovered(&self.issuer, fetch?, clock),
             Origin::At(url) if !is_endpoint(&url, &own) => Err("write its `jwks_uri` as `https://..`"),
             Origin::At(url) => Ok(Keys::fixed(&url, fetch?, clock)),
+            Origin::Given(keys) if keys.is_empty() => {
+                Err("its set of keys is empty: give `.jwks(..)` one key at least")
+            }
             Origin::Given(keys) => Ok(Keys::given(keys)),
         }
     }

@@ -105,7 +105,7 @@ const ROTATE: &str = concat!(
 );
 
 /// A rotation of any other generation: the same, and `$8` grace. Where the generation has become the current one
-/// meanwhile, nothing changes, and the usual statement is sent again.
+/// meanwhile, nothing changes, and the usual statement is sent again. It waits for the disk, since it may end the grant.
 const ROTATE_ELSE: &str = transition!(
     replayed!(),
     "revoked_at = CASE WHEN $5::bigint > generation THEN NULL ELSE $7::bigint END,
@@ -116,6 +116,7 @@ const ROTATE_ELSE: &str = transition!(
      AND expires_at > $7::bigint AND greatest($7::bigint - rotated_at, 0) < $6::bigint
      AND $5::bigint <= generation + 1 AND $5::bigint <> generation
      AND NOT ($5::bigint + 1 = generation AND greatest($7::bigint - rotated_at, 0) <= $8::bigint)",
+    durably!(),
 );
 
 macro_rules! revocable {
