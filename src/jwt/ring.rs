@@ -16,7 +16,7 @@ use super::claims::LEEWAY;
 use super::jwk::{Jwks, PublicKey};
 use super::sealed::{open, seal};
 use super::signing::{InvalidKey, SigningKey};
-use crate::secret::{Secret, Secrets};
+use crate::secret::Secrets;
 use crate::types::{ACCESS_TOKEN_LIFE, Issuer, UnixTime};
 
 /// For how long whoever reads the published keys may keep them.
@@ -44,6 +44,15 @@ struct Kept {
     sealed: Vec<u8>,
     published_at: UnixTime,
     signs_from: UnixTime,
+    /// What was sealed; `None` if it does not open here.
+    private: Option<Private>,
+}
+
+#[derive(Clone, Debug)]
+struct Private {
+    key: SigningKey,
+    /// Whether it is sealed under the first secret.
+    is_under_first: bool,
 }
 
 /// How a provider makes keys.
@@ -58,15 +67,12 @@ pub(crate) struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    fn seal(&self, name: &str, private: &[u8]) -> Option<Vec<u8>> {
-        self.secrets.iter().next().map(|secret| seal(secret, self.issuer, name, private))
-    }
-
     fn make(&self, published_at: UnixTime, signs_from: UnixTime) -> Result<Kept, InvalidKey> {
         let key = SigningKey::generate(self.algorithm)?;
         let public = key.public().clone();
-        let mut kept = Kept { public, sealed: Vec::new(), published_at, signs_from };
-        kept.sealed = kept.name().and_then(|name| self.seal(&name, &key.to_pkcs8().ok()?)).ok_or(InvalidKey)?;
+        let mut kept = Kept { public, sealed: Vec::new(), published_at, signs_from, private: None };
+        kept.sealed = kept.seal(&key, self).ok_or(InvalidKey)?;
+        kept.private = Some(Private { key, is_under_first: true });
         Ok(kept)
     }
 }
@@ -77,16 +83,19 @@ impl Kept {
         Some(format!("{} {} {}", self.public.id()?, self.published_at.as_secs(), self.signs_from.as_secs()))
     }
 
-    /// The private half, and whether it is sealed under the first secret; `None` if it is under none of them, or if anything
-    /// else was sealed than what stands beside it.
-    fn open(&self, terms: &Terms<'_>) -> Option<(SigningKey, bool)> {
+    /// The private half, sealed under the first secret.
+    fn seal(&self, key: &SigningKey, terms: &Terms<'_>) -> Option<Vec<u8>> {
+        Some(seal(terms.secrets.iter().next()?, terms.issuer, &self.name()?, &key.to_pkcs8().ok()?))
+    }
+
+    /// The private half; `None` if it is sealed under none of the secrets, or if anything else was sealed than what stands
+    /// beside it.
+    fn open(&self, terms: &Terms<'_>) -> Option<Private> {
         let name = self.name()?;
-        let with = |secrets: &mut dyn Iterator<Item = &Secret>| {
-            let key = SigningKey::from_pkcs8(&open(secrets, terms.issuer, &name, &self.sealed)?).ok()?;
-            (key.public() == &self.public).then_some(key)
-        };
-        let first = with(&mut terms.secrets.iter().take(1)).map(|key| (key, true));
-        first.or_else(|| with(&mut terms.secrets.iter().skip(1)).map(|key| (key, false)))
+        terms.secrets.iter().zip(0..).find_map(|(secret, place)| {
+            let key = SigningKey::from_pkcs8(&open([secret], terms.issuer, &name, &self.sealed)?).ok()?;
+            (key.public() == &self.public).then_some(Private { key, is_under_first: place == 0 })
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -98,14 +107,17 @@ impl Kept {
         })
     }
 
-    fn read(value: &Value) -> Option<Self> {
+    fn read(value: &Value, terms: &Terms<'_>) -> Option<Self> {
         let moment = |name: &str| value[name].as_u64().map(UnixTime::from_secs);
-        Some(Self {
+        let mut kept = Self {
             public: PublicKey::from_jwk(&value["jwk"]).filter(|key| key.id().is_some())?,
             sealed: URL_SAFE_NO_PAD.decode(value["sealed"].as_str()?).ok()?,
             published_at: moment("published_at")?,
             signs_from: moment("signs_from")?,
-        })
+            private: None,
+        };
+        kept.private = kept.open(terms);
+        Some(kept)
     }
 }
 
@@ -115,13 +127,13 @@ impl Ring {
         Ok(Self(vec![terms.make(now, now)?]))
     }
 
-    /// `None` if it is no such document, or a later version's.
-    pub(crate) fn read(document: &[u8]) -> Option<Self> {
+    /// What is kept, each key opened where that can be done here; `None` if it is no such document, or a later version's.
+    pub(crate) fn read(document: &[u8], terms: &Terms<'_>) -> Option<Self> {
         let document: Value = serde_json::from_slice(document).ok()?;
         if document["version"] != VERSION {
             return None;
         }
-        let keys: Option<Vec<_>> = document["keys"].as_array()?.iter().map(Kept::read).collect();
+        let keys: Option<Vec<_>> = document["keys"].as_array()?.iter().map(|key| Kept::read(key, terms)).collect();
         keys.filter(|keys| !keys.is_empty()).map(Self)
     }
 
@@ -131,17 +143,16 @@ impl Ring {
     }
 
     /// All the keys whose tokens may be good. A public key alone is nobody's word for it: its private half has to open.
-    pub(crate) fn published(&self, terms: &Terms<'_>) -> Jwks {
-        Jwks::of(self.0.iter().filter(|kept| kept.open(terms).is_some()).map(|kept| kept.public.clone()))
+    pub(crate) fn published(&self) -> Jwks {
+        Jwks::of(self.0.iter().filter(|kept| kept.private.is_some()).map(|kept| kept.public.clone()))
     }
 
     /// The keys that sign now and later, each with its time; `None` if the one that signs now is sealed under another
     /// secret. Another clock may be a little ahead, so the first one of all has always signed.
-    pub(crate) fn signing(&self, terms: &Terms<'_>, now: UnixTime) -> Option<Vec<(UnixTime, SigningKey)>> {
-        let active = self.active(now);
-        let mut keys = vec![(self.0[active].signs_from, self.0[active].open(terms)?.0)];
-        keys.extend(self.0[active + 1..].iter().filter_map(|kept| Some((kept.signs_from, kept.open(terms)?.0))));
-        Some(keys)
+    pub(crate) fn signing(&self, now: UnixTime) -> Option<Vec<(UnixTime, SigningKey)>> {
+        let [active, later @ ..] = &self.0[self.active(now)..] else { return None };
+        let opened = |kept: &Kept| Some((kept.signs_from, kept.private.as_ref()?.key.clone()));
+        Some([opened(active)?].into_iter().chain(later.iter().filter_map(opened)).collect())
     }
 
     /// What the document has to become by now; `None` if it is as it has to be.
@@ -173,8 +184,9 @@ impl Ring {
         let mut next = self.clone();
         let mut changed = false;
         for kept in &mut next.0 {
-            let Some((key, false)) = kept.open(terms) else { continue };
-            kept.sealed = terms.seal(&kept.name()?, &key.to_pkcs8().ok()?)?;
+            let Some(Private { key, is_under_first: false }) = &kept.private else { continue };
+            kept.sealed = kept.seal(key, terms)?;
+            kept.private = Some(Private { key: key.clone(), is_under_first: true });
             changed = true;
         }
         changed.then_some(next)
@@ -204,6 +216,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -220,15 +233,20 @@ mod tests {
             Terms { issuer: &self.0, secrets: &self.1, algorithm: Algorithm::Es256, period: PERIOD }
         }
 
+        /// The same, as this node reads it.
+        fn read(&self, ring: &Ring) -> Ring {
+            Ring::read(&ring.to_document(), &self.terms()).unwrap()
+        }
+
         fn signs(&self, ring: &Ring, now: UnixTime) -> Option<String> {
-            let keys = ring.signing(&self.terms(), now)?;
+            let keys = self.read(ring).signing(now)?;
             let key = keys.iter().rev().find(|(from, _)| *from <= now).or(keys.first())?;
             key.1.public().id().map(str::to_owned)
         }
     }
 
     fn ids(node: &Node, ring: &Ring) -> Vec<String> {
-        ring.published(&node.terms()).iter().filter_map(|key| key.id().map(str::to_owned)).collect()
+        node.read(ring).published().iter().filter_map(|key| key.id().map(str::to_owned)).collect()
     }
 
     /// Step by step through ten rotations: each key is published before it signs, as long as it signs, and until its last
@@ -245,7 +263,7 @@ mod tests {
         while now < NOW.plus(PERIOD * 11 - LEAD) {
             if let Some(next) = ring.next(&node.terms(), now).unwrap() {
                 assert!(next.next(&node.terms(), now).unwrap().is_none(), "one step does it");
-                ring = Ring::read(&next.to_document()).unwrap();
+                ring = node.read(&next);
             }
             let signs = node.signs(&ring, now).unwrap();
             for id in ids(&node, &ring) {
@@ -303,17 +321,18 @@ mod tests {
         assert!(Node::new(&[&new]).signs(&ring, NOW).is_none());
         let both = Node::new(&[&new, &old]);
         assert!(both.signs(&ring, NOW).is_some());
-        let anew = ring.sealed_anew(&both.terms()).unwrap();
+        let anew = both.read(&ring).sealed_anew(&both.terms()).unwrap();
         assert_eq!(Node::new(&[&new]).signs(&anew, NOW), both.signs(&ring, NOW));
-        assert!(anew.sealed_anew(&both.terms()).is_none());
-        assert!(ring.sealed_anew(&Node::new(&[&new]).terms()).is_none());
+        assert!(both.read(&anew).sealed_anew(&both.terms()).is_none());
+        let only_new = Node::new(&[&new]);
+        assert!(only_new.read(&ring).sealed_anew(&only_new.terms()).is_none());
     }
 
     #[test]
     fn what_is_no_ring_is_none() {
         let node = Node::new(&[&Secret::generate()]);
         let good = String::from_utf8(Ring::new(&node.terms(), NOW).unwrap().to_document()).unwrap();
-        assert!(Ring::read(good.as_bytes()).is_some());
+        assert!(Ring::read(good.as_bytes(), &node.terms()).is_some());
         for bad in [
             String::new(),
             "{}".to_owned(),
@@ -322,7 +341,7 @@ mod tests {
             good.replace("signs_from", "from"),
             good.replace("kid", "id"),
         ] {
-            assert!(Ring::read(bad.as_bytes()).is_none(), "{bad}");
+            assert!(Ring::read(bad.as_bytes(), &node.terms()).is_none(), "{bad}");
         }
     }
 }

@@ -177,7 +177,7 @@ impl Signing {
         let due = |ring: Option<&Ring>, terms: &Terms<'_>| match ring {
             None => Ring::new(terms, now).map(Some),
             // What it would make was sealed under a secret that was replaced, maybe since it leaked.
-            Some(ring) if ring.signing(terms, now).is_none() => {
+            Some(ring) if ring.signing(now).is_none() => {
                 if first {
                     Ring::new(terms, now).map(Some)
                 } else {
@@ -190,9 +190,8 @@ impl Signing {
             }
         };
         let (ring, written) = self.change(provider, due).await?;
-        let Some(terms) = self.terms(provider) else { return Err(StoreError::new(NOT_OURS)) };
-        let signs = ring.signing(&terms, now).map_or(Signs::Nobody, Signs::Keys);
-        let known = Known { published: ring.published(&terms), signs, read_at: now };
+        let signs = ring.signing(now).map_or(Signs::Nobody, Signs::Keys);
+        let known = Known { published: ring.published(), signs, read_at: now };
         match written {
             Ok(()) => {}
             // Whoever has no key yet tries again to make one.
@@ -215,7 +214,7 @@ impl Signing {
             let document = grants.document(issuer, DOCUMENT).await?;
             let ring = match &document {
                 None => None,
-                Some(document) => Some(Ring::read(document).ok_or_else(|| StoreError::new(UNREADABLE))?),
+                Some(document) => Some(Ring::read(document, &terms).ok_or_else(|| StoreError::new(UNREADABLE))?),
             };
             let next = change(ring.as_ref(), &terms).map_err(StoreError::new)?;
             let (ring, next) = match (ring, next) {
@@ -287,12 +286,11 @@ impl Provider {
         let now = self.now();
         // Where there is none yet, the first one is made first.
         signing.read(self, POLL).await?;
-        let opens = |ring: &Ring, terms: &Terms<'_>| ring.signing(terms, now).is_some();
         let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| {
-            ring.filter(|ring| opens(ring, terms)).map_or(Ok(None), |ring| ring.rotated(terms, now))
+            ring.filter(|ring| ring.signing(now).is_some()).map_or(Ok(None), |ring| ring.rotated(terms, now))
         };
         let (ring, written) = signing.change(self, rotated).await?;
-        if !signing.terms(self).is_some_and(|terms| opens(&ring, &terms)) {
+        if ring.signing(now).is_none() {
             return Err(StoreError::new(LEFT_BEHIND));
         }
         written?;
