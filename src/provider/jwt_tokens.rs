@@ -75,8 +75,7 @@ impl Provider {
 
     /// The JWT that says what a handle does.
     pub(super) async fn sign_access(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
-        let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        let key = signing.key(self).await?;
+        let key = self.signing()?.key(self).await?;
         let claims = AccessClaims {
             subject: grant.subject().cloned(),
             client: grant.client_id().clone(),

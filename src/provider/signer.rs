@@ -106,6 +106,7 @@ pub struct SigningKeys {
     pub(super) period: Option<Duration>,
 }
 
+/// Where the keys come from.
 #[derive(Clone)]
 pub(super) enum KeySource {
     Generated(Algorithm),

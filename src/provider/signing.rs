@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 
 use super::Provider;
-use super::signer::DynSigner;
+use super::signer::{DynSigner, KeySource};
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::jwt::ring::{LEAD, POLL, Ring, Terms};
-use crate::jwt::{Algorithm, InvalidKey, Jwks, PublicKey, SigningKey};
+use crate::jwt::{InvalidKey, Jwks, PublicKey, SigningKey};
 use crate::secret::Secrets;
 use crate::types::UnixTime;
 
@@ -26,17 +26,14 @@ const TRIES: usize = 16;
 
 /// The keys of a provider that makes JWTs.
 pub(crate) struct Signing {
-    source: Source,
+    source: KeySource,
+    /// Under which generated keys are sealed.
+    secrets: Secrets,
+    /// How long a generated key signs.
+    period: Duration,
     known: RwLock<Option<Arc<Known>>>,
     /// Held by whoever reads; in it, when that failed last.
     reading: Mutex<Option<UnixTime>>,
-}
-
-/// Where the keys come from.
-pub(super) enum Source {
-    Generated { secrets: Secrets, algorithm: Algorithm, period: Duration },
-    Given(Vec<SigningKey>),
-    Signer(Arc<dyn DynSigner>),
 }
 
 /// The keys as they were read.
@@ -91,8 +88,8 @@ impl Key {
 }
 
 impl Signing {
-    pub(super) fn new(source: Source) -> Self {
-        Self { source, known: RwLock::default(), reading: Mutex::default() }
+    pub(super) fn new(source: KeySource, secrets: Secrets, period: Duration) -> Self {
+        Self { source, secrets, period, known: RwLock::default(), reading: Mutex::default() }
     }
 
     fn known(&self) -> Option<Arc<Known>> {
@@ -107,7 +104,7 @@ impl Signing {
 
     /// What was read less than `age` before somebody asked, or after that.
     pub(super) fn read_since(&self, asked: UnixTime, now: UnixTime, age: Duration) -> Option<Arc<Known>> {
-        let given = matches!(self.source, Source::Given(_));
+        let given = matches!(self.source, KeySource::Given(_));
         // A clock that stepped back does not make it new.
         let fresh = |known: &Known| known.read_at <= now && asked.since(known.read_at) < age.as_secs();
         self.known().filter(|known| given || fresh(known))
@@ -155,13 +152,13 @@ impl Signing {
 
     async fn read_now(&self, provider: &Provider, first: bool, now: UnixTime) -> Result<Known, StoreError> {
         match &self.source {
-            Source::Generated { .. } => self.read_ring(provider, first, now).await,
-            Source::Given(keys) => {
+            KeySource::Generated(_) => self.read_ring(provider, first, now).await,
+            KeySource::Given(keys) => {
                 let published = Jwks::of(keys.iter().map(|key| key.public().clone()));
                 let signs = Signs::Keys(keys.iter().take(1).map(|key| (now, key.clone())).collect());
                 Ok(Known { published, signs, read_at: now })
             }
-            Source::Signer(signer) => {
+            KeySource::Signer(signer) => {
                 let published = signer.keys().await?;
                 let signs = published.iter().next().cloned();
                 let signs = signs.filter(|_| published.iter().all(|key| key.id().is_some()));
@@ -233,9 +230,8 @@ impl Signing {
     }
 
     fn terms<'a>(&'a self, provider: &'a Provider) -> Option<Terms<'a>> {
-        let Source::Generated { secrets, algorithm, period } = &self.source else { return None };
-        let issuer = &provider.0.config.issuer;
-        Some(Terms { issuer, secrets, algorithm: *algorithm, period: *period })
+        let KeySource::Generated(algorithm) = self.source else { return None };
+        Some(Terms { issuer: &provider.0.config.issuer, secrets: &self.secrets, algorithm, period: self.period })
     }
 
     /// What may be signed by and published. What is older than the time for which a key is published ahead may not know of
@@ -257,7 +253,7 @@ impl Signing {
                 key.map(|(_, key)| Key::Here(key.clone())).ok_or_else(|| StoreError::new(NOT_OURS))
             }
             Signs::Remote(public) => match &self.source {
-                Source::Signer(signer) => Ok(Key::Remote(Arc::clone(signer), public.clone())),
+                KeySource::Signer(signer) => Ok(Key::Remote(Arc::clone(signer), public.clone())),
                 _ => Err(StoreError::new(NOT_OURS)),
             },
             Signs::Nobody => Err(StoreError::new(LEFT_BEHIND)),
@@ -282,8 +278,7 @@ impl Provider {
     /// If the store cannot answer, if the keys were given to the provider, or if they are sealed under a secret that it does
     /// not have.
     pub async fn rotate_signing_key(&self) -> Result<SystemTime, StoreError> {
-        let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        let now = self.now();
+        let (signing, now) = (self.signing()?, self.now());
         // Where there is none yet, the first one is made first.
         signing.read(self, POLL).await?;
         let rotated = |ring: Option<&Ring>, terms: &Terms<'_>| {
@@ -296,6 +291,10 @@ impl Provider {
         written?;
         signing.read(self, Duration::ZERO).await?;
         Ok(ring.signs_from().into())
+    }
+
+    pub(super) fn signing(&self) -> Result<&Signing, StoreError> {
+        self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))
     }
 
     /// Reads the keys soon after the start, so that it is at the start that a provider makes new ones where it cannot open
@@ -322,8 +321,7 @@ impl Provider {
 
     /// The keys that are published, to be kept by nobody for longer than [`MAX_AGE`](crate::jwt::ring::MAX_AGE).
     pub(crate) async fn published_keys(&self) -> Result<Jwks, StoreError> {
-        let signing = self.0.signing.as_ref().ok_or_else(|| StoreError::new("this provider signs nothing"))?;
-        Ok(signing.current(self).await?.published()?.clone())
+        Ok(self.signing()?.current(self).await?.published()?.clone())
     }
 }
 

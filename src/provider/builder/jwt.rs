@@ -6,7 +6,7 @@ use super::ProviderBuilder;
 use crate::config::{AccessTokenFormat, ConfigError, Formats};
 use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::provider::signer::{KeySource, SigningKeys};
-use crate::provider::signing::{Signing, Source};
+use crate::provider::signing::Signing;
 use crate::secret::Secrets;
 use crate::types::Resource;
 
@@ -89,19 +89,16 @@ impl ProviderBuilder {
         if period.is_some() && !matches!(source, KeySource::Generated(_)) {
             refuse("those that are given are replaced by whoever gives them: leave `.rotated_every(..)` out");
         }
-        let source = match source {
-            KeySource::Signer(signer) => Source::Signer(signer.clone()),
+        let period = period.unwrap_or(SigningKeys::PERIOD);
+        match source {
             KeySource::Given(keys) if keys.is_empty() => {
                 refuse("none are given: make one with `SigningKey::generate(Algorithm::Es256)`");
-                return None;
             }
             KeySource::Given(keys) if has_one_twice(keys) => {
                 refuse("one is given twice, and a token of it could not tell which: give each once");
-                return None;
             }
-            KeySource::Given(keys) => Source::Given(keys.clone()),
+            KeySource::Given(_) | KeySource::Signer(_) => {}
             KeySource::Generated(algorithm) => {
-                let period = period.unwrap_or(SigningKeys::PERIOD);
                 if *algorithm == Algorithm::Rs256 {
                     refuse("none are made for RS256: write `SigningKeys::generated(Algorithm::Es256)`");
                 }
@@ -111,10 +108,9 @@ impl ProviderBuilder {
                 if self.grants.as_ref().is_some_and(|grants| !grants.keeps_documents()) {
                     refuse("this store keeps none: give them with `.signing_keys(SigningKeys::given(..))`");
                 }
-                Source::Generated { secrets: secrets?.clone(), algorithm: *algorithm, period }
             }
-        };
-        Some(Signing::new(source))
+        }
+        Some(Signing::new(source.clone(), secrets?.clone(), period))
     }
 }
 
