@@ -194,10 +194,8 @@ fn links(sent: &Map<String, Value>, answer: &mut Map<String, Value>) -> Result<(
     Ok(())
 }
 
-/// By the rules for a redirect URI on the web.
 fn check_url(url: &str) -> Result<(), ProtocolError> {
-    let is_web = RedirectUri::parse(url).is_ok_and(|url| !url.is_native());
-    if is_web { Ok(()) } else { Err(ProtocolError::METADATA_URL) }
+    if RedirectUri::is_web(url) { Ok(()) } else { Err(ProtocolError::METADATA_URL) }
 }
 
 fn auth_method(sent: &Map<String, Value>, allowed: &Allowed) -> Result<AuthMethod, ProtocolError> {

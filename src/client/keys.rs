@@ -94,23 +94,14 @@ impl RegisteredKeys {
                 "it has an algorithm for what it signs and another method: say \
                  `.token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)`, or leave it out",
             ),
-            Some(Keys::Inline(jwks)) if !self.is_usable(jwks) => {
+            Some(Keys::Inline(jwks)) if !jwks.has_any(self.algorithm) => {
                 Some("none of its keys can verify what it signs: `jwks` needs one for ES256, EdDSA or RS256")
             }
             Some(Keys::Inline(jwks)) if !jwks.tells_apart(self.algorithm) => {
                 Some("several of its keys are for one algorithm: give each of them a `kid` of its own")
             }
-            Some(Keys::At(uri)) if !is_https(uri) => Some("its `jwks_uri` is no `https` URL"),
+            Some(Keys::At(uri)) if !RedirectUri::is_web(uri) => Some("its `jwks_uri` is no `https` URL"),
             _ => None,
         }
     }
-
-    fn is_usable(&self, jwks: &Jwks) -> bool {
-        jwks.iter().any(|key| self.algorithm.is_none_or(|only| only == key.algorithm()))
-    }
-}
-
-/// By the rules for a redirect URI on the web: `https`, absolute, without user and fragment.
-fn is_https(uri: &str) -> bool {
-    RedirectUri::parse(uri).is_ok_and(|uri| !uri.is_native())
 }

@@ -94,10 +94,18 @@ impl Jwks {
         self.find(None, algorithm).filter(|key| key.id.is_none() && !is_anothers)
     }
 
+    /// Whether it has a key of this algorithm, or of any.
+    pub(crate) fn has_any(&self, only: Option<Algorithm>) -> bool {
+        self.of_algorithm(only).next().is_some()
+    }
+
     /// Whether each key can be found, of this algorithm or of all.
     pub(crate) fn tells_apart(&self, only: Option<Algorithm>) -> bool {
-        let mut keys = self.keys.iter().filter(|key| only.is_none_or(|only| only == key.algorithm));
-        keys.all(|key| self.find(key.id(), key.algorithm).is_some())
+        self.of_algorithm(only).all(|key| self.find(key.id(), key.algorithm).is_some())
+    }
+
+    fn of_algorithm(&self, only: Option<Algorithm>) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter().filter(move |key| only.is_none_or(|only| only == key.algorithm))
     }
 }
 

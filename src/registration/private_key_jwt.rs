@@ -51,7 +51,7 @@ fn keys(sent: &Value, only: Option<Algorithm>) -> Result<Jwks, ProtocolError> {
         return Err(ProtocolError::METADATA_JWKS_TOO_LONG);
     }
     let keys: Jwks = text.parse().map_err(|why: InvalidJwk| ProtocolError::METADATA_JWKS.saying(why.why()))?;
-    if !keys.iter().any(|key| only.is_none_or(|only| only == key.algorithm())) {
+    if !keys.has_any(only) {
         return Err(ProtocolError::METADATA_JWKS_UNUSABLE);
     }
     if !keys.tells_apart(only) {

@@ -101,6 +101,12 @@ impl RedirectUri {
     pub(crate) fn is_native(&self) -> bool {
         self.kind != Kind::Https
     }
+
+    /// Whether a text is such an address on the web: `https`, absolute, without user and fragment. Other addresses that
+    /// clients register are held to the same rules.
+    pub(crate) fn is_web(text: &str) -> bool {
+        Self::parse(text).is_ok_and(|uri| !uri.is_native())
+    }
 }
 
 /// The host that a redirection URI leads to; for a private-use URI its scheme.
