@@ -226,10 +226,7 @@ impl GrantStore for RedisStore {
             call.arg(until.as_signed()).arg(now.as_signed()).arg(rows::lifetime(until.since(now))).arg(&asks);
             all([call])
         };
-        let mut answer = self.0.calls.send_durably(see).await?;
-        let first: u8 =
-            redis::from_redis_value(answer.values.pop().unwrap_or_default()).map_err(redis::RedisError::from)?;
-        if first == 1 { answer.acknowledged.map(|()| true) } else { Ok(false) }
+        self.0.calls.send_durably(see).await?.done()
     }
 
     async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {

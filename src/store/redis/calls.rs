@@ -40,6 +40,12 @@ impl Answer {
         self.values.pop().unwrap_or_default()
     }
 
+    /// Whether the last command did what it is for, which is 1, and enough replicas have that.
+    pub(super) fn done(mut self) -> Result<bool, DatabaseError> {
+        let done: u8 = redis::from_redis_value(self.values.pop().unwrap_or_default()).map_err(RedisError::from)?;
+        if done == 1 { self.acknowledged.map(|()| true) } else { Ok(false) }
+    }
+
     /// What a step came to that ends a grant with `outcome`, at this time and for this reason.
     pub(super) fn verdict(
         &mut self,

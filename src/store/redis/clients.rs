@@ -63,7 +63,7 @@ impl ClientStore for RedisStore {
             call.arg(id.as_str()).arg(&text).arg(terms.keep_until.as_signed()).arg(terms.limit);
             all([call])
         };
-        is_one(self.0.calls.send(register).await?.last())
+        self.0.calls.send(register).await?.done()
     }
 }
 
@@ -78,7 +78,7 @@ impl ClientRegistry for RedisStore {
         let repeated = answer.repeated;
         // By this call itself, whose first answer was lost.
         let is_ours = async || Ok::<_, DatabaseError>(repeated && self.text_of(issuer, &id).await? == Some(text));
-        Ok(is_one(answer.last())? || is_ours().await?)
+        Ok(answer.done()? || is_ours().await?)
     }
 
     async fn update_client(
@@ -195,8 +195,4 @@ impl RedisStore {
         }
         Ok(())
     }
-}
-
-fn is_one(answer: Value) -> Result<bool, DatabaseError> {
-    Ok(redis::from_redis_value::<u8>(answer).map_err(RedisError::from)? == 1)
 }

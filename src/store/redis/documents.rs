@@ -28,9 +28,6 @@ impl RedisStore {
             call.arg(name).arg(new).arg(old);
             all([call])
         };
-        let mut answer = self.0.calls.send_durably(replace).await?;
-        let replaced: u8 =
-            redis::from_redis_value(answer.values.pop().unwrap_or_default()).map_err(RedisError::from)?;
-        if replaced == 1 { answer.acknowledged.map(|()| true) } else { Ok(false) }
+        self.0.calls.send_durably(replace).await?.done()
     }
 }
