@@ -1,13 +1,11 @@
 //! A client that proves itself by what it signs, `private_key_jwt`.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
+use tower_oauth::jwt::{Algorithm, SigningKey};
 use tower_oauth::{Clock, SystemClock};
 
 use crate::Problem;
@@ -19,25 +17,23 @@ pub struct Signer {
     door: Door,
     id: String,
     issuer: String,
-    key: Arc<EcdsaKeyPair>,
+    key: SigningKey,
 }
 
 impl Signer {
     /// Registers one.
     pub async fn register(door: &Door, issuer: &str) -> Result<Self, Problem> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let point = key.public_key().as_ref();
-        let [x, y] = [&point[1..33], &point[33..]].map(|number| BASE64_URL_SAFE_NO_PAD.encode(number));
+        let key = SigningKey::generate(Algorithm::Es256)?;
         let metadata = json!({
             "client_name": "Signing proof",
             "token_endpoint_auth_method": "private_key_jwt",
             "grant_types": ["client_credentials"],
-            "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y}]},
+            "jwks": {"keys": [key.public_jwk()]},
         });
         match door.register(&metadata).await {
             Said::Yes(answer) => {
                 let id = answer.member("client_id");
-                Ok(Self { door: door.clone(), id, issuer: issuer.to_owned(), key: Arc::new(key) })
+                Ok(Self { door: door.clone(), id, issuer: issuer.to_owned(), key })
             }
             other => Err(format!("a client that signs is not registered: {other:?}").into()),
         }
@@ -55,7 +51,7 @@ impl Signer {
         let claims = json!({"iss": self.id, "sub": self.id, "aud": self.issuer, "exp": now + 60, "jti": name});
         let header = json!({"alg": "ES256", "typ": "client-authentication+jwt"});
         let signed = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes())?;
+        let signature = self.key.sign(signed.as_bytes())?;
         Ok(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
