@@ -27,6 +27,7 @@ mod document;
 #[cfg(feature = "jwt")]
 mod documents;
 mod erased;
+mod flight;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod http_client;
@@ -42,6 +43,7 @@ pub(crate) use document::{Document, FetchError, Source, Terms};
 #[cfg(feature = "jwt")]
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
+pub(crate) use flight::Flight;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
 
