@@ -50,7 +50,7 @@ pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
 /// The most that is read of an answer.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Sends a request to another server and reads the whole answer.
 ///

@@ -19,13 +19,11 @@ use super::metadata::{Metadata, is_json};
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
-use crate::fetch::{Document, DynFetch, FetchError, Flight, MOST_BYTES};
+use crate::fetch::{BoxError, Document, DynFetch, FetchError, Flight, MOST_BYTES};
 use crate::span;
 use crate::types::{Issuer, Resource, UnixTime, form_encode};
 
 pub use self::builder::IntrospectorBuilder;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many questions can be under way. Who comes then waits: anybody can make up tokens, and each costs one.
 const AT_ONCE: usize = 64;
