@@ -2,6 +2,8 @@
 
 #[path = "support/issuer.rs"]
 mod issuer;
+#[path = "support/jws.rs"]
+mod jws;
 #[expect(dead_code, reason = "an example of its own")]
 #[path = "../examples/resource_server.rs"]
 mod over_axum;

@@ -2,6 +2,8 @@
 
 #[path = "support/issuer.rs"]
 mod issuer;
+#[path = "support/jws.rs"]
+mod jws;
 #[path = "support/resource_server.rs"]
 mod resource_server;
 mod support;
