@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use resource_server::{API, ISSUER, METADATA, NOW, assert_good, assert_refused, assert_unavailable, through};
 use serde_json::{Map, Value, json};
-use support::{App, SECRET, app, builder, send};
+use support::{App, SECRET, app, builder, send, with_members};
 use tower_oauth::resource_server::IntrospectorBuilder;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector};
@@ -34,10 +34,7 @@ fn active() -> Value {
 }
 
 fn but(other: Value) -> Value {
-    let (Value::Object(mut all), Value::Object(other)) = (active(), other) else { panic!("objects") };
-    all.extend(other);
-    all.retain(|_, value| !value.is_null());
-    all.into()
+    with_members(active(), other)
 }
 
 struct Scene {

@@ -18,7 +18,8 @@ use jws::{Key, hs256, jwks};
 use serde_json::{Map, Value, json};
 use shelf::{Op, Shelf};
 use support::{
-    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code_of, form, request, seconds, send, *,
+    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code_of, form, request, seconds, send,
+    with_members as with, *,
 };
 use tokio::sync::{Barrier, Semaphore};
 use tower_oauth::event::Event;
@@ -77,18 +78,6 @@ fn claims() -> Value {
 
 fn unused() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-/// `null` takes a member out.
-fn with(mut all: Value, members: Value) -> Value {
-    let (Some(all_members), Value::Object(members)) = (all.as_object_mut(), members) else { panic!("two objects") };
-    for (name, value) in members {
-        match value {
-            Value::Null => drop(all_members.remove(&name)),
-            value => drop(all_members.insert(name, value)),
-        }
-    }
-    all
 }
 
 fn assertion(claims: &Value) -> String {

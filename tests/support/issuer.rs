@@ -43,11 +43,3 @@ pub fn jwks(keys: &[&Key]) -> Value {
 pub fn key_set(keys: &[&Key]) -> Jwks {
     jwks(keys).to_string().parse().expect("public keys")
 }
-
-/// The claims with some of them replaced, or taken out by `null`.
-pub fn with(mut claims: Value, other: Value) -> Value {
-    let (Value::Object(all), Value::Object(other)) = (&mut claims, other) else { panic!("objects") };
-    all.extend(other);
-    all.retain(|_, value| !value.is_null());
-    claims
-}
