@@ -2,6 +2,8 @@
 
 #[path = "support/issuer.rs"]
 mod issuer;
+#[path = "support/jws.rs"]
+mod jws;
 #[expect(dead_code, reason = "an example of its own")]
 #[path = "../examples/resource_server.rs"]
 mod over_axum;
@@ -20,10 +22,10 @@ use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use http::{Method, StatusCode, header};
-use issuer::{Key, jwks, with};
+use issuer::{Key, jwks};
 use serde_json::{Value, json};
 use socket::{Server, Stranger};
-use support::{Answer, bearer, request};
+use support::{Answer, bearer, request, with_members as with};
 use tokio::net::TcpListener;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};

@@ -1,5 +1,7 @@
 //! Tokens that the authorization server is asked about: RFC 7662, RFC 6749 §2.3.1, RFC 6750 §3.1.
 
+#[path = "support/resource_server.rs"]
+mod resource_server;
 mod support;
 #[path = "support/web.rs"]
 mod web;
@@ -13,19 +15,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
+use resource_server::{API, ISSUER, METADATA, NOW, assert_good, assert_refused, assert_unavailable, through};
 use serde_json::{Map, Value, json};
-use support::{Answer, App, SECRET, app, bearer, builder, send};
-use tower::{Layer, Service};
+use support::{App, SECRET, app, builder, send, with_members};
 use tower_oauth::resource_server::IntrospectorBuilder;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector, ResolveUser};
+use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector};
 use web::{Web, document};
 
-const API: &str = "https://api.example";
-const ISSUER: &str = "https://shift.example";
-const METADATA: &str = "https://shift.example/.well-known/oauth-authorization-server";
 const ENDPOINT: &str = "https://shift.example/introspect";
-const NOW: u64 = 1_800_000_000;
 
 /// What the endpoint says of a good token.
 fn active() -> Value {
@@ -36,10 +34,7 @@ fn active() -> Value {
 }
 
 fn but(other: Value) -> Value {
-    let (Value::Object(mut all), Value::Object(other)) = (active(), other) else { panic!("objects") };
-    all.extend(other);
-    all.retain(|_, value| !value.is_null());
-    all.into()
+    with_members(active(), other)
 }
 
 struct Scene {
@@ -76,35 +71,6 @@ impl Scene {
     fn questions(&self) -> usize {
         self.web.hits(ENDPOINT)
     }
-}
-
-fn inner() -> impl Service<Request<Body>, Response = Response<String>, Error = Infallible, Future: Send> + Clone {
-    tower::service_fn(async |request: Request<Body>| {
-        let token = Authorized::<()>::from_extensions(request.extensions()).expect("a layer above");
-        Ok(Response::new(format!("{} through {}", token.subject(), token.client_id())))
-    })
-}
-
-async fn through<R: ResolveUser>(layer: &BearerLayer<R>, token: &str) -> Answer {
-    send(&layer.layer(inner()), bearer("/", token)).await
-}
-
-#[track_caller]
-fn assert_good(answer: &Answer) {
-    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice through app"), "{answer:?}");
-}
-
-#[track_caller]
-fn assert_refused(answer: &Answer, why: &str) {
-    let challenge = answer.header(header::WWW_AUTHENTICATE);
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
-    assert!(challenge.contains("error=\"invalid_token\"") && challenge.contains(why), "{challenge}");
-}
-
-#[track_caller]
-fn assert_unavailable(answer: &Answer) {
-    let seen = (answer.status, answer.header(header::RETRY_AFTER), answer.header(header::WWW_AUTHENTICATE));
-    assert_eq!(seen, (StatusCode::SERVICE_UNAVAILABLE, "1", ""), "{answer:?}");
 }
 
 /// RFC 7662 §2.1, RFC 6749 §2.3.1: id and secret are encoded as in a form, each for itself.

@@ -2,6 +2,10 @@
 
 #[path = "support/issuer.rs"]
 mod issuer;
+#[path = "support/jws.rs"]
+mod jws;
+#[path = "support/resource_server.rs"]
+mod resource_server;
 mod support;
 #[path = "support/web.rs"]
 mod web;
@@ -15,21 +19,18 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use issuer::{Key, jwks, key_set, with};
+use issuer::{Key, jwks, key_set};
+use resource_server::{API, ISSUER, METADATA, NOW, assert_good, assert_refused, assert_unavailable, through};
 use serde_json::{Value, json};
-use support::{Answer, bearer, send};
-use tower::{Layer, Service};
+use support::{bearer, with_members as with};
+use tower::{Layer, ServiceExt};
 use tower_oauth::jwt::Jwks;
 use tower_oauth::resource_server::{JwtVerifierBuilder, TrustedIssuer};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, ResolveUser, Verification, Verify};
+use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, Verification, Verify};
 use web::Web;
 
-const API: &str = "https://api.example";
-const ISSUER: &str = "https://shift.example";
-const METADATA: &str = "https://shift.example/.well-known/oauth-authorization-server";
 const KEYS: &str = "https://shift.example/keys";
-const NOW: u64 = 1_800_000_000;
 
 /// What an issuer says of a token of alice's for this API.
 fn claims() -> Value {
@@ -72,37 +73,6 @@ impl Scene {
     }
 }
 
-/// Says whom it sees.
-fn inner() -> impl Service<Request<Body>, Response = Response<String>, Error = Infallible, Future: Send> + Clone {
-    tower::service_fn(async |request: Request<Body>| {
-        let token = Authorized::<()>::from_extensions(request.extensions()).expect("a layer above");
-        Ok(Response::new(format!("{} through {}", token.subject(), token.client_id())))
-    })
-}
-
-async fn through<R: ResolveUser>(layer: &BearerLayer<R>, token: &str) -> Answer {
-    send(&layer.layer(inner()), bearer("/", token)).await
-}
-
-#[track_caller]
-fn assert_good(answer: &Answer) {
-    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice through app"), "{answer:?}");
-}
-
-/// RFC 6750 §3.1: "invalid_token", and why.
-#[track_caller]
-fn assert_refused(answer: &Answer, why: &str) {
-    let challenge = answer.header(header::WWW_AUTHENTICATE);
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
-    assert!(challenge.contains("error=\"invalid_token\"") && challenge.contains(why), "{challenge}");
-}
-
-#[track_caller]
-fn assert_unavailable(answer: &Answer) {
-    let seen = (answer.status, answer.header(header::RETRY_AFTER), answer.header(header::WWW_AUTHENTICATE));
-    assert_eq!(seen, (StatusCode::SERVICE_UNAVAILABLE, "1", ""), "{answer:?}");
-}
-
 /// The token that a request with it brings to the service.
 async fn authorized(verifier: &JwtVerifier, token: &str) -> Authorized {
     let look = tower::service_fn(async |request: Request<Body>| {
@@ -111,7 +81,7 @@ async fn authorized(verifier: &JwtVerifier, token: &str) -> Authorized {
         answer.extensions_mut().insert(token);
         Ok::<_, Infallible>(answer)
     });
-    let answer = tower::ServiceExt::oneshot(verifier.bearer().layer(look), bearer("/", token)).await;
+    let answer = verifier.bearer().layer(look).oneshot(bearer("/", token)).await;
     answer.expect("it answers").extensions().get::<Authorized>().expect("a good token").clone()
 }
 

@@ -6,6 +6,8 @@ mod jws;
 #[path = "support/shelf.rs"]
 mod shelf;
 mod support;
+#[path = "support/web.rs"]
+mod web;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -18,15 +20,15 @@ use jws::{Key, hs256, jwks};
 use serde_json::{Map, Value, json};
 use shelf::{Op, Shelf};
 use support::{
-    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code_of, form, request, seconds, send, *,
+    Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code_of, form, request, seconds, send,
+    with_members as with, *,
 };
-use tokio::sync::{Barrier, Semaphore};
+use tokio::sync::Barrier;
 use tower_oauth::event::Event;
 use tower_oauth::jwt::Algorithm;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{
-    AuthMethod, Client, Clock, Fetch, GrantType, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy,
-};
+use tower_oauth::{AuthMethod, Client, Clock, GrantType, MemoryStore, Provider, ProviderBuilder, RegistrationPolicy};
+use web::Web;
 
 const NOW: u64 = 1_800_000_000;
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -77,18 +79,6 @@ fn claims() -> Value {
 
 fn unused() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-/// `null` takes a member out.
-fn with(mut all: Value, members: Value) -> Value {
-    let (Some(all_members), Value::Object(members)) = (all.as_object_mut(), members) else { panic!("two objects") };
-    for (name, value) in members {
-        match value {
-            Value::Null => drop(all_members.remove(&name)),
-            value => drop(all_members.insert(name, value)),
-        }
-    }
-    all
 }
 
 fn assertion(claims: &Value) -> String {
@@ -736,51 +726,20 @@ async fn no_answer_repeats_an_assertion_or_a_part_of_it() {
 
 // ---- keys that a client publishes -----------------------------------------------------------------------------------
 
-/// A server with the keys of clients. `None` is one that is down; while its gate is shut nobody gets an answer.
-#[derive(Clone)]
-struct Published(Arc<Server>);
-
-struct Server {
-    body: Mutex<Option<String>>,
-    gate: Semaphore,
-    asked: Mutex<Vec<String>>,
-}
-
 const JWKS_URI: &str = "https://app.example/jwks";
 
-impl Published {
-    fn new(keys: &Value) -> Self {
-        let body = Mutex::new(Some(keys.to_string()));
-        Self(Arc::new(Server { body, gate: Semaphore::new(1_000), asked: Mutex::default() }))
-    }
-
-    fn says(&self, body: Option<String>) {
-        *self.0.body.lock().unwrap() = body;
-    }
-
-    fn shut(&self) {
-        self.0.gate.forget_permits(1_000);
-    }
-
-    fn open(&self) {
-        self.0.gate.add_permits(1_000);
-    }
-
-    /// How often somebody asked since the last time that this was asked.
-    fn hits(&self) -> usize {
-        std::mem::take(&mut *self.0.asked.lock().unwrap()).len()
-    }
+/// What the app publishes from now on. The answer says nothing of itself.
+#[expect(clippy::needless_pass_by_value, reason = "so that a call is one line")]
+fn publish(web: &Web, keys: impl ToString) {
+    let keys = Bytes::from(keys.to_string());
+    web.answer(JWKS_URI, move |_| http::Response::new(keys.clone()));
 }
 
-impl Fetch for Published {
-    type Error = &'static str;
-
-    async fn fetch(&self, request: Request<Bytes>) -> Result<http::Response<Bytes>, Self::Error> {
-        self.0.asked.lock().unwrap().push(request.uri().to_string());
-        let _turn = self.0.gate.acquire().await.map_err(|_| "the gate is gone")?;
-        let body = self.0.body.lock().unwrap().clone().ok_or("nobody answers")?;
-        Ok(http::Response::new(body.into()))
-    }
+/// A web on which the app publishes this.
+fn published(keys: impl ToString) -> Web {
+    let web = Web::default();
+    publish(&web, keys);
+    web
 }
 
 fn publishing() -> Client {
@@ -788,10 +747,10 @@ fn publishing() -> Client {
 }
 
 /// A provider that knows where the keys of `app` are, and a server with its first one.
-fn elsewhere() -> (App, Published, ManualClock) {
-    let (clock, published) = (ManualClock::default(), Published::new(&jws::document([("es256", &KEYS.es256)])));
-    let provider = builder(&clock).private_key_jwt().fetch(published.clone()).client(publishing()).client(other());
-    (app(&provider.build().expect("a good configuration")), published, clock)
+fn elsewhere() -> (App, Web, ManualClock) {
+    let (clock, web) = (ManualClock::default(), published(jws::document([("es256", &KEYS.es256)])));
+    let provider = builder(&clock).private_key_jwt().fetch(web.clone()).client(publishing()).client(other());
+    (app(&provider.build().expect("a good configuration")), web, clock)
 }
 
 /// Now, by whatever clock.
@@ -813,53 +772,52 @@ fn assert_unavailable(answer: &Answer) {
 /// OpenID Connect Core §10.1.1: keys are published and replaced by the client alone.
 #[tokio::test]
 async fn published_keys_are_read_once_and_kept_for_a_while() {
-    let (app, published, clock) = elsewhere();
+    let (app, web, clock) = elsewhere();
     for _ in 0..10 {
         assert_good(&ask(&app, &assertion(&claims())).await);
     }
-    assert_eq!(*published.0.asked.lock().unwrap(), [JWKS_URI]);
-    published.hits();
-    published.says(Some(jws::document([("new", &KEYS.eddsa)]).to_string()));
+    assert_eq!((web.hits(JWKS_URI), web.new_hits()), (1, 1));
+    publish(&web, jws::document([("new", &KEYS.eddsa)]));
     clock.advance(seconds(3_600));
     assert_good(&ask(&app, &new_key(&clock)).await);
     assert_unknown(&ask(&app, &assertion(&claims_at(&clock))).await);
-    assert!(published.hits() <= 2);
+    assert!(web.new_hits() <= 2);
 }
 
 /// A key that nobody saw yet: one look for all who ask meanwhile.
 #[tokio::test]
 async fn a_new_key_is_looked_for_once_for_all() {
-    let (app, published, clock) = elsewhere();
+    let (app, web, clock) = elsewhere();
     assert_good(&ask(&app, &assertion(&claims())).await);
-    assert_eq!(published.hits(), 1);
-    published.says(Some(jws::document([("es256", &KEYS.es256), ("new", &KEYS.eddsa)]).to_string()));
-    published.shut();
+    assert_eq!(web.new_hits(), 1);
+    publish(&web, jws::document([("es256", &KEYS.es256), ("new", &KEYS.eddsa)]));
+    web.hold();
     let asking = (0..RACERS).map(|_| {
         let (app, signed) = (app.clone(), new_key(&clock));
         tokio::spawn(async move { ask(&app, &signed).await })
     });
     let asking: Vec<_> = asking.collect();
     settled().await;
-    published.open();
+    web.release();
     for answer in asking {
         assert_good(&answer.await.expect("an answer"));
     }
-    assert_eq!(published.hits(), 1);
+    assert_eq!(web.new_hits(), 1);
     assert_good(&ask(&app, &assertion(&claims())).await);
 }
 
 /// Whoever makes up names of keys has the client's server asked once in 30 seconds, and the client goes on meanwhile.
 #[tokio::test]
 async fn made_up_keys_do_not_make_the_provider_knock_on_and_on() {
-    let (app, published, clock) = elsewhere();
+    let (app, web, clock) = elsewhere();
     assert_good(&ask(&app, &assertion(&claims())).await);
-    published.hits();
+    web.new_hits();
     for round in 0..3 {
         for number in 0..100 {
             let header = json!({"alg": "ES256", "kid": format!("made up {number}")});
             assert_unknown(&ask(&app, &sign(&header, &claims_at(&clock), &KEYS.stranger)).await);
         }
-        assert_eq!(published.hits(), 1, "round {round}");
+        assert_eq!(web.new_hits(), 1, "round {round}");
         assert_good(&ask(&app, &assertion(&claims_at(&clock))).await);
         clock.advance(seconds(30));
     }
@@ -868,33 +826,33 @@ async fn made_up_keys_do_not_make_the_provider_knock_on_and_on() {
 /// Its keys cannot be had, and it may be the client: try again, with the same assertion. Nobody knocks meanwhile.
 #[tokio::test]
 async fn a_server_that_is_down_is_503_and_is_not_hammered() {
-    let (app, published, clock) = elsewhere();
-    published.says(None);
+    let (app, web, clock) = elsewhere();
+    web.take_down();
     let signed = assertion(&with(claims(), json!({"exp": NOW + 600})));
     for round in 0..3 {
         for _ in 0..50 {
             assert_unavailable(&ask(&app, &signed).await);
         }
-        assert_eq!(published.hits(), 1, "round {round}");
+        assert_eq!(web.new_hits(), 1, "round {round}");
         clock.advance(seconds(5));
     }
-    published.says(Some(jws::document([("es256", &KEYS.es256)]).to_string()));
+    web.repair();
     assert_good(&ask(&app, &signed).await);
     // Down again: what was read is good for a while, and of what it has not nobody can tell.
-    published.says(None);
-    published.hits();
+    web.take_down();
+    web.new_hits();
     clock.advance(seconds(900));
     for _ in 0..50 {
         assert_good(&ask(&app, &assertion(&claims_at(&clock))).await);
         assert_unavailable(&ask(&app, &new_key(&clock)).await);
     }
-    assert!(published.hits() <= 2);
+    assert!(web.new_hits() <= 2);
 }
 
 /// The provider is no tool to knock at doors with: it knocks for a client that is registered so, when all else is right.
 #[tokio::test]
 async fn nothing_is_fetched_before_all_is_right_that_needs_no_key() {
-    let (app, published, _) = elsewhere();
+    let (app, web, _) = elsewhere();
     for row in rows() {
         if !matches!(row.reason, "client_assertion_forged" | "client_assertion_of_unknown_key") {
             assert_unknown(&ask(&app, &row.assertion(&unused())).await);
@@ -906,9 +864,9 @@ async fn nothing_is_fetched_before_all_is_right_that_needs_no_key() {
         assert_unknown(&ask(&app, &sign(&header, &claims, &KEYS.stranger)).await);
     }
     assert_unknown(&send(&app, basic(form("/token", &FOR_ITSELF), "app", SECRET)).await);
-    assert_eq!(published.hits(), 0);
+    assert_eq!(web.new_hits(), 0);
     assert_unknown(&ask(&app, &sign(&header, &claims(), &KEYS.stranger)).await);
-    assert_eq!(published.hits(), 1);
+    assert_eq!(web.new_hits(), 1);
 }
 
 /// What is no set of public keys is none, and the operator hears why.
@@ -921,8 +879,7 @@ async fn what_is_published_has_to_be_public_keys() {
         json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).to_string(),
         format!("{}{}", jws::document([("es256", &KEYS.es256)]), " ".repeat(64 * 1024)),
     ] {
-        let (clock, published) = (ManualClock::default(), Published::new(&json!({})));
-        published.says(Some(body.clone()));
+        let (clock, web) = (ManualClock::default(), published(&body));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hear = {
             let heard = Arc::clone(&heard);
@@ -931,7 +888,7 @@ async fn what_is_published_has_to_be_public_keys() {
                 heard.lock().unwrap().push((event.kind.reason(), event.client.cloned(), source.unwrap_or_default()));
             }
         };
-        let provider = builder(&clock).private_key_jwt().fetch(published).client(publishing()).on_event(hear);
+        let provider = builder(&clock).private_key_jwt().fetch(web).client(publishing()).on_event(hear);
         let app = app(&provider.build().expect("a good configuration"));
         assert_unavailable(&ask(&app, &assertion(&claims())).await);
         let heard = heard.lock().unwrap();
@@ -944,27 +901,28 @@ async fn what_is_published_has_to_be_public_keys() {
 /// However many clients are registered whose servers never answer, so many are waited for at once and no more.
 #[tokio::test]
 async fn at_most_64_servers_are_asked_at_once() {
-    let (clock, published, shelf) =
-        (ManualClock::default(), Published::new(&jws::document([("es256", &KEYS.es256)])), Shelf::default());
-    published.shut();
-    let provider = builder(&clock).store(shelf.clone()).private_key_jwt().fetch(published.clone());
+    let (clock, web, shelf) = (ManualClock::default(), Web::default(), Shelf::default());
+    web.hold();
+    let provider = builder(&clock).store(shelf.clone()).private_key_jwt().fetch(web.clone());
     let app = app(&provider.build().expect("a good configuration"));
     let asking: Vec<_> = (0..100)
         .map(|number| {
             let id = format!("app {number}");
-            let client = Client::private_key_jwt_uri(&*id, format!("https://{number}.example/jwks"));
+            let url = format!("https://{number}.example/jwks");
+            web.put(&url, jws::document([("es256", &KEYS.es256)]));
+            let client = Client::private_key_jwt_uri(&*id, url);
             shelf.register(client.grant_types([GrantType::ClientCredentials]));
             let (app, signed) = (app.clone(), assertion(&with(claims(), json!({"iss": id, "sub": id}))));
             tokio::spawn(async move { ask(&app, &signed).await })
         })
         .collect();
     settled().await;
-    assert_eq!(published.hits(), 64);
-    published.open();
+    assert_eq!(web.new_hits(), 64);
+    web.release();
     for answer in asking {
         assert_good(&answer.await.expect("an answer"));
     }
-    assert_eq!(published.hits(), 36);
+    assert_eq!(web.new_hits(), 36);
 }
 
 /// Lets every task go on until it waits for something that does not come.
@@ -988,10 +946,10 @@ async fn without_something_to_fetch_with_no_keys_are_elsewhere() {
 
 // ---- registration ---------------------------------------------------------------------------------------------------
 
-fn registering(published: Option<Published>) -> App {
+fn registering(web: Option<Web>) -> App {
     let builder = builder(&ManualClock::default()).private_key_jwt();
     let builder = builder.registration(RegistrationPolicy::open().scope("profile"));
-    app(&published.into_iter().fold(builder, ProviderBuilder::fetch).build().expect("a good configuration"))
+    app(&web.into_iter().fold(builder, ProviderBuilder::fetch).build().expect("a good configuration"))
 }
 
 async fn register(app: &App, members: Value) -> Answer {
@@ -1035,14 +993,14 @@ async fn a_client_registers_with_its_keys() {
 /// CVE-2026-22752: an address that a stranger registers is no request that the provider makes for him.
 #[tokio::test]
 async fn a_client_registers_where_its_keys_are_and_nothing_is_fetched_before_it_signs() {
-    let published = Published::new(&jws::document([("es256", &KEYS.es256)]));
-    let app = registering(Some(published.clone()));
+    let web = published(jws::document([("es256", &KEYS.es256)]));
+    let app = registering(Some(web.clone()));
     let (id, answer) = registered(&register(&app, json!({"jwks_uri": JWKS_URI})).await);
     assert_eq!(answer["jwks_uri"], JWKS_URI);
     assert!(answer.get("jwks").is_none());
-    assert_eq!(published.hits(), 0);
+    assert_eq!(web.new_hits(), 0);
     assert_good(&ask(&app, &assertion(&with(claims(), json!({"iss": id, "sub": id})))).await);
-    assert_eq!(published.hits(), 1);
+    assert_eq!(web.new_hits(), 1);
 }
 
 /// RFC 7591 §2 and §3.2.2
@@ -1080,8 +1038,8 @@ async fn keys_that_could_not_work_or_are_not_public_are_not_registered() {
         (json!({"jwks_uri": "https://user@app.example/jwks"}), "not https"),
         (json!({"jwks_uri": [JWKS_URI]}), "not of its type"),
     ] {
-        let published = Published::new(&keys);
-        let answer = register(&registering(Some(published.clone())), members.clone()).await;
+        let web = published(&keys);
+        let answer = register(&registering(Some(web.clone())), members.clone()).await;
         assert_eq!(
             (answer.status, &*answer.error()),
             (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
@@ -1089,7 +1047,7 @@ async fn keys_that_could_not_work_or_are_not_public_are_not_registered() {
         );
         let said = answer.json()["error_description"].as_str().expect("a sentence").to_owned();
         assert!(said.contains(reason), "{members}: {said}");
-        assert_eq!(published.hits(), 0);
+        assert_eq!(web.new_hits(), 0);
     }
     let answer = register(&registering(None), json!({"jwks_uri": JWKS_URI})).await;
     assert_eq!(answer.error(), "invalid_client_metadata");

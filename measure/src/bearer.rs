@@ -10,6 +10,7 @@ use measure::{
     service::Bare,
     timing::{Case, ROUNDS, run as take_turns},
     tokens::Tokens,
+    verdict::Verdict,
 };
 use tower::Layer;
 
@@ -30,7 +31,7 @@ const BYTES_PER_GRANT: f64 = 400.0;
 const BYTES_PER_ACCESS_TOKEN: f64 = 0.0;
 
 pub(crate) fn run() -> ExitCode {
-    let mut verdict = Verdict { missed: 0 };
+    let mut verdict = Verdict::default();
     // The hand-written ones first, on a heap without holes.
     let (by_hand_one, tokens_one) = hand_written::store(1);
     let (by_hand_many, tokens_many) = hand_written::store(MANY);
@@ -142,30 +143,4 @@ fn forge(handle: &str) -> String {
     let at = handle.len() - 8;
     let other = if handle.as_bytes()[at] == b'A' { 'B' } else { 'A' };
     format!("{}{other}{}", &handle[..at], &handle[at + 1..])
-}
-
-/// Prints the rows, and remembers how many missed their bar.
-struct Verdict {
-    missed: usize,
-}
-
-impl Verdict {
-    fn row(&mut self, shown: &str, met: bool) {
-        println!("{shown}  {}", if met { "ok" } else { "MISSED" });
-        self.missed += usize::from(!met);
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        println!();
-        match self.missed {
-            0 => {
-                println!("every bar is met");
-                ExitCode::SUCCESS
-            }
-            missed => {
-                println!("bars missed: {missed}");
-                ExitCode::FAILURE
-            }
-        }
-    }
 }

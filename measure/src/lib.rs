@@ -8,3 +8,4 @@ pub mod rotation;
 pub mod service;
 pub mod timing;
 pub mod tokens;
+pub mod verdict;

@@ -1,8 +1,7 @@
 //! One document that others publish, kept as what it was read into.
 //!
-//! It is fetched once for all who ask meanwhile, by a task of its own, so that nobody who goes away takes it from the
-//! others. An answer that is not good never takes the place of one that was; it is remembered for a moment, in which
-//! nobody knocks again.
+//! It is fetched once for all who ask meanwhile. An answer that is not good never takes the place of one that was; it is
+//! remembered for a moment, in which nobody knocks again.
 
 mod state;
 #[cfg(test)]
@@ -15,12 +14,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::ACCEPT};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::state::{State, Step};
 use super::freshness::freshness;
-use super::{BoxError, DynFetch, MOST_BYTES};
+use super::{BoxError, DynFetch, Flight, MOST_BYTES};
 use crate::clock::Clock;
 use crate::types::UnixTime;
 
@@ -103,8 +101,6 @@ impl<T> Source<T> {
 }
 
 type Answer<T> = Result<Arc<T>, FetchError>;
-/// Tells the answer to all who wait for it.
-type Flight<T> = watch::Receiver<Option<Answer<T>>>;
 
 /// A document. Its clones are the same one.
 pub(crate) struct Document<T>(Arc<Inner<T>>);
@@ -176,26 +172,23 @@ impl<T: Send + Sync + 'static> Document<T> {
     }
 
     /// Joins who is fetching it, or begins.
-    fn fetch(&self, state: &mut State<T>) -> Flight<T> {
+    fn fetch(&self, state: &mut State<T>) -> Flight<Answer<T>> {
         if let Some(flight) = state.flight() {
             return flight.clone();
         }
-        let (tell, flight) = watch::channel(None);
-        state.take_off(flight.clone());
         let this = self.clone();
-        tokio::spawn(async move {
+        let flight = Flight::take_off(async move {
             let began = this.0.source.now();
             let loaded = this.0.source.load(this.url()).await;
             let loaded = loaded.map_err(|cause| FetchError::new(&this.0.url, cause));
-            let answer = this.0.state().land(loaded, began, this.0.source.now());
-            tell.send_replace(Some(answer));
+            this.0.state().land(loaded, began, this.0.source.now())
         });
+        state.take_off(flight.clone());
         flight
     }
 
-    async fn landed(&self, mut flight: Flight<T>) -> Answer<T> {
-        let answer = flight.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(FetchError::new(&self.0.url, "the fetch was broken off")))
+    async fn landed(&self, flight: Flight<Answer<T>>) -> Answer<T> {
+        flight.landed().await.unwrap_or_else(|| Err(FetchError::new(&self.0.url, "the fetch was broken off")))
     }
 }
 

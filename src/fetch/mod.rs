@@ -27,6 +27,7 @@ mod document;
 #[cfg(feature = "jwt")]
 mod documents;
 mod erased;
+mod flight;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod http_client;
@@ -42,13 +43,14 @@ pub(crate) use document::{Document, FetchError, Source, Terms};
 #[cfg(feature = "jwt")]
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
+pub(crate) use flight::Flight;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
 
 /// The most that is read of an answer.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Sends a request to another server and reads the whole answer.
 ///

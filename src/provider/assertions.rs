@@ -1,6 +1,5 @@
 //! What the assertions of clients are checked against.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use super::Provider;
@@ -8,7 +7,7 @@ use crate::client::assertion::{Assertion, SingleUse};
 use crate::client::{Client, Keys};
 use crate::clock::Clock;
 use crate::error::StoreError;
-use crate::fetch::{AtMost, Documents, DynFetch, Source, Terms};
+use crate::fetch::{AtMost, BoxError, Documents, DynFetch, Source, Terms};
 use crate::jwt::{InvalidJwk, Jwks};
 use crate::store::OnceKey;
 
@@ -32,7 +31,7 @@ impl PublishedKeys {
 
     /// Those at a URL. Where the key of the assertion is not among them, they are looked at anew, though not often: else
     /// whoever makes up names of keys would have the client's server asked each time.
-    async fn at(&self, url: &str, assertion: &Assertion<'_>) -> Result<Jwks, Box<dyn Error + Send + Sync>> {
+    async fn at(&self, url: &str, assertion: &Assertion<'_>) -> Result<Jwks, BoxError> {
         let mut keys = self.0.get(url).await?;
         if !assertion.has_key_in(&keys) {
             keys = self.0.newer(url, &keys).await?;
@@ -46,11 +45,7 @@ impl Provider {
     ///
     /// # Errors
     /// If they cannot be had now. They may be good, so the assertion is not refused.
-    pub(crate) async fn keys_of(
-        &self,
-        client: &Client,
-        assertion: &Assertion<'_>,
-    ) -> Result<Jwks, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn keys_of(&self, client: &Client, assertion: &Assertion<'_>) -> Result<Jwks, BoxError> {
         match (client.keys(), &self.0.published_keys) {
             (Some(Keys::Inline(keys)), _) => Ok(keys.clone()),
             (Some(Keys::At(url)), Some(published)) => published.at(url, assertion).await,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::answer::Active;
@@ -19,13 +19,11 @@ use super::metadata::{Metadata, is_json};
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
-use crate::fetch::{Document, DynFetch, FetchError, MOST_BYTES};
+use crate::fetch::{BoxError, Document, DynFetch, FetchError, Flight, MOST_BYTES};
 use crate::span;
 use crate::types::{Issuer, Resource, UnixTime, form_encode};
 
 pub use self::builder::IntrospectorBuilder;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many questions can be under way. Who comes then waits: anybody can make up tokens, and each costs one.
 const AT_ONCE: usize = 64;
@@ -84,7 +82,7 @@ struct Inner {
     active: Cache<Authorized>,
     /// Apart, so that no flood of tokens that are not good takes the place of those that are.
     refused: Cache<ProtocolError>,
-    asking: Mutex<HashMap<[u8; 32], Flight>>,
+    asking: Mutex<Asking>,
     at_once: Semaphore,
 }
 
@@ -103,8 +101,8 @@ enum Heard {
     Nothing(FetchError),
 }
 
-/// Tells all who wait.
-type Flight = watch::Receiver<Option<Heard>>;
+/// The questions that are under way or wait, by the digests of their tokens.
+type Asking = HashMap<[u8; 32], Flight<Heard>>;
 
 impl Introspector {
     /// One that asks this issuer about tokens for what lies at the URL `resource`: a token has to be for it, or for one
@@ -142,34 +140,30 @@ impl Inner {
         active.or_else(|| self.refused.get(digest, now).map(Heard::Refused))
     }
 
-    /// Joins who asks about this token, or begins. Asking is a task of its own, so that nobody who goes away takes the
-    /// answer from the others.
+    /// Joins who asks about this token, or begins.
     async fn asked(self: &Arc<Self>, digest: [u8; 32], token: String) -> Heard {
-        let mut flight = {
+        let flight = {
             let mut asking = self.asking();
             // Whoever was asking until now has put down the answer first.
             if let Some(heard) = self.remembered(&digest) {
                 return heard;
             }
-            // Of a task that is gone, with its runtime or by a panic, nothing will be heard.
-            match asking.get(&digest).filter(|flight| flight.has_changed().is_ok()).cloned() {
+            match asking.get(&digest).filter(|flight| flight.is_under_way()).cloned() {
                 Some(flight) => flight,
                 None if is_full(&mut asking) => {
                     return Heard::Nothing(self.nothing("too many questions are waiting"));
                 }
                 None => {
-                    let (tell, flight) = watch::channel(None);
+                    let flight = Flight::take_off(Arc::clone(self).ask(digest, token));
                     asking.insert(digest, flight.clone());
-                    tokio::spawn(Arc::clone(self).ask(digest, token, tell));
                     flight
                 }
             }
         };
-        let heard = flight.wait_for(Option::is_some).await.ok().and_then(|heard| heard.clone());
-        heard.unwrap_or_else(|| Heard::Nothing(self.nothing("the question was broken off")))
+        flight.landed().await.unwrap_or_else(|| Heard::Nothing(self.nothing("the question was broken off")))
     }
 
-    async fn ask(self: Arc<Self>, digest: [u8; 32], token: String, tell: watch::Sender<Option<Heard>>) {
+    async fn ask(self: Arc<Self>, digest: [u8; 32], token: String) -> Heard {
         let asked = timeout(LONGEST, self.answer(&token)).await;
         let heard = match asked.unwrap_or_else(|_| Err("no answer came in 10 seconds".into())) {
             Ok(Ok(Active { token, until })) => {
@@ -183,7 +177,7 @@ impl Inner {
             Err(cause) => Heard::Nothing(self.nothing(cause)),
         };
         self.asking().remove(&digest);
-        tell.send_replace(Some(heard));
+        heard
     }
 
     /// RFC 7662 §2.1 and §2.2
@@ -211,7 +205,7 @@ impl Inner {
         FetchError::new(self.issuer.as_str(), cause)
     }
 
-    fn asking(&self) -> MutexGuard<'_, HashMap<[u8; 32], Flight>> {
+    fn asking(&self) -> MutexGuard<'_, Asking> {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -221,9 +215,9 @@ impl Inner {
 }
 
 /// Whether nobody else can ask. Those whose tasks are gone make room.
-fn is_full(asking: &mut HashMap<[u8; 32], Flight>) -> bool {
+fn is_full(asking: &mut Asking) -> bool {
     if asking.len() >= MOST {
-        asking.retain(|_, flight| flight.has_changed().is_ok());
+        asking.retain(|_, flight| flight.is_under_way());
     }
     asking.len() >= MOST
 }
@@ -322,10 +316,13 @@ mod tests {
     }
 
     /// Or else a runtime that ended with its tasks would leave no room for ever.
-    #[tokio::test]
-    async fn what_nobody_asks_any_more_makes_room() {
-        let gone = || watch::channel(None).1;
-        let mut asking: HashMap<_, _> = (0..MOST).map(|n| (Sha256::digest(n.to_string()).into(), gone())).collect();
+    #[test]
+    fn what_nobody_asks_any_more_makes_room() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let begun = |n: usize| (Sha256::digest(n.to_string()).into(), Flight::take_off(std::future::pending()));
+        let mut asking: Asking = runtime.block_on(async { (0..MOST).map(begun).collect() });
+        assert!(is_full(&mut asking));
+        drop(runtime);
         assert!(!is_full(&mut asking));
         assert!(asking.is_empty());
     }

@@ -13,6 +13,7 @@ use super::cache::Cache;
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
 use crate::error::{ProtocolError, StoreError};
+use crate::fetch::BoxError;
 use crate::jwt::access_token::{self, AccessClaims};
 use crate::jwt::{Jws, JwtError};
 use crate::span;
@@ -174,7 +175,7 @@ fn refused(why: JwtError) -> Refusal {
     Refusal::Refused(why.into())
 }
 
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
+fn unavailable(error: impl Into<BoxError>) -> Refusal {
     Refusal::Unavailable(StoreError::new(error))
 }
 

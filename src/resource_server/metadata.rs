@@ -9,10 +9,8 @@ use serde::Deserialize;
 use super::config::is_endpoint;
 use crate::clock::Clock;
 use crate::config::IssuerUrl;
-use crate::fetch::{Document, DynFetch, Source, Terms};
+use crate::fetch::{BoxError, Document, DynFetch, Source, Terms};
 use crate::types::Issuer;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a resource server needs of it. A member that is named twice is an error.
 #[derive(Deserialize)]

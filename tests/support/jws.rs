@@ -1,4 +1,4 @@
-//! Keys of clients, and what they sign, however wrong it is.
+//! Keys of clients and issuers, and what they sign, however wrong it is.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use aws_lc_rs::encoding::AsBigEndian;

@@ -254,3 +254,11 @@ pub async fn tokens(app: &App, scope: &str) -> (String, String) {
 pub const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
+
+/// An object with some of its members replaced, or taken out by `null`.
+pub fn with_members(mut object: Value, others: Value) -> Value {
+    let (Value::Object(all), Value::Object(others)) = (&mut object, others) else { panic!("objects") };
+    all.extend(others);
+    all.retain(|_, value| !value.is_null());
+    object
+}

@@ -91,6 +91,11 @@ impl Web {
     pub fn hits(&self, url: &str) -> usize {
         self.asked().iter().filter(|asked| asked.url == url).count()
     }
+
+    /// How often somebody came for anything since the last time that this was asked.
+    pub fn new_hits(&self) -> usize {
+        std::mem::take(&mut *self.0.asked.lock().expect("no panic")).len()
+    }
 }
 
 impl Fetch for Web {

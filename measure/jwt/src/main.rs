@@ -14,6 +14,7 @@ use measure::counting::Counting;
 use measure::service::Bare;
 use measure::timing::{Case, ROUNDS, run as take_turns};
 use measure::tokens::Tokens;
+use measure::verdict::Verdict;
 use tower::Layer;
 use tower_oauth::JwtVerifier;
 use tower_oauth::resource_server::TrustedIssuer;
@@ -78,20 +79,17 @@ impl Cases {
         [&mut self.hand, &mut self.first, &mut self.one, &mut self.hot].into_iter().chain(peers)
     }
 
-    /// Prints its rows; how many bars it missed.
-    fn show(&self, bare: &Case) -> u32 {
+    fn show(&self, bare: &Case, verdict: &mut Verdict) {
         let over = |case: &Case| case.nanoseconds() - bare.nanoseconds();
         let hand = over(&self.hand);
-        let mut missed = 0;
         let mut row = |name: &str, case: &Case, bar: Option<(f64, f64, &str)>| {
             let (time, allocations) = (over(case), case.allocations() - bare.allocations());
-            let verdict = bar.map_or(String::new(), |(measured, bar, unit)| {
-                let met = measured <= bar;
-                missed += u32::from(!met);
-                format!("{:>10} {unit:<2}  {}", bar, if met { "ok" } else { "MISSED" })
-            });
             let (name, ratio) = (format!("{} {name}", self.algorithm), time / hand);
-            println!("{name:<50} {time:>9.0} ns {allocations:>4.0} allocs {ratio:>7.3}x{verdict}");
+            let shown = format!("{name:<50} {time:>9.0} ns {allocations:>4.0} allocs {ratio:>7.3}x");
+            match bar {
+                Some((measured, bar, unit)) => verdict.row(&format!("{shown}{bar:>10} {unit:<2}"), measured <= bar),
+                None => println!("{shown}"),
+            }
         };
         row("by hand", &self.hand, None);
         row("seen for the first time", &self.first, Some((over(&self.first) / hand, FIRST, "x")));
@@ -100,7 +98,6 @@ impl Cases {
         for (name, case) in &self.peers {
             row(name, case, None);
         }
-        missed
     }
 }
 
@@ -119,16 +116,9 @@ fn main() -> ExitCode {
     );
     println!("rounds. Ratio: by the same checks written by hand, with the same arithmetic.");
     println!();
-    let missed: u32 = all.iter().map(|cases| cases.show(&bare)).sum();
-    println!();
-    match missed {
-        0 => {
-            println!("every bar is met");
-            ExitCode::SUCCESS
-        }
-        missed => {
-            println!("bars missed: {missed}");
-            ExitCode::FAILURE
-        }
+    let mut verdict = Verdict::default();
+    for cases in &all {
+        cases.show(&bare, &mut verdict);
     }
+    verdict.exit_code()
 }

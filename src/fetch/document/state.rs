@@ -10,7 +10,7 @@ pub(super) struct State<T> {
     kept: Option<Kept<T>>,
     /// Why the last try failed, and when.
     failed: Option<(FetchError, UnixTime)>,
-    flight: Option<Flight<T>>,
+    flight: Option<Flight<Answer<T>>>,
     /// When somebody who missed something had it fetched anew.
     renewed: Option<UnixTime>,
 }
@@ -92,12 +92,12 @@ impl<T> State<T> {
         self.failed.as_ref().filter(|(_, at)| is_within(*at, span, now)).map(|(error, _)| error)
     }
 
-    /// The fetch that is under way. One whose task is gone, with its runtime or by a panic, is none.
-    pub(super) fn flight(&self) -> Option<&Flight<T>> {
-        self.flight.as_ref().filter(|flight| flight.has_changed().is_ok())
+    /// The fetch that is under way.
+    pub(super) fn flight(&self) -> Option<&Flight<Answer<T>>> {
+        self.flight.as_ref().filter(|flight| flight.is_under_way())
     }
 
-    pub(super) fn take_off(&mut self, flight: Flight<T>) {
+    pub(super) fn take_off(&mut self, flight: Flight<Answer<T>>) {
         self.flight = Some(flight);
     }
 

@@ -4,9 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::bearer::Authorized;
 use crate::error::ProtocolError;
+use crate::fetch::BoxError;
 use crate::types::{ClientId, Issuer, Resource, Scope, Subject, UnixTime};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A token that is active, and until when that need not be asked again.
 pub(super) struct Active {

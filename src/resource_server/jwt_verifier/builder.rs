@@ -59,8 +59,8 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// How many verified tokens are remembered, so that they cost no signature when they come again: 10,000, and 10 million at most. Each takes
-    /// about twice the length of its text.
+    /// How many verified tokens are remembered, so that they cost no signature when they come again: 10,000, and 10
+    /// million at most. Each takes about twice the length of its text.
     pub const fn remember(mut self, tokens: usize) -> Self {
         self.cached = tokens;
         self

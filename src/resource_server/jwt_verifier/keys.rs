@@ -7,12 +7,10 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::clock::Clock;
-use crate::fetch::{Document, Documents, DynFetch, Source, Terms};
+use crate::fetch::{BoxError, Document, Documents, DynFetch, Source, Terms};
 use crate::jwt::Jwks;
 use crate::resource_server::metadata::{self, Metadata};
 use crate::types::{Issuer, UnixTime};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many documents with keys one issuer can have: the one that it names, and the one that it named before.
 const DOCUMENTS: usize = 2;
