@@ -15,7 +15,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, he
 use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use support::{Answer, App, VERIFIER, WEB, authorization, basic, bearer, challenge, form, request, with_query};
+use support::{
+    Answer, App, VERIFIER, WEB, authorization, basic, bearer, challenge, form, redemption, request, with_query,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
@@ -159,19 +161,11 @@ fn asking(issuer: &str) -> String {
 }
 
 fn redeeming(issuer: &str, code: &str) -> Request<Body> {
-    let params = [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ];
-    form(&format!("{issuer}/token"), &params)
+    form(&format!("{issuer}/token"), &redemption(code))
 }
 
 fn refreshing(issuer: &str, token: &str) -> Request<Body> {
-    let params = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")];
-    form(&format!("{issuer}/token"), &params)
+    form(&format!("{issuer}/token"), &support::refreshing(token))
 }
 
 fn calling(issuer: &str, token: &str) -> Request<Body> {

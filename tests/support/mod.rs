@@ -225,22 +225,30 @@ pub async fn code_of(app: &App, client: &str, redirect_uri: &str, scope: &str) -
     answer.redirected("code").unwrap_or_else(|| panic!("no code in {answer:?}"))
 }
 
-/// The public client redeems a code.
-pub async fn redeem(app: &App, code: &str) -> Answer {
-    let params = [
+/// The public client's good redemption of a code.
+pub fn redemption(code: &str) -> Vec<(&str, &str)> {
+    vec![
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", WEB),
         ("client_id", "public"),
         ("code_verifier", VERIFIER),
-    ];
-    send(app, form("/token", &params)).await
+    ]
+}
+
+/// The public client's good refresh.
+pub fn refreshing(token: &str) -> Vec<(&str, &str)> {
+    vec![("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")]
+}
+
+/// The public client redeems a code.
+pub async fn redeem(app: &App, code: &str) -> Answer {
+    send(app, form("/token", &redemption(code))).await
 }
 
 /// The public client refreshes.
 pub async fn refresh(app: &App, token: &str) -> Answer {
-    let params = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")];
-    send(app, form("/token", &params)).await
+    send(app, form("/token", &refreshing(token))).await
 }
 
 /// The public client's access and refresh token for alice.
