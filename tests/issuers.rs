@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
-use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use support::{
@@ -295,17 +294,16 @@ async fn one_listener_serves_every_issuer_over_http1_and_http2() {
     tokio::spawn(wire);
     for issuer in [BY_HOST, BY_PATH].concat() {
         let one = tokio::sync::Mutex::new(&mut one);
-        the_whole_flow(issuer, async |request| read(one.lock().await.send_request(http1(request)).await).await).await;
-        the_whole_flow(issuer, async |request| read(two.clone().send_request(http2(request)).await).await).await;
+        the_whole_flow(issuer, async |request| {
+            Answer::of(one.lock().await.send_request(http1(request)).await.expect("an answer")).await
+        })
+        .await;
+        the_whole_flow(issuer, async |request| {
+            Answer::of(two.clone().send_request(http2(request)).await.expect("an answer")).await
+        })
+        .await;
     }
     server.abort();
-}
-
-async fn read(answer: hyper::Result<http::Response<hyper::body::Incoming>>) -> Answer {
-    let (head, body) = answer.expect("an answer").into_parts();
-    let body = body.collect().await.expect("it is whole").to_bytes();
-    let body = String::from_utf8(body.to_vec()).expect("it is text");
-    Answer { status: head.status, headers: head.headers, body }
 }
 
 // ---- nothing of one at another ---------------------------------------------------------------------------------------

@@ -115,6 +115,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A response, read to its end.
+    pub async fn of<B>(response: http::Response<B>) -> Self
+    where
+        B: http_body::Body,
+        B::Error: std::fmt::Debug,
+    {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("the body is whole").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("the body is text");
+        Self { status: head.status, headers: head.headers, body }
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -152,11 +164,7 @@ where
     B: http_body::Body,
     B::Error: std::fmt::Debug,
 {
-    let response = service.clone().oneshot(request).await.expect("the service answers");
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.expect("the body is whole").to_bytes();
-    let body = String::from_utf8(body.to_vec()).expect("the body is text");
-    Answer { status: head.status, headers: head.headers, body }
+    Answer::of(service.clone().oneshot(request).await.expect("the service answers")).await
 }
 
 pub fn encode(pairs: &[(&str, &str)]) -> String {
