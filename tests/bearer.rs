@@ -1221,7 +1221,7 @@ async fn a_handler_sees_the_token_and_the_user() {
     }
     let site = site();
     let pair = site.connect("profile offline_access").await;
-    let narrow = site.token(&site::with(&site::refreshing(&pair.refresh), "scope", "profile")).await;
+    let narrow = site.token(&site::with(&refreshing(&pair.refresh), "scope", "profile")).await;
     let narrow = site::Pair::of(&narrow).access;
     let layer = site.provider.bearer().user(async |token: Authorized| Some(User(format!("user {}", token.subject()))));
     let router = Router::new().route("/", get(shown).route_layer(layer));

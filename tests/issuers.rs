@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
-use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use support::{Answer, App, VERIFIER, WEB, authorization, basic, bearer, challenge, form, request, with_query};
+use support::{
+    Answer, App, VERIFIER, WEB, authorization, basic, bearer, challenge, form, redemption, request, with_query,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
@@ -159,19 +160,11 @@ fn asking(issuer: &str) -> String {
 }
 
 fn redeeming(issuer: &str, code: &str) -> Request<Body> {
-    let params = [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ];
-    form(&format!("{issuer}/token"), &params)
+    form(&format!("{issuer}/token"), &redemption(code))
 }
 
 fn refreshing(issuer: &str, token: &str) -> Request<Body> {
-    let params = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")];
-    form(&format!("{issuer}/token"), &params)
+    form(&format!("{issuer}/token"), &support::refreshing(token))
 }
 
 fn calling(issuer: &str, token: &str) -> Request<Body> {
@@ -301,17 +294,16 @@ async fn one_listener_serves_every_issuer_over_http1_and_http2() {
     tokio::spawn(wire);
     for issuer in [BY_HOST, BY_PATH].concat() {
         let one = tokio::sync::Mutex::new(&mut one);
-        the_whole_flow(issuer, async |request| read(one.lock().await.send_request(http1(request)).await).await).await;
-        the_whole_flow(issuer, async |request| read(two.clone().send_request(http2(request)).await).await).await;
+        the_whole_flow(issuer, async |request| {
+            Answer::of(one.lock().await.send_request(http1(request)).await.expect("an answer")).await
+        })
+        .await;
+        the_whole_flow(issuer, async |request| {
+            Answer::of(two.clone().send_request(http2(request)).await.expect("an answer")).await
+        })
+        .await;
     }
     server.abort();
-}
-
-async fn read(answer: hyper::Result<http::Response<hyper::body::Incoming>>) -> Answer {
-    let (head, body) = answer.expect("an answer").into_parts();
-    let body = body.collect().await.expect("it is whole").to_bytes();
-    let body = String::from_utf8(body.to_vec()).expect("it is text");
-    Answer { status: head.status, headers: head.headers, body }
 }
 
 // ---- nothing of one at another ---------------------------------------------------------------------------------------

@@ -163,19 +163,7 @@ async fn a_client_that_acts_for_itself_is_the_subject_of_its_token() {
 #[tokio::test]
 async fn every_grant_type_and_the_app_itself_get_tokens_that_pass() {
     let site = site();
-    let pair = Pair::of(
-        &site
-            .token_as(
-                "public",
-                &[
-                    ("grant_type", "authorization_code"),
-                    ("code", &site.code("profile").await),
-                    ("redirect_uri", WEB),
-                    ("code_verifier", VERIFIER),
-                ],
-            )
-            .await,
-    );
+    let pair = site.connect("profile").await;
     let again = Pair::of(&refresh(&site.app, &pair.refresh).await);
     for token in [&pair.access, &again.access, &issue(&site.provider).await] {
         read(token);
@@ -271,12 +259,8 @@ async fn the_published_keys_can_be_mounted_nested_or_by_themselves() {
 async fn a_token_ends_alone_or_with_its_grant_at_once() {
     let site = site_with(|builder| jwts(builder).client(Client::confidential("other", SECRET).redirect_uri(WEB)));
     let code = code_of(&site.app, "confidential", WEB, "profile").await;
-    let params =
-        [("grant_type", "authorization_code"), ("code", &*code), ("code_verifier", VERIFIER), ("redirect_uri", WEB)];
-    let first = Pair::of(&site.token_as("confidential", &params).await);
-    let second = Pair::of(
-        &site.token_as("confidential", &[("grant_type", "refresh_token"), ("refresh_token", &first.refresh)]).await,
-    );
+    let first = Pair::of(&site.token_as("confidential", &redemption(&code)).await);
+    let second = Pair::of(&site.token_as("confidential", &refreshing(&first.refresh)).await);
     let revoke = async |client: &str, token: &str| {
         send(&site.app, basic(form("/revoke", &[("token", token)]), client, SECRET)).await
     };

@@ -18,7 +18,7 @@ use crate::error::ProtocolError;
 use crate::span::Span;
 
 pin_project! {
-    /// Response future of [`Bearer`](super::Bearer).
+    /// Response future of [`Bearer`](super::Bearer) and of [`IssuersBearer`](crate::IssuersBearer).
     ///
     /// Where the verifier answers at once and no user is asked for, it is the future of the service inside.
     pub struct ResponseFuture<S, R, ReqBody>
@@ -38,8 +38,8 @@ pin_project! {
         Calling { #[pin] call: Calling },
         /// The service inside has a browser's preflight, and no token.
         Preflight { #[pin] call: Calling, rules: Arc<Rules>, span: Span },
-        /// The request was refused.
-        Rejected { response: Option<Res> },
+        /// The answer is there, and not of the service inside.
+        Answered { response: Option<Res> },
         /// The verifier is at work.
         Verifying { verification: Verification, pending: Option<Pending<S, R, ReqBody>> },
         /// The user is looked up.
@@ -96,9 +96,13 @@ where
     R: ResolveUser,
     ResBody: Default,
 {
+    /// An answer that the service inside is not asked for.
+    pub(crate) const fn answered(response: Response<ResBody>) -> Self {
+        Self { state: State::Answered { response: Some(response) } }
+    }
+
     pub(super) fn rejected(rules: &Rules, request: &Request<ReqBody>, rejected: &Rejected, span: &Span) -> Self {
-        let response = span.in_scope(|| rejected.response(request, rules));
-        Self { state: State::Rejected { response: Some(response) } }
+        Self::answered(span.in_scope(|| rejected.response(request, rules)))
     }
 }
 
@@ -120,7 +124,7 @@ where
                     let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
                     return Poll::Ready(Ok(answer.unwrap_or_else(|| span.in_scope(refused))));
                 }
-                StateProj::Rejected { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
+                StateProj::Answered { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
                 StateProj::Verifying { verification, pending } => {
                     let answer = ready!(Pin::new(verification).poll(cx));
                     pending.take().expect(AGAIN).judge(answer)
@@ -177,7 +181,7 @@ where
 
     fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {
         let response = self.span.in_scope(|| rejected.response(&self.request, &self.rules));
-        State::Rejected { response: Some(response) }
+        State::Answered { response: Some(response) }
     }
 }
 

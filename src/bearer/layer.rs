@@ -1,15 +1,13 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderValue, Request, Response};
-use http_body::Body;
-use tower::{Layer, Service};
+use http::HeaderValue;
+use tower::Layer;
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
-use super::future::ResponseFuture;
 use super::require::Require;
-use super::service::{Bearer, guard};
+use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::event::Events;
@@ -21,7 +19,7 @@ use crate::types::Resource;
 #[derive(Clone)]
 pub struct BearerLayer<R = NoUser> {
     pub(super) rules: Arc<Rules>,
-    resolve: R,
+    pub(super) resolve: R,
 }
 
 /// What a request has to bring.
@@ -187,27 +185,11 @@ impl<R> BearerLayer<R> {
     }
 }
 
-impl<R: ResolveUser> BearerLayer<R> {
-    /// Does for a service that is ready what the middleware does, without a middleware for each request.
-    pub(crate) fn guard<S, ReqBody, ResBody>(
-        &self,
-        inner: &mut S,
-        request: Request<ReqBody>,
-    ) -> ResponseFuture<S, R, ReqBody>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        ReqBody: Body,
-        ResBody: Default,
-    {
-        guard(inner, &self.rules, &self.resolve, request)
-    }
-}
-
 impl<S, R: Clone> Layer<S> for BearerLayer<R> {
     type Service = Bearer<S, R>;
 
     fn layer(&self, inner: S) -> Bearer<S, R> {
-        Bearer { inner, rules: Arc::clone(&self.rules), resolve: self.resolve.clone() }
+        Bearer { inner, layer: self.clone() }
     }
 }
 

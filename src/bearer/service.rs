@@ -9,7 +9,7 @@ use tower::Service;
 use super::authorized::{Authorized, Optional};
 use super::challenge::Rejected;
 use super::future::{Pending, ResponseFuture};
-use super::layer::Rules;
+use super::layer::{BearerLayer, Rules};
 use super::preflight::is_preflight;
 use super::user::{NoSubject, NoUser, ResolveUser};
 use super::verify::{Answer, Credentials, Refusal};
@@ -22,8 +22,7 @@ use crate::types::form_decode;
 #[derive(Clone)]
 pub struct Bearer<S, R = NoUser> {
     pub(super) inner: S,
-    pub(super) rules: Arc<Rules>,
-    pub(super) resolve: R,
+    pub(super) layer: BearerLayer<R>,
 }
 
 impl<S, R> Bearer<S, R> {
@@ -59,59 +58,60 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        guard(&mut self.inner, &self.rules, &self.resolve, request)
+        self.layer.guard(&mut self.inner, request)
     }
 }
 
-/// Lets a request with a good token pass to a service that is ready.
-pub(super) fn guard<S, R, ReqBody, ResBody>(
-    inner: &mut S,
-    rules: &Arc<Rules>,
-    resolve: &R,
-    mut request: Request<ReqBody>,
-) -> ResponseFuture<S, R, ReqBody>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    R: ResolveUser,
-    ReqBody: Body,
-    ResBody: Default,
-{
-    // Whatever an outer layer or a client's data put there says nothing here.
-    request.extensions_mut().remove::<Authorized>();
-    R::clear(request.extensions_mut());
-    let span = span::validate();
-    // Keeps what is needed to go on later.
-    let pending = |inner: &mut S, request, span| Pending {
-        inner: take_ready(inner),
-        rules: Arc::clone(rules),
-        resolve: resolve.clone(),
-        request,
-        span,
-    };
-    match span.in_scope(|| rules.read(&request)) {
-        Ok(None) => {
-            if rules.optional {
-                request.extensions_mut().insert(Optional);
-            }
-            ResponseFuture::calling(inner.call(request))
-        }
-        Err(ProtocolError::TOKEN_MISSING) if rules.preflights && is_preflight(&request) => {
-            ResponseFuture::preflight(inner.call(request), Arc::clone(rules), span)
-        }
-        Err(refused) => ResponseFuture::rejected(rules, &request, &refused.into(), &span),
-        Ok(Some(Answer::Ready(answer))) => {
-            let answer = answer.expect("a verification is answered once");
-            match span.in_scope(|| rules.judge(answer, resolve, request.headers())) {
-                Err(rejected) => ResponseFuture::rejected(rules, &request, &rejected, &span),
-                Ok((token, None)) => {
-                    request.extensions_mut().insert(token);
-                    ResponseFuture::calling(inner.call(request))
+impl<R: ResolveUser> BearerLayer<R> {
+    /// Lets a request with a good token pass to a service that is ready.
+    pub(crate) fn guard<S, ReqBody, ResBody>(
+        &self,
+        inner: &mut S,
+        mut request: Request<ReqBody>,
+    ) -> ResponseFuture<S, R, ReqBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+        ReqBody: Body,
+        ResBody: Default,
+    {
+        let Self { rules, resolve } = self;
+        // Whatever an outer layer or a client's data put there says nothing here.
+        request.extensions_mut().remove::<Authorized>();
+        R::clear(request.extensions_mut());
+        let span = span::validate();
+        // Keeps what is needed to go on later.
+        let pending = |inner: &mut S, request, span| Pending {
+            inner: take_ready(inner),
+            rules: Arc::clone(rules),
+            resolve: resolve.clone(),
+            request,
+            span,
+        };
+        match span.in_scope(|| rules.read(&request)) {
+            Ok(None) => {
+                if rules.optional {
+                    request.extensions_mut().insert(Optional);
                 }
-                Ok((token, Some(user))) => ResponseFuture::resolving(user, token, pending(inner, request, span)),
+                ResponseFuture::calling(inner.call(request))
             }
+            Err(ProtocolError::TOKEN_MISSING) if rules.preflights && is_preflight(&request) => {
+                ResponseFuture::preflight(inner.call(request), Arc::clone(rules), span)
+            }
+            Err(refused) => ResponseFuture::rejected(rules, &request, &refused.into(), &span),
+            Ok(Some(Answer::Ready(answer))) => {
+                let answer = answer.expect("a verification is answered once");
+                match span.in_scope(|| rules.judge(answer, resolve, request.headers())) {
+                    Err(rejected) => ResponseFuture::rejected(rules, &request, &rejected, &span),
+                    Ok((token, None)) => {
+                        request.extensions_mut().insert(token);
+                        ResponseFuture::calling(inner.call(request))
+                    }
+                    Ok((token, Some(user))) => ResponseFuture::resolving(user, token, pending(inner, request, span)),
+                }
+            }
+            Ok(Some(Answer::Refused(own))) => ResponseFuture::rejected(rules, &request, &Rejected::Own(own), &span),
+            Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, pending(inner, request, span)),
         }
-        Ok(Some(Answer::Refused(own))) => ResponseFuture::rejected(rules, &request, &Rejected::Own(own), &span),
-        Ok(Some(Answer::Later(answer))) => ResponseFuture::verifying(answer, pending(inner, request, span)),
     }
 }
 
@@ -222,6 +222,6 @@ fn token_in_query(uri: &Uri) -> bool {
 
 impl<S, R> fmt::Debug for Bearer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rules.fmt(f)
+        self.layer.fmt(f)
     }
 }

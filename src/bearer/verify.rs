@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use super::authorized::Authorized;
 use crate::error::{ProtocolError, StoreError};
 use crate::grant::Grant;
-use crate::handle::{AccessHandle, HandleError};
+use crate::handle::{AccessHandle, GrantKey, HandleError};
 #[cfg(feature = "jwt")]
 use crate::jwt::JwtError;
 #[cfg(feature = "jwt")]
@@ -174,20 +174,7 @@ impl Verify for Provider {
             return Verification(Answer::Refused(Own::Expired));
         }
         let key = self.0.handles.key_of(handle.grant);
-        if let Some(grant) = self.cached(key) {
-            return match admit(&handle, grant, now) {
-                Ok(token) => Verification::ready(Ok(token)),
-                Err(own) => Verification(Answer::Refused(own)),
-            };
-        }
-        let provider = self.clone();
-        Verification::later(span::carried(async move {
-            match provider.load(key).await {
-                Ok(Some(grant)) => Ok(admit(&handle, grant, now)?),
-                Ok(None) => Err(Own::Unknown.into()),
-                Err(error) => Err(Refusal::Unavailable(error)),
-            }
-        }))
+        by_grant(self, key, move |grant| admit(&handle, grant, now))
     }
 }
 
@@ -200,26 +187,45 @@ fn no_handle(_: &Provider, _: &str) -> Verification {
 #[cfg(feature = "jwt")]
 fn no_handle(provider: &Provider, token: &str) -> Verification {
     let now = provider.now();
-    let opened = match provider.open_jwt_now(token) {
-        Some(Err(error)) => return Verification::ready(Err(Own::of(error).into())),
-        Some(Ok(jwt)) => match provider.cached(jwt.key) {
-            Some(grant) => return Verification::ready(admit_jwt(&jwt, grant, now).map_err(Into::into)),
-            None => Ok(jwt),
-        },
-        None => Err(token.to_owned()),
-    };
-    let provider = provider.clone();
-    Verification::later(span::carried(async move {
-        let jwt = match opened {
-            Ok(jwt) => jwt,
-            Err(token) => provider.open_jwt(&token).await.map_err(Refusal::Unavailable)?.map_err(Own::of)?,
-        };
-        match provider.load(jwt.key).await {
-            Ok(Some(grant)) => Ok(admit_jwt(&jwt, grant, now)?),
-            Ok(None) => Err(Own::Unknown.into()),
-            Err(error) => Err(Refusal::Unavailable(error)),
+    match provider.open_jwt_now(token) {
+        Some(Ok(jwt)) => by_grant(provider, jwt.key, move |grant| admit_jwt(&jwt, grant, now)),
+        Some(Err(error)) => Verification::ready(Err(Own::of(error).into())),
+        None => {
+            let (provider, token) = (provider.clone(), token.to_owned());
+            Verification::later(span::carried(async move {
+                let jwt = provider.open_jwt(&token).await.map_err(Refusal::Unavailable)?.map_err(Own::of)?;
+                by_loaded_grant(&provider, jwt.key, |grant| admit_jwt(&jwt, grant, now)).await
+            }))
         }
-    }))
+    }
+}
+
+/// The verdict of a token's grant, at once where that is at hand.
+fn by_grant(
+    provider: &Provider,
+    key: GrantKey,
+    admit: impl FnOnce(Arc<Grant>) -> Result<Authorized, Own> + Send + 'static,
+) -> Verification {
+    if let Some(grant) = provider.cached(key) {
+        return match admit(grant) {
+            Ok(token) => Verification::ready(Ok(token)),
+            Err(own) => Verification(Answer::Refused(own)),
+        };
+    }
+    let provider = provider.clone();
+    Verification::later(span::carried(async move { by_loaded_grant(&provider, key, admit).await }))
+}
+
+async fn by_loaded_grant(
+    provider: &Provider,
+    key: GrantKey,
+    admit: impl FnOnce(Arc<Grant>) -> Result<Authorized, Own>,
+) -> Verdict {
+    match provider.load(key).await {
+        Ok(Some(grant)) => Ok(admit(grant)?),
+        Ok(None) => Err(Own::Unknown.into()),
+        Err(error) => Err(Refusal::Unavailable(error)),
+    }
 }
 
 /// Why a provider refuses one of its own tokens. Such a token is known to be well-formed, and the layer has the answer

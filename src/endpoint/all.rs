@@ -54,7 +54,7 @@ impl All {
         claim: Claim,
         app: &mut S,
         request: Request<B>,
-    ) -> ProviderFuture<S::Future, RB, S::Error>
+    ) -> ResponseFuture<Response<ResponseBody<RB>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
@@ -67,9 +67,9 @@ impl All {
         match claim {
             Claim::Leaf(leaf) => {
                 let answer = self.leaves.clone().answer(leaf, request);
-                ProviderFuture::ours(async move { Ok(answer.await.map(ResponseBody::widen)) })
+                ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
             }
-            Claim::Page => ProviderFuture::ours(self.gate.clone().answer(take_ready(app), request)),
+            Claim::Page => ResponseFuture::new(self.gate.clone().answer(take_ready(app), request)),
         }
     }
 }
@@ -95,8 +95,8 @@ impl<F, RB, E> ProviderFuture<F, RB, E> {
         Self { kind: Kind::Inner { call } }
     }
 
-    pub(crate) fn ours(answer: impl Future<Output = Result<Response<ResponseBody<RB>>, E>> + Send + 'static) -> Self {
-        Self { kind: Kind::Ours { answer: ResponseFuture::new(answer) } }
+    pub(crate) const fn ours(answer: ResponseFuture<Response<ResponseBody<RB>>, E>) -> Self {
+        Self { kind: Kind::Ours { answer } }
     }
 }
 

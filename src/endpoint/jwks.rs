@@ -1,7 +1,7 @@
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 
 use super::leaf::{failed, leaf_service};
-use crate::http::{Failure, Reply, json, method_not_allowed};
+use crate::http::{Failure, Reply, method_not_allowed, public_json};
 use crate::jwt::ring::MAX_AGE;
 use crate::provider::Provider;
 
@@ -22,15 +22,7 @@ pub(super) async fn answer(provider: &Provider, method: &Method) -> Reply {
         Ok(keys) => keys,
         Err(error) => return failed(provider, &Failure::from(error)),
     };
-    let mut reply = json(StatusCode::OK, &keys.to_json());
-    let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
-    if let Ok(cached) = HeaderValue::try_from(format!("public, max-age={}", MAX_AGE.as_secs())) {
-        headers.insert(header::CACHE_CONTROL, cached);
-    }
-    headers.remove(header::PRAGMA);
-    if method == Method::HEAD {
-        *reply.body_mut() = Default::default();
-    }
+    let mut reply = public_json(method, &keys.to_json(), MAX_AGE);
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
     reply
 }

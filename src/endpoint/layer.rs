@@ -63,7 +63,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.endpoints.at(request.uri().path()) {
-            Some(claim) => self.endpoints.answer(claim, &mut self.inner, request),
+            Some(claim) => ProviderFuture::ours(self.endpoints.answer(claim, &mut self.inner, request)),
             None => ProviderFuture::passed(self.inner.call(request)),
         }
     }

@@ -80,7 +80,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct ResponseFuture<Res = Reply, E = Infallible>(Boxed<Result<Res, E>>);
 
 impl<Res, E> ResponseFuture<Res, E> {
-    fn new(answer: impl Future<Output = Result<Res, E>> + Send + 'static) -> Self {
+    pub(crate) fn new(answer: impl Future<Output = Result<Res, E>> + Send + 'static) -> Self {
         Self(Box::pin(answer))
     }
 }

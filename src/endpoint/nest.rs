@@ -6,9 +6,8 @@ use http_body::Body;
 use tower::Service;
 
 use super::ResponseFuture;
-use super::authorize::Gate;
-use super::leaf::Leaves;
-use crate::http::{ResponseBody, bare, take_ready};
+use super::all::All;
+use crate::http::{ResponseBody, bare};
 use crate::provider::Provider;
 
 /// The endpoints under one prefix, for
@@ -19,8 +18,7 @@ use crate::provider::Provider;
 #[derive(Clone)]
 pub struct Nest<P> {
     page: P,
-    gate: Gate,
-    leaves: Leaves,
+    endpoints: All,
 }
 
 impl Provider {
@@ -36,7 +34,7 @@ impl Provider {
             "configure `.endpoints(Endpoints::under(\"/..\"))`, so that the published URLs agree"
         };
         assert!(!self.prefix().is_empty(), "nothing to nest under: {instead}");
-        Nest { page, gate: Gate::new(self), leaves: Leaves::new(self) }
+        Nest { page, endpoints: All::new(self) }
     }
 }
 
@@ -59,22 +57,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let paths = &self.leaves.provider.0.config.paths;
-        let path = format!("{}{}", paths.seen_prefix(), request.uri().path());
-        if let Some(leaf) = self.leaves.at(&path) {
-            let answer = self.leaves.clone().answer(leaf, request);
-            ResponseFuture::new(async move { Ok(answer.await.map(ResponseBody::widen)) })
-        } else if path == paths.seen(&paths.authorization) {
-            let page = take_ready(&mut self.page);
-            ResponseFuture::new(self.gate.clone().answer(page, request))
-        } else {
-            ResponseFuture::new(async { Ok(bare(StatusCode::NOT_FOUND).map(ResponseBody::widen)) })
+        let path = format!("{}{}", self.endpoints.provider().prefix(), request.uri().path());
+        match self.endpoints.at(&path) {
+            Some(claim) => self.endpoints.answer(claim, &mut self.page, request),
+            None => ResponseFuture::new(async { Ok(bare(StatusCode::NOT_FOUND).map(ResponseBody::widen)) }),
         }
     }
 }
 
 impl<P> fmt::Debug for Nest<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nest").field("provider", &self.leaves.provider).finish_non_exhaustive()
+        f.debug_struct("Nest").field("provider", self.endpoints.provider()).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,13 @@
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::leaf::leaf_service;
 use crate::client::AuthMethod;
 use crate::config::Config;
 use crate::grant_type;
-use crate::http::{Reply, bare, json, method_not_allowed};
+use crate::http::{Reply, bare, method_not_allowed, public_json};
 #[cfg(feature = "jwt")]
 use crate::jwt::Algorithm;
 use crate::provider::Provider;
@@ -27,6 +29,9 @@ impl Provider {
         &self.0.config.paths.server_metadata
     }
 }
+
+/// How long whoever reads a document may keep it.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// A document that lies at a well-known path.
 pub(super) enum Document<'a> {
@@ -52,13 +57,7 @@ pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
         Document::Server => server_metadata(config),
         Document::Resource(resource) => resource_metadata(config, resource),
     };
-    let mut reply = json(StatusCode::OK, &Value::Object(document));
-    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    reply.headers_mut().remove(header::PRAGMA);
-    if request.method() == Method::HEAD {
-        *reply.body_mut() = Default::default();
-    }
-    reply
+    public_json(request.method(), &Value::Object(document), MAX_AGE)
 }
 
 /// What there is, and nothing else ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).

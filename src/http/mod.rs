@@ -15,7 +15,7 @@ pub use body::{NoBody, ResponseBody};
 pub(crate) use client_authentication::authenticate;
 pub(crate) use failure::Failure;
 pub(crate) use form::{read_form, read_json};
-pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowed, redirect};
+pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowed, public_json, redirect};
 #[cfg(feature = "pages")]
 pub(crate) use reply::{html, style_source};
 

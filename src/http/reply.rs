@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,18 @@ pub(crate) fn json(status: StatusCode, value: &Value) -> Reply {
     *reply.body_mut() = ResponseBody::ours(value.to_string());
     set(&mut reply, header::CONTENT_TYPE, "application/json");
     set(&mut reply, header::PRAGMA, "no-cache");
+    reply
+}
+
+/// JSON for everybody, which caches keep so long; to a HEAD without its body.
+pub(crate) fn public_json(method: &Method, value: &Value, max_age: Duration) -> Reply {
+    let mut reply = json(StatusCode::OK, value);
+    let kept = HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs())).expect("a number is ASCII");
+    reply.headers_mut().insert(header::CACHE_CONTROL, kept);
+    reply.headers_mut().remove(header::PRAGMA);
+    if method == Method::HEAD {
+        *reply.body_mut() = ResponseBody::default();
+    }
     reply
 }
 

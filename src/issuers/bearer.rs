@@ -1,12 +1,10 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::{Issuers, Whose};
@@ -111,7 +109,7 @@ where
 {
     type Response = Response<ResBody>;
     type Error = S::Error;
-    type Future = IssuersBearerFuture<S, R, ReqBody>;
+    type Future = BearerFuture<S, R, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -119,55 +117,14 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let status = match self.layers.issuers.whose(&request) {
-            Whose::Of(provider) => {
-                let call = self.layers.of(&provider).guard(&mut self.inner, request);
-                return IssuersBearerFuture { kind: Kind::Guarded { call } };
-            }
+            Whose::Of(provider) => return self.layers.of(&provider).guard(&mut self.inner, request),
             Whose::Nobodys => StatusCode::NOT_FOUND,
             Whose::Unseen => StatusCode::INTERNAL_SERVER_ERROR,
             Whose::Ambiguous => StatusCode::BAD_REQUEST,
         };
         let mut response = Response::new(ResBody::default());
         *response.status_mut() = status;
-        IssuersBearerFuture { kind: Kind::Nobodys { response: Some(response) } }
-    }
-}
-
-pin_project! {
-    /// Response future of [`IssuersBearer`].
-    pub struct IssuersBearerFuture<S, R, ReqBody>
-    where
-        S: Service<Request<ReqBody>>,
-        R: ResolveUser,
-    {
-        #[pin]
-        kind: Kind<BearerFuture<S, R, ReqBody>, S::Response>,
-    }
-}
-
-pin_project! {
-    #[project = KindProj]
-    enum Kind<F, Res> {
-        Guarded { #[pin] call: F },
-        Nobodys { response: Option<Res> },
-    }
-}
-
-impl<S, R, ReqBody, ResBody> Future for IssuersBearerFuture<S, R, ReqBody>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    R: ResolveUser,
-    ResBody: Default,
-{
-    type Output = Result<Response<ResBody>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProj::Guarded { call } => call.poll(cx),
-            KindProj::Nobodys { response } => {
-                Poll::Ready(Ok(response.take().expect("IssuersBearerFuture polled after completion")))
-            }
-        }
+        BearerFuture::answered(response)
     }
 }
 
@@ -193,15 +150,5 @@ impl<R> fmt::Debug for IssuersBearerLayer<R> {
 impl<S, R> fmt::Debug for IssuersBearer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssuersBearer").field("issuers", &self.layers.issuers).finish_non_exhaustive()
-    }
-}
-
-impl<S, R, ReqBody> fmt::Debug for IssuersBearerFuture<S, R, ReqBody>
-where
-    S: Service<Request<ReqBody>>,
-    R: ResolveUser,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuersBearerFuture").finish_non_exhaustive()
     }
 }

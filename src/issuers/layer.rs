@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 
 use super::table::Owner;
 use super::{Issuers, Noted, host};
-use crate::endpoint::{All, Claim, ProviderFuture};
+use crate::endpoint::{All, Claim, ProviderFuture, ResponseFuture};
 use crate::http::{ResponseBody, bare};
 
 /// Layer that makes the service inside the authorization server of each [issuer](Issuers) of a set. It goes on last,
@@ -92,7 +92,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.issuers.route(&request) {
-            Route::Endpoint(issuer, claim) => issuer.answer(claim, &mut self.inner, request),
+            Route::Endpoint(issuer, claim) => ProviderFuture::ours(issuer.answer(claim, &mut self.inner, request)),
             Route::Inside(noted) => {
                 if let Some(noted) = noted {
                     request.extensions_mut().insert(noted);
@@ -100,7 +100,8 @@ where
                 ProviderFuture::passed(self.inner.call(request))
             }
             Route::Refused => {
-                ProviderFuture::ours(async { Ok(bare(StatusCode::BAD_REQUEST).map(ResponseBody::widen)) })
+                let refused = async { Ok(bare(StatusCode::BAD_REQUEST).map(ResponseBody::widen)) };
+                ProviderFuture::ours(ResponseFuture::new(refused))
             }
         }
     }

@@ -62,7 +62,7 @@ mod table;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use bearer::{IssuersBearer, IssuersBearerFuture, IssuersBearerLayer};
+pub use bearer::{IssuersBearer, IssuersBearerLayer};
 use http::Request;
 pub use layer::{IssuersLayer, IssuersService};
 use table::{Owner, Table};

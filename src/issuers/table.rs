@@ -33,11 +33,8 @@ struct Host {
 }
 
 /// A resource, and whose it is.
-#[derive(Clone)]
 struct Claimed {
     by: Arc<All>,
-    /// The resource as it is configured.
-    resource: Resource,
     /// Its path and query, as the service sees them.
     seen: Box<str>,
 }
@@ -97,18 +94,18 @@ impl Table {
 
     /// Adds an issuer, in place of what has its name.
     pub(super) fn insert(&mut self, provider: &Provider) -> Result<(), Vec<ConfigError>> {
-        let issuer = Arc::new(All::new(provider));
-        let seats = seats(&issuer);
+        let seats = seats(provider);
         let taken: Vec<_> = self.taken(provider, &seats).map(ConfigError::Issuers).collect();
         if !taken.is_empty() {
             return Err(taken);
         }
         self.remove(provider.issuer());
+        let issuer = Arc::new(All::new(provider));
         for seat in seats {
             let host = self.hosts.entry(seat.authority).or_insert_with(|| Host::new(seat.scheme));
             match seat.resource {
                 None => host.endpoints.add(seat.path, Arc::clone(&issuer)),
-                Some(claimed) => host.resources.add(seat.path, claimed),
+                Some((_, seen)) => host.resources.add(seat.path, Claimed { by: Arc::clone(&issuer), seen }),
             }
             host.find_whole();
         }
@@ -118,7 +115,7 @@ impl Table {
 
     pub(super) fn remove(&mut self, issuer: &str) {
         let Some(gone) = self.issuers.remove(&Issuer::from(issuer)) else { return };
-        for Seat { authority, path, resource, .. } in seats(&gone) {
+        for Seat { authority, path, resource, .. } in seats(gone.provider()) {
             let Some(host) = self.hosts.get_mut(&authority) else { continue };
             match resource {
                 None => host.endpoints.drop_where(&path, |issuer| Arc::ptr_eq(issuer, &gone)),
@@ -132,7 +129,7 @@ impl Table {
     }
 
     /// What another issuer has already.
-    fn taken(&self, provider: &Provider, seats: &[Seat]) -> impl Iterator<Item = String> {
+    fn taken(&self, provider: &Provider, seats: &[Seat<'_>]) -> impl Iterator<Item = String> {
         let config = &provider.0.config;
         let own = provider.issuer();
         let is_other = move |issuer: &Arc<All>| issuer.provider().issuer() != own;
@@ -152,7 +149,7 @@ impl Table {
                     host.scheme
                 ));
             }
-            let Claimed { resource, seen, .. } = seat.resource.as_ref()?;
+            let (resource, seen) = seat.resource.as_ref()?;
             let mut others = host.resources.at(&seat.path).filter(|claimed| is_other(&claimed.by));
             let other = others.find(|claimed| alike(&claimed.seen, seen))?.by.provider().issuer();
             Some(format!(
@@ -160,7 +157,7 @@ impl Table {
                  `.default_resource(..)` or `.resource(..)`"
             ))
         });
-        endpoints.chain(places).collect::<Vec<_>>().into_iter()
+        endpoints.chain(places)
     }
 }
 
@@ -228,17 +225,17 @@ impl<T> Tree<T> {
 }
 
 /// One thing that an issuer has at one place.
-struct Seat {
+struct Seat<'a> {
     scheme: Box<str>,
     authority: Box<str>,
     path: Box<str>,
-    /// None: its endpoints.
-    resource: Option<Claimed>,
+    /// With its path and query, as the service sees them. None: its endpoints.
+    resource: Option<(&'a Resource, Box<str>)>,
 }
 
 /// All of them.
-fn seats(issuer: &Arc<All>) -> Vec<Seat> {
-    let config = &issuer.provider().0.config;
+fn seats(provider: &Provider) -> Vec<Seat<'_>> {
+    let config = &provider.0.config;
     let paths = &config.paths;
     let own = config.issuer.as_str();
     let mut seats: Vec<_> = seat(own, |path| path, None).into_iter().collect();
@@ -253,17 +250,12 @@ fn seats(issuer: &Arc<All>) -> Vec<Seat> {
             seats.extend(seat(text, |path| path, None));
         }
         let seen = |path| if is_own { paths.seen_place(path) } else { path };
-        let claimed = |seen: &str| Claimed { by: Arc::clone(issuer), resource: resource.clone(), seen: seen.into() };
-        seats.extend(seat(text, seen, Some(&claimed)));
+        seats.extend(seat(text, seen, Some(resource)));
     }
     seats
 }
 
-fn seat<'a>(
-    url: &'a str,
-    seen: impl Fn(&'a str) -> &'a str,
-    resource: Option<&dyn Fn(&str) -> Claimed>,
-) -> Option<Seat> {
+fn seat<'a>(url: &'a str, seen: impl Fn(&'a str) -> &'a str, resource: Option<&'a Resource>) -> Option<Seat<'a>> {
     let (scheme, rest) = url.split_once("://")?;
     let (authority, place) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
@@ -273,7 +265,7 @@ fn seat<'a>(
     };
     let place = seen(place);
     let path = place.split('?').next().unwrap_or_default().trim_end_matches('/');
-    let resource = resource.map(|claimed| claimed(place));
+    let resource = resource.map(|resource| (resource, place.into()));
     Some(Seat { scheme: scheme.into(), authority: authority.into(), path: path.into(), resource })
 }
 

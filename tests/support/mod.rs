@@ -115,6 +115,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A response, read to its end.
+    pub async fn of<B>(response: http::Response<B>) -> Self
+    where
+        B: http_body::Body,
+        B::Error: std::fmt::Debug,
+    {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("the body is whole").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("the body is text");
+        Self { status: head.status, headers: head.headers, body }
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -152,11 +164,7 @@ where
     B: http_body::Body,
     B::Error: std::fmt::Debug,
 {
-    let response = service.clone().oneshot(request).await.expect("the service answers");
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.expect("the body is whole").to_bytes();
-    let body = String::from_utf8(body.to_vec()).expect("the body is text");
-    Answer { status: head.status, headers: head.headers, body }
+    Answer::of(service.clone().oneshot(request).await.expect("the service answers")).await
 }
 
 pub fn encode(pairs: &[(&str, &str)]) -> String {
@@ -225,22 +233,30 @@ pub async fn code_of(app: &App, client: &str, redirect_uri: &str, scope: &str) -
     answer.redirected("code").unwrap_or_else(|| panic!("no code in {answer:?}"))
 }
 
-/// The public client redeems a code.
-pub async fn redeem(app: &App, code: &str) -> Answer {
-    let params = [
+/// The public client's good redemption of a code.
+pub fn redemption(code: &str) -> Vec<(&str, &str)> {
+    vec![
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", WEB),
         ("client_id", "public"),
         ("code_verifier", VERIFIER),
-    ];
-    send(app, form("/token", &params)).await
+    ]
+}
+
+/// The public client's good refresh.
+pub fn refreshing(token: &str) -> Vec<(&str, &str)> {
+    vec![("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")]
+}
+
+/// The public client redeems a code.
+pub async fn redeem(app: &App, code: &str) -> Answer {
+    send(app, form("/token", &redemption(code))).await
 }
 
 /// The public client refreshes.
 pub async fn refresh(app: &App, token: &str) -> Answer {
-    let params = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")];
-    send(app, form("/token", &params)).await
+    send(app, form("/token", &refreshing(token))).await
 }
 
 /// The public client's access and refresh token for alice.

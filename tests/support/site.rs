@@ -7,7 +7,8 @@ use tower_oauth::testing::ManualClock;
 use tower_oauth::{Provider, ProviderBuilder};
 
 use crate::shelf::Shelf;
-use crate::support::{Answer, App, NATIVE, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code_of, form, send};
+use crate::support::{Answer, App, NATIVE, SECRET, WEB, app, basic, bearer, builder, code_of, form, send};
+pub use crate::support::{redemption, refreshing};
 
 pub struct Site {
     pub provider: Provider,
@@ -85,22 +86,6 @@ impl Site {
 /// Where a client of `support` is sent back to.
 pub fn redirect_uri_of(client: &str) -> &'static str {
     if client == "native" { NATIVE } else { WEB }
-}
-
-/// The public client's good redemption of a code.
-pub fn redemption(code: &str) -> Vec<(&str, &str)> {
-    vec![
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", WEB),
-        ("client_id", "public"),
-        ("code_verifier", VERIFIER),
-    ]
-}
-
-/// The public client's good refresh.
-pub fn refreshing(token: &str) -> Vec<(&str, &str)> {
-    vec![("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "public")]
 }
 
 /// With one parameter set.

@@ -5,7 +5,6 @@ use std::future::Future;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -87,10 +86,7 @@ impl Stranger {
     /// Sends a request for a path over the socket.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         *request.uri_mut() = format!("{}{}", self.origin, request.uri()).parse().expect("a URL");
-        let (head, body) = self.client.request(request).await.expect("it answers").into_parts();
-        let body = body.collect().await.expect("the body is whole").to_bytes();
-        let body = String::from_utf8(body.to_vec()).expect("the body is text");
-        Answer { status: head.status, headers: head.headers, body }
+        Answer::of(self.client.request(request).await.expect("it answers")).await
     }
 }
 
