@@ -34,7 +34,7 @@ use crate::client::Client;
 use crate::error::StoreError;
 use crate::provider::Provider;
 use crate::store::Holder;
-use crate::types::{Scope, Subject, form_encode, host_of};
+use crate::types::{Resource, Scope, Subject, form_encode, host_of};
 
 /// A validated authorization request. Cloning copies two pointers.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl AuthorizationRequest {
         &self.request.client
     }
 
-    /// What it asks for, or gets without asking.
+    /// What it asks for, or gets without asking: of that, what the [resources](Self::resources) take.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.request.scope
@@ -76,6 +76,12 @@ impl AuthorizationRequest {
     /// What it asks for, each with its meaning to a user.
     pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
         self.request.scope.iter().map(|name| (name, self.provider.meaning(name)))
+    }
+
+    /// For which APIs it asks ([RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707#section-2.1)); one that asks for none
+    /// gets the [default one](crate::ProviderBuilder::default_resource). What is approved is good at each of them.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> + '_ {
+        self.request.resources.iter()
     }
 
     /// Where the answer goes.
