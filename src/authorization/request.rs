@@ -75,7 +75,7 @@ impl Draft {
             let challenge = self.challenge(&client)?;
             self.prompt()?;
             let resources = config.requested_resources(self.params.all("resource"))?;
-            Ok((config.requested_scope(&client, self.params.get("scope"))?, resources, challenge))
+            Ok((config.requested_scope(&client, self.params.get("scope"), &resources)?, resources, challenge))
         });
         match checked {
             Ok((scope, resources, challenge)) => Ok(ValidRequest {

@@ -10,8 +10,9 @@ use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
+use crate::config::Config;
 use crate::event::Events;
-use crate::provider::Provider;
+use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
 
 /// Layer that applies [`Bearer`]. See the [module docs](crate::bearer) for an example.
@@ -36,6 +37,8 @@ pub(super) struct Rules {
     pub(super) challenges: OnceLock<[HeaderValue; Own::ALL.len()]>,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
+    /// Whether for that and for nothing above it.
+    pub(super) alone: bool,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
     pub(super) events: Events,
@@ -47,6 +50,23 @@ impl Rules {
         let config = self.provider.as_ref().map(|provider| &provider.0.config);
         self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
         self.resource = resource;
+        self.alone = false;
+    }
+
+    /// Whether a token is for what lies here.
+    pub(super) fn is_meant(&self, token: &Authorized) -> bool {
+        self.resource.as_ref().is_none_or(|here| {
+            if self.alone { token.resources().any(|resource| resource == here) } else { token.is_for(here) }
+        })
+    }
+
+    /// The scopes that a token can have here, of a provider's own; and who says so.
+    fn offered(&self) -> Option<(Vec<&str>, String)> {
+        let config = &self.provider.as_ref()?.0.config;
+        match self.resource.as_ref().filter(|_| self.alone) {
+            None => Some((config.scope_names().collect(), "the provider".to_owned())),
+            Some(here) => Some((config.required_at(here).collect(), format!("the resource `{here}`"))),
+        }
     }
 }
 
@@ -62,6 +82,24 @@ impl Provider {
     }
 }
 
+impl ResourceServer {
+    /// A layer that takes this provider's access tokens that are for this resource, and none that are for one above it:
+    /// a token for `https://shift.example` is not one for `https://shift.example/mcp`. To take tokens that were asked for
+    /// without naming a resource, make this one the [default](crate::ProviderBuilder::default_resource).
+    ///
+    /// Its challenges name the resource's own [metadata](Self::metadata_path), which have to be there. It requires only
+    /// scopes that the resource takes.
+    pub fn bearer(&self) -> BearerLayer {
+        let mut layer = self.provider.bearer();
+        let (origin, path) = Config::metadata_of(self.resource());
+        let rules = layer.rules();
+        rules.hint.metadata = Some(format!("{origin}{path}"));
+        rules.resource = Some(self.resource().clone());
+        rules.alone = true;
+        layer
+    }
+}
+
 impl BearerLayer {
     /// A layer that takes what `verify` says is good.
     pub fn new(verify: impl Verify) -> Self {
@@ -73,6 +111,7 @@ impl BearerLayer {
             preflights: true,
             challenges: OnceLock::new(),
             resource: None,
+            alone: false,
             provider: None,
             events: Events::default(),
         };
@@ -90,23 +129,21 @@ impl<R> BearerLayer<R> {
     /// Scopes that the token needs, added to what was required before: 403 `insufficient_scope` without them.
     ///
     /// # Panics
-    /// If the provider offers no such scope, or none is named, at the line of this call.
+    /// If the provider offers no such scope, or the resource of a [`ResourceServer`] takes none such, or none is named, at
+    /// the line of this call.
     #[track_caller]
     pub fn require(mut self, scope: impl Into<Require>) -> Self {
         let mut require = scope.into();
         assert!(require.groups().next().is_some(), "nothing is required: name a scope, or leave `.require(..)` out");
         let rules = self.rules();
-        if let Some(provider) = &rules.provider {
-            let config = &provider.0.config;
+        if let Some((offered, who)) = rules.offered() {
             for name in require.names() {
-                let offered: Vec<_> = config.scope_names().map(|name| format!("`{name}`")).collect();
-                assert!(
-                    config.scope_names().any(|known| known == name),
-                    "the provider offers no scope `{name}` (it offers {})",
-                    offered.join(", ")
-                );
+                let all: Vec<_> = offered.iter().map(|name| format!("`{name}`")).collect();
+                assert!(offered.contains(&name), "{who} offers no scope `{name}` (it offers {})", all.join(", "));
             }
-            require.widen(&config.includes);
+        }
+        if let Some(provider) = &rules.provider {
+            require.widen(&provider.0.config.includes);
         }
         rules.require.add(require);
         rules.hint.scope = rules.require.scope();

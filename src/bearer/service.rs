@@ -145,7 +145,7 @@ impl Rules {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        if self.resource.as_ref().is_some_and(|here| !token.is_for(here)) {
+        if !self.is_meant(&token) {
             return Err(Rejected::Forbidden(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE, Box::new(token)));
         }
         if !token.satisfies(&self.require) {

@@ -134,11 +134,13 @@ refusals! {
         SCOPE_NOT_ALLOWED = "scope_not_allowed", "a scope is unknown here or not one that this client may have";
         SCOPE_NOT_GRANTED = "scope_not_granted", "the scope is not part of what was granted";
         SCOPE_GONE = "scope_gone", "nothing of what was granted is left to this client";
+        SCOPE_OF_OTHER_RESOURCE = "scope_of_other_resource", "none of the scopes is one that the resource takes";
         SCOPE_OF_NOTHING = "scope_of_nothing", "there is no scope that this client may have";
     }
     InvalidTarget {
         RESOURCE_UNKNOWN = "resource_unknown", "the resource is not one of this provider's";
         RESOURCE_NOT_GRANTED = "resource_not_granted", "the resource is not one that was granted";
+        RESOURCES_APART = "resources_apart", "these resources take different scopes: ask for one token for each";
         RESOURCES_TOO_MANY = "resources_too_many", "there are more than 16 resources";
     }
     InvalidClientMetadata {

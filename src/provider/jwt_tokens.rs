@@ -70,7 +70,7 @@ impl Provider {
 
     /// Whether an access token of this grant, for these of its resources, is a JWT.
     pub(crate) fn is_jwt(&self, grant: &Grant, resources: u16) -> bool {
-        self.makes_jwts() && self.0.config.formats.want_jwt(Resource::masked(grant.resources(), resources))
+        self.makes_jwts() && self.0.config.want_jwt(Resource::masked(grant.resources(), resources))
     }
 
     /// The JWT that says what a handle does.
