@@ -112,6 +112,8 @@ pub(crate) struct Config {
     pub(crate) default_resources: Arc<[Resource]>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) offline_access: bool,
+    /// The ways in which users authenticate; none: nobody is held to any.
+    pub(crate) acr_values: Vec<String>,
     /// How many live grants one user can have at one client.
     pub(crate) grant_limit: usize,
     /// What the documents of resources name; `None`: all that can be granted.
@@ -244,6 +246,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A way to authenticate is no authentication context class reference, or none is named.
+    Acr(String),
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
     /// An endpoint is where a well-known document is, as it is published or as the service sees it.
@@ -288,6 +292,7 @@ impl fmt::Display for ConfigError {
             Self::Scope(why) => write!(f, "scope {why}"),
             Self::Resource(why) => write!(f, "resource {why}"),
             Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
+            Self::Acr(why) => write!(f, "acr {why}"),
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
             }

@@ -26,6 +26,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http::{Extensions, Response, StatusCode};
 
@@ -116,13 +117,35 @@ impl AuthorizationRequest {
         self.request.has_prompt(value)
     }
 
+    /// How the user has to authenticate: authentication context class references, in order of preference
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)). Who has done one of them is approved with
+    /// [`Approval::acr`]; for others there is [`unmet_authentication_requirements`](Self::unmet_authentication_requirements).
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> + '_ {
+        self.request.acr_values()
+    }
+
+    /// How long ago the user may have authenticated; zero: they have to do it now.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.request.max_age()
+    }
+
+    /// Whether a user who authenticated then need not do it again for [`max_age`](Self::max_age). Ask it again when they
+    /// decide: a page may have been open for long.
+    #[must_use]
+    pub fn is_recent(&self, auth_time: SystemTime) -> bool {
+        let age = self.provider.now().since(auth_time.into());
+        self.max_age().is_none_or(|max_age| age <= max_age.as_secs())
+    }
+
     /// Any parameter of the request, `None` where it is left out or empty.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.request.params.get(name)
     }
 
-    /// Where this request goes on after a login: an absolute path with a query, on this site, without `prompt=login`.
+    /// Where this request goes on after a login: an absolute path with a query, on this site, without what the login has
+    /// done: `prompt=login` and `max_age`. State the [time](crate::Approval::auth_time) of it.
     #[must_use]
     pub fn resume_url(&self) -> String {
         let rest = |prompt: &str| prompt.split(' ').filter(|one| *one != "login").collect::<Vec<_>>().join(" ");
@@ -130,6 +153,7 @@ impl AuthorizationRequest {
             .request
             .params
             .iter()
+            .filter(|(name, _)| *name != "max_age")
             .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
             .filter(|(_, value)| !value.is_empty())
             .collect();
@@ -197,6 +221,12 @@ impl AuthorizationRequest {
     /// Nobody is logged in and `prompt=none` forbids asking: `login_required`.
     pub fn login_required(&self) -> Denial {
         Denial::login_required(Arc::clone(&self.request))
+    }
+
+    /// The user cannot authenticate as the request asks: `unmet_authentication_requirements`
+    /// ([RFC 9470 §5](https://www.rfc-editor.org/rfc/rfc9470#section-5)).
+    pub fn unmet_authentication_requirements(&self) -> Denial {
+        Denial::unmet_authentication_requirements(Arc::clone(&self.request))
     }
 
     /// The user would have to agree and `prompt=none` forbids asking: `consent_required`.

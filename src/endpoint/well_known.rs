@@ -87,6 +87,9 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     if !scopes.is_empty() {
         put("scopes_supported", scopes.into());
     }
+    if !config.acr_values.is_empty() {
+        put("acr_values_supported", json!(config.acr_values));
+    }
     put("response_types_supported", json!(["code"]));
     put("response_modes_supported", json!(["query"]));
     put("grant_types_supported", json!(grant_type::ALL.map(|grant_type| grant_type.as_str())));

@@ -3,6 +3,7 @@ mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
 mod resources;
+mod step_up;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -54,6 +55,7 @@ pub struct ProviderBuilder {
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
+    acr_values: Option<Vec<String>>,
     grant_limit: usize,
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
@@ -87,6 +89,7 @@ impl ProviderBuilder {
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
+            acr_values: None,
             grant_limit: 100,
             resource_scope: None,
             cors_origins: None,
@@ -329,6 +332,7 @@ impl ProviderBuilder {
             }
         }
         self.lifetimes.check(&mut wrong);
+        let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
@@ -374,6 +378,7 @@ impl ProviderBuilder {
             terms,
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
+            acr_values,
             grant_limit: self.grant_limit.max(1),
             resource_scope,
             registrable,
