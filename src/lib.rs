@@ -67,8 +67,8 @@ pub mod types;
 
 pub use authorization::{Approval, Denial};
 pub use bearer::{
-    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
-    Verify,
+    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
+    Verification, Verify,
 };
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};

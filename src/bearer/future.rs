@@ -3,12 +3,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::authorized::Authorized;
-use super::challenge::Rejected;
+use super::challenge::{Rejected, is_grpc};
 use super::layer::Rules;
 use super::preflight;
 use super::user::ResolveUser;
@@ -34,8 +34,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, R, ReqBody, Calling, Resolving, Res> {
-        /// The service inside is at work.
-        Calling { #[pin] call: Calling },
+        /// The service inside is at work. It may answer that the user has to authenticate.
+        Calling { #[pin] call: Calling, rules: Arc<Rules>, is_grpc: bool },
         /// The service inside has a browser's preflight, and no token.
         Preflight { #[pin] call: Calling, rules: Arc<Rules>, span: Span },
         /// The answer is there, and not of the service inside.
@@ -69,8 +69,8 @@ where
     S: Service<Request<ReqBody>>,
     R: ResolveUser,
 {
-    pub(super) const fn calling(call: S::Future) -> Self {
-        Self { state: State::Calling { call } }
+    pub(super) fn calling(inner: &mut S, request: Request<ReqBody>, rules: &Arc<Rules>) -> Self {
+        Self { state: call(inner, request, Arc::clone(rules)) }
     }
 
     pub(super) const fn preflight(call: S::Future, rules: Arc<Rules>, span: Span) -> Self {
@@ -118,7 +118,13 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Calling { call } => return call.poll(cx),
+                StateProj::Calling { call, rules, is_grpc } => {
+                    let mut response = ready!(call.poll(cx))?;
+                    if response.status() == StatusCode::UNAUTHORIZED {
+                        Rejected::complete(rules, *is_grpc, &mut response);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
                 StateProj::Preflight { call, rules, span } => {
                     let answer = preflight::policy(&ready!(call.poll(cx))?);
                     let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
@@ -142,6 +148,16 @@ where
             state.set(next);
         }
     }
+}
+
+/// Asks the service inside, and remembers what completes its answer.
+fn call<S: Service<Request<ReqBody>>, R: ResolveUser, ReqBody>(
+    inner: &mut S,
+    request: Request<ReqBody>,
+    rules: Arc<Rules>,
+) -> Next<S, R, ReqBody> {
+    let is_grpc = is_grpc(&request);
+    State::Calling { call: inner.call(request), rules, is_grpc }
 }
 
 type Next<S, R, ReqBody> = State<
@@ -176,7 +192,7 @@ where
                 extensions.insert(user);
             }
         }
-        State::Calling { call: self.inner.call(self.request) }
+        call(&mut self.inner, self.request, self.rules)
     }
 
     fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {

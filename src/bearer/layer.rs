@@ -8,8 +8,10 @@ use super::authorized::Authorized;
 use super::challenge::Hint;
 use super::require::Require;
 use super::service::Bearer;
+use super::step_up::StepUp;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::event::Events;
 use crate::provider::{Provider, ResourceServer};
@@ -28,6 +30,9 @@ pub struct BearerLayer<R = NoUser> {
 pub(super) struct Rules {
     pub(super) verify: Arc<dyn Verify>,
     pub(super) require: Require,
+    /// How the user has to have authenticated.
+    pub(super) step_up: Option<StepUp>,
+    pub(super) clock: Arc<dyn Clock>,
     /// What a challenge tells.
     pub(super) hint: Hint,
     pub(super) optional: bool,
@@ -77,6 +82,7 @@ impl Provider {
         let rules = layer.rules();
         rules.provider = Some(self.clone());
         rules.events = self.0.events.clone();
+        rules.clock = self.clock();
         rules.guard(self.0.config.resources.first().cloned());
         layer
     }
@@ -106,6 +112,8 @@ impl BearerLayer {
         let rules = Rules {
             verify: Arc::new(verify),
             require: Require::default(),
+            step_up: None,
+            clock: Arc::new(SystemClock),
             hint: Hint::default(),
             optional: false,
             preflights: true,
@@ -147,6 +155,28 @@ impl<R> BearerLayer<R> {
         }
         rules.require.add(require);
         rules.hint.scope = rules.require.scope();
+        self
+    }
+
+    /// How the user of the token has to have authenticated: 401 `insufficient_user_authentication` else
+    /// ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)), with the scopes that are required here beside it, so that one
+    /// more authorization is enough. A token without a user is a 403. What was said before is replaced.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_oauth::{MemoryStore, Provider, StepUp};
+    /// # let provider = Provider::builder("https://shift.example").store(MemoryStore::new()).scope("pay", "pay").build()?;
+    /// let layer = provider.bearer().require("pay").step_up(StepUp::acr("mfa").max_age(Duration::from_secs(5 * 60)));
+    /// # Ok::<_, tower_oauth::ConfigErrors>(())
+    /// ```
+    pub fn step_up(mut self, needed: StepUp) -> Self {
+        self.rules().step_up = Some(needed);
+        self
+    }
+
+    /// By whose clock it is decided how long ago a user has authenticated.
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.rules().clock = clock;
         self
     }
 

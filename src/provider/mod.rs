@@ -233,6 +233,10 @@ impl Provider {
         self.0.events.tell(event);
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
     pub(crate) fn now(&self) -> UnixTime {
         self.0.clock.now().into()
     }
