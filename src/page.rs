@@ -130,12 +130,12 @@ impl AuthorizationRequest {
         self.request.max_age()
     }
 
-    /// Whether a user who authenticated then need not do it again for [`max_age`](Self::max_age). Ask it again when they
-    /// decide: a page may have been open for long.
+    /// Whether a user who authenticated then need not do it again for [`max_age`](Self::max_age); where that is zero they
+    /// always do. Ask it again when they decide: a page may have been open for long.
     #[must_use]
     pub fn is_recent(&self, auth_time: SystemTime) -> bool {
         let age = self.provider.now().since(auth_time.into());
-        self.max_age().is_none_or(|max_age| age <= max_age.as_secs())
+        self.max_age().is_none_or(|max_age| !max_age.is_zero() && age <= max_age.as_secs())
     }
 
     /// Any parameter of the request, `None` where it is left out or empty.

@@ -127,6 +127,8 @@ async fn the_page_is_told_who_has_to_log_in_again() {
     });
     let app = app_with(&good(builder(&clock)), page);
     let asked = |max_age: &str| ask().with("max_age", max_age).with("acr_values", "mfa").get();
+    let at_once = send(&app, asked("0")).await;
+    assert!(at_once.body.starts_with("false"), "as prompt=login, whenever that was: {at_once:?}");
     clock.advance(seconds(300));
     for (max_age, recent) in [("", true), ("301", true), ("300", true), ("299", false), ("0", false)] {
         let answer = send(&app, asked(max_age)).await;
