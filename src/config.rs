@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::Paths;
+pub(crate) use endpoints::{Paths, SERVER_METADATA};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
@@ -108,6 +108,8 @@ pub(crate) struct Config {
     pub(crate) resources: Vec<Resource>,
     /// What holds at each of them, in the same order.
     pub(crate) terms: Vec<Terms>,
+    /// Whether clients of MCP look for the metadata at the root of the origin.
+    pub(crate) mcp: bool,
     /// The default one alone, shared by every grant that names none.
     pub(crate) default_resources: Arc<[Resource]>,
     pub(crate) lifetimes: Lifetimes,

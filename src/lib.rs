@@ -9,6 +9,7 @@
 //! - An API apart from its authorization server is protected by the same layer: see [`resource_server`].
 //! - Clients and grants live in a [`store`].
 //! - [`issuers`]: several of them in one process, by host or path.
+//! - [`mcp`]: the authorization server of an MCP server, and the layer for that server.
 //! - [`guide`]: coming from pyoauth2, hook by hook.
 //!
 //! # Features
@@ -54,6 +55,7 @@ pub mod issuers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod mac;
+pub mod mcp;
 pub mod page;
 pub mod provider;
 pub mod registration;
@@ -93,6 +95,7 @@ pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReas
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
+pub use mcp::{Mcp, McpLayer};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]

@@ -32,6 +32,7 @@ use crate::types::{ClientId, RedirectUri, Scope};
 pub struct RegistrationPolicy {
     pub(crate) initial_access_token: Option<[u8; 32]>,
     pub(crate) scope: Option<String>,
+    pub(crate) ignore_requested_scope: bool,
     pub(crate) limit: usize,
     pub(crate) keep_unused: Duration,
 }
@@ -39,7 +40,13 @@ pub struct RegistrationPolicy {
 impl RegistrationPolicy {
     /// Anybody may register.
     pub const fn open() -> Self {
-        Self { initial_access_token: None, scope: None, limit: 10_000, keep_unused: Duration::from_secs(24 * 60 * 60) }
+        Self {
+            initial_access_token: None,
+            scope: None,
+            ignore_requested_scope: false,
+            limit: 10_000,
+            keep_unused: Duration::from_secs(24 * 60 * 60),
+        }
     }
 
     /// Whoever brings this token as `Authorization: Bearer` may register; use [`ClientSecret::generate`].
@@ -51,6 +58,17 @@ impl RegistrationPolicy {
     /// All that a client may register for; by default every scope that is not reserved.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
+        self
+    }
+
+    /// Registers every client for all that it may have, whatever `scope` it sent; the answer says so
+    /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
+    ///
+    /// For clients that register with the scope of their first request and want more later, on the same registration, as
+    /// those of MCP do: else every step up is `invalid_scope`. What is granted is still what a request asks for and a user
+    /// allows.
+    pub const fn ignore_requested_scope(mut self) -> Self {
+        self.ignore_requested_scope = true;
         self
     }
 
@@ -93,6 +111,8 @@ const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwk
 /// What clients may become here.
 pub(crate) struct Allowed {
     pub(crate) scope: Scope,
+    /// Whether each gets all of it, whatever it asked for.
+    pub(crate) whole_scope: bool,
     /// Whether they may sign.
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: bool,
@@ -118,7 +138,7 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<R
     if list(sent, "response_types")?.is_some_and(|types| by_code && !types.contains(&"code")) {
         return Err(ProtocolError::METADATA_RESPONSE_TYPES);
     }
-    let scope = scope(sent, &allowed.scope)?;
+    let scope = if allowed.whole_scope { allowed.scope.clone() } else { scope(sent, &allowed.scope)? };
     let id = ClientId::from(ClientSecret::generate().secret());
     let mut client = match method {
         AuthMethod::None => Client::public(id.clone()),

@@ -180,6 +180,12 @@ impl<R> BearerLayer<R> {
         self
     }
 
+    /// Takes only tokens that are for what lies here, and none that are for what lies above it.
+    pub(crate) fn alone(mut self) -> Self {
+        self.rules().alone = true;
+        self
+    }
+
     /// Lets a request without a token pass. One with a bad token is refused all the same.
     pub fn optional(mut self) -> Self {
         self.rules().optional = true;

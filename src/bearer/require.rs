@@ -30,7 +30,7 @@ impl Require {
         Self { groups: vec![names.into_iter().map(|name| name.as_ref().to_owned()).collect()] }
     }
 
-    pub(super) fn add(&mut self, more: Self) {
+    pub(crate) fn add(&mut self, more: Self) {
         self.groups.extend(more.groups);
     }
 

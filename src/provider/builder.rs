@@ -1,5 +1,6 @@
 #[cfg(feature = "jwt")]
 mod jwt;
+mod mcp;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
 mod resources;
@@ -52,6 +53,8 @@ pub struct ProviderBuilder {
     includes: Vec<(String, String)>,
     default_resource: Option<String>,
     resources: Vec<ProtectedResource>,
+    /// Those that speak MCP.
+    mcp: Vec<ProtectedResource>,
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
@@ -86,6 +89,7 @@ impl ProviderBuilder {
             includes: Vec::new(),
             default_resource: None,
             resources: Vec::new(),
+            mcp: Vec::new(),
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
@@ -312,7 +316,8 @@ impl ProviderBuilder {
     ///
     /// # Errors
     /// Everything that is wrong, with what to write instead.
-    pub fn build(self) -> Result<Provider, ConfigErrors> {
+    pub fn build(mut self) -> Result<Provider, ConfigErrors> {
+        self.complete_mcp();
         let mut wrong = Vec::new();
         let makes_jwts = self.makes_jwts();
         let url = IssuerUrl::parse(&self.issuer)
@@ -376,6 +381,7 @@ impl ProviderBuilder {
             default_resources: resources.first().cloned().into_iter().collect(),
             resources,
             terms,
+            mcp: !self.mcp.is_empty(),
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
             acr_values,

@@ -256,6 +256,7 @@ impl Provider {
     pub(crate) fn registrable(&self) -> Allowed {
         Allowed {
             scope: self.0.config.registrable_scope(),
+            whole_scope: self.0.config.registration.as_ref().is_some_and(|policy| policy.ignore_requested_scope),
             #[cfg(feature = "jwt")]
             private_key_jwt: self.0.config.takes_assertions(),
             #[cfg(feature = "jwt")]
