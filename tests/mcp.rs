@@ -11,11 +11,9 @@ use axum::body::Body;
 use axum::routing::{any, get};
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
-use support::{
-    Answer, App, ISSUER, VERIFIER, authorization, bearer, challenge, form, request, send, with_query,
-};
+use support::{Answer, App, ISSUER, VERIFIER, authorization, bearer, challenge, form, request, send, with_query};
 use tower::util::BoxCloneSyncService;
-use tower_oauth::testing::ManualClock;
+use tower_oauth::testing::{ManualClock, doctor};
 use tower_oauth::{
     Approval, AuthorizationRequest, Authorized, BearerLayer, McpLayer, MemoryStore, ProtectedResource, Provider,
     ProviderBuilder, Refusal, RegistrationPolicy, Verification,
@@ -228,7 +226,8 @@ async fn the_server_is_found_at_the_root_whatever_the_path_of_the_issuer() {
 /// Nothing of it is there unless it is asked for.
 #[tokio::test]
 async fn without_it_nothing_is_at_the_root_and_nobody_registers() {
-    let provider = builder("https://shift.example/auth").resource(MCP).default_resource(MCP).build().expect("a provider");
+    let provider =
+        builder("https://shift.example/auth").resource(MCP).default_resource(MCP).build().expect("a provider");
     let app = app(&provider);
     for path in [SERVER, RESOURCE, "/auth/register"] {
         assert_eq!(send(&app, request(Method::GET, path)).await.status, StatusCode::NOT_FOUND, "{path}");
@@ -250,8 +249,10 @@ async fn with_and_without_resource_and_scope_a_client_gets_a_token_for_the_serve
             let registered = register(&site.app, metadata()).await;
             assert_eq!(registered.status, StatusCode::CREATED, "{registered:?}");
             let client = text(&registered.json(), "client_id").to_owned();
-            let more: Vec<_> =
-                [("resource", resource), ("scope", scope)].into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
+            let more: Vec<_> = [("resource", resource), ("scope", scope)]
+                .into_iter()
+                .filter_map(|(name, it)| Some((name, it?)))
+                .collect();
             let tokens = connect(&site.app, &client, &more).await.json();
             assert!(tokens["refresh_token"].is_string(), "{more:?}: {tokens}");
             assert_eq!(text(&tokens, "scope"), scope.unwrap_or("notes:read notes:write offline_access"));
@@ -454,5 +455,90 @@ fn a_scope_that_is_not_offered_cannot_be_required() {
         let layer = provider.resource(MCP).expect("a resource").mcp();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| layer.tool("delete", scope)));
         assert!(panicked.is_err(), "{scope}");
+    }
+}
+
+// ---- the doctor -----------------------------------------------------------------------------------------------------
+
+/// What it says of an app, problem by problem.
+async fn problems(app: App) -> Vec<String> {
+    let seen = doctor(app, MCP).await.expect("the app answers");
+    seen.problems().collect()
+}
+
+#[tokio::test]
+async fn the_doctor_asks_each_place_and_finds_nothing_wrong_with_what_is_right() {
+    let seen = doctor(site().app, MCP).await.expect("the app answers");
+    assert_eq!(seen.problems().next(), None, "{seen}");
+    let ok = |request: &str| format!("ok    {request}\n");
+    let expected = [
+        "POST https://shift.example/mcp: 401 Unauthorized",
+        "GET https://shift.example/.well-known/oauth-protected-resource/mcp: 200 OK",
+        "GET https://shift.example/.well-known/oauth-protected-resource: 200 OK",
+        "GET https://shift.example/.well-known/oauth-authorization-server: 200 OK",
+        "GET https://shift.example/.well-known/openid-configuration: 404 Not Found",
+    ];
+    assert_eq!(seen.to_string(), expected.map(ok).concat());
+}
+
+#[tokio::test]
+async fn the_doctor_asks_nobody_elsewhere() {
+    let provider = builder("https://auth.example").mcp(MCP).build().expect("a provider");
+    let mcp = provider.resource(MCP).expect("a resource");
+    let router = Router::new()
+        .route("/mcp", any(async || "no").layer(mcp.mcp()))
+        .route_service(&mcp.metadata_path(), mcp.metadata());
+    let seen = doctor(App::new(router.into_service()), MCP).await.expect("the app answers");
+    assert_eq!(seen.problems().next(), None, "{seen}");
+    let elsewhere = "https://auth.example/.well-known/oauth-authorization-server: not asked, it is elsewhere";
+    assert!(seen.to_string().contains(elsewhere), "{seen}");
+}
+
+/// Each mistake that keeps clients away, and the words that tell of it.
+#[tokio::test]
+async fn the_doctor_names_what_keeps_clients_away() {
+    let provider = builder(ISSUER).mcp(MCP).build().expect("a provider");
+    let mcp = provider.resource(MCP).expect("a resource").mcp();
+    let server = || any(async || "no").layer(mcp.clone());
+    let json = |document: Value| get(move || async move { axum::Json(document) });
+    let named = |status: StatusCode, challenge: &'static str| {
+        any(move || async move { (status, [(header::WWW_AUTHENTICATE, challenge)]) })
+    };
+    let elsewhere = json!({"resource": "https://shift.example", "authorization_servers": []});
+    let weak = json!({"issuer": "https://other.example"});
+    let refresh = json!({"resource": MCP, "authorization_servers": [ISSUER], "scopes_supported": ["offline_access"]});
+    let page = any(async || axum::response::Html("<html>"));
+    let resource = format!("{RESOURCE}/mcp");
+    let scope = "Bearer scope=\"a offline_access\", resource_metadata=\"https://shift.example/.well-known/oauth-protected-resource/mcp\"";
+    for (router, words) in [
+        (Router::new().route("/mcp", any(async || "open")).layer(provider.layer()), &["has to be a 401"][..]),
+        (Router::new().route("/mcp", server()), &["no document is there"]),
+        (Router::new().route("/mcp", server()).fallback(page), &["a page of its own"]),
+        (Router::new().route("/mcp", named(StatusCode::UNAUTHORIZED, "Basic")), &["no `WWW-Authenticate: Bearer"]),
+        (
+            Router::new().route("/mcp", named(StatusCode::UNAUTHORIZED, "Bearer realm=\"a\"")),
+            &["clients have to guess"],
+        ),
+        (
+            Router::new().route("/mcp", named(StatusCode::UNAUTHORIZED, scope)).layer(provider.layer()),
+            &["its challenge asks for `offline_access`"],
+        ),
+        (
+            Router::new().route("/mcp", server()).route(&resource, json(elsewhere)),
+            &["its `resource` is", "names no `authorization_servers`"],
+        ),
+        (
+            Router::new().route("/mcp", server()).route(&resource, json(refresh)),
+            &["`scopes_supported` have `offline_access`"],
+        ),
+        (
+            Router::new().route("/mcp", server()).route(SERVER, json(weak)),
+            &["its `issuer` is", "no `token_endpoint`", "lack S256", "no `registration_endpoint`", "have `iss`"],
+        ),
+    ] {
+        let found = problems(App::new(router.into_service())).await;
+        for word in words {
+            assert!(found.iter().any(|problem| problem.contains(word)), "{word} in {found:#?}");
+        }
     }
 }

@@ -117,7 +117,10 @@ impl<R: ResolveUser> BearerLayer<R> {
 
 impl<R> BearerLayer<R> {
     /// The answer to a request that was let in by a layer with fewer requirements, if this one would not have let it in.
-    pub(crate) fn refuse_more<ReqBody, ResBody: Default>(&self, request: &Request<ReqBody>) -> Option<Response<ResBody>> {
+    pub(crate) fn refuse_more<ReqBody, ResBody: Default>(
+        &self,
+        request: &Request<ReqBody>,
+    ) -> Option<Response<ResBody>> {
         let rejected = match request.extensions().get::<Authorized>() {
             Some(token) if token.satisfies(&self.rules.require) => return None,
             Some(token) => Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token.clone())),

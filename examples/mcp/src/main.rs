@@ -43,8 +43,7 @@ fn app(origin: &str) -> Result<Router, Box<dyn Error>> {
     // On a host of your own, name it with `.with_allowed_hosts(["notes.example"])`: this takes loopback alone. And no
     // sessions: a session of one user's could be used with the token of another.
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let server =
-        StreamableHttpService::new(move || Ok(notes.clone()), NeverSessionManager::default().into(), config);
+    let server = StreamableHttpService::new(move || Ok(notes.clone()), NeverSessionManager::default().into(), config);
     Ok(Router::new()
         .route("/authorize", get(page::ask).post(page::decide))
         .route_service("/mcp", guard.layer(server))
