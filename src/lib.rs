@@ -95,7 +95,7 @@ pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReas
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
-pub use mcp::{Mcp, McpLayer};
+pub use mcp::{Mcp, McpLayer, McpMetadata};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]

@@ -433,17 +433,28 @@ async fn the_layer_works_over_a_verifier_of_an_apps_own() {
             (self.0)(credentials)
         }
     }
-    let bearer = BearerLayer::new(Own(verify))
-        .resource("https://mcp.example/mcp")
-        .resource_metadata("https://mcp.example/.well-known/oauth-protected-resource/mcp");
-    let layer = McpLayer::new(bearer).require("notes:read").tool("add_note", "notes:write");
+    let layer = McpLayer::new(BearerLayer::new(Own(verify)).resource("https://mcp.example/mcp"))
+        .require("notes:read")
+        .tool("add_note", "notes:write");
+    let metadata = layer.metadata(["https://auth.example"]);
+    assert_eq!(layer.metadata_path(), format!("{RESOURCE}/mcp"));
+    let answer = send(&metadata, request(Method::GET, "/")).await;
+    let expected = json!({
+        "resource": "https://mcp.example/mcp",
+        "authorization_servers": ["https://auth.example"],
+        "scopes_supported": ["notes:read", "notes:write"],
+        "bearer_methods_supported": ["header"],
+    });
+    assert_eq!((answer.status, answer.json()), (StatusCode::OK, expected));
+    assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "*");
+    assert_eq!(send(&metadata, request(Method::POST, "/")).await.status, StatusCode::METHOD_NOT_ALLOWED);
     let site = site_of(builder(ISSUER).build().expect("a provider"), layer);
     assert_eq!(site.post("wide", &call("add_note")).await.status, StatusCode::OK);
     let refused = site.post("narrow", &call("add_note")).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let challenge = refused.header(header::WWW_AUTHENTICATE);
     assert!(challenge.contains(" scope=\"notes:read notes:write\""), "{challenge}");
-    assert!(challenge.contains("resource_metadata=\"https://mcp.example/"), "{challenge}");
+    assert!(challenge.contains("resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\""));
     assert_eq!(site.post("forged", &call("list_notes")).await.status, StatusCode::UNAUTHORIZED);
 }
 

@@ -58,7 +58,7 @@ impl Require {
     }
 
     /// What to ask for, so that all of it is there (RFC 6750 §3.1).
-    pub(super) fn scope(&self) -> String {
+    pub(crate) fn scope(&self) -> String {
         let first = self.groups.iter().filter_map(|group| group.first()).map(String::as_str);
         // A refresh token is no matter of a resource, so no challenge asks for one.
         first.filter(|name| *name != OFFLINE_ACCESS).collect::<Vec<_>>().join(" ")

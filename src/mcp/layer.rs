@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use tower::Layer;
@@ -7,6 +8,7 @@ use tower::Layer;
 use super::service::{Mcp, Operations};
 use crate::bearer::{BearerLayer, NoUser, Require};
 use crate::provider::ResourceServer;
+use crate::types::Resource;
 
 /// Layer that applies [`Mcp`]. See the [module docs](crate::mcp) for an example.
 #[must_use]
@@ -83,6 +85,26 @@ impl<R> McpLayer<R> {
     pub const fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
+    }
+
+    /// What lies behind this layer.
+    #[track_caller]
+    pub(super) fn place(&self) -> &Resource {
+        self.bearer.place().expect("the bearer layer has to say what lies behind it: write `.resource(..)`")
+    }
+
+    /// All scopes that something here needs.
+    pub(super) fn scopes(&self) -> Vec<String> {
+        let more = self.tools.iter().chain(&self.methods).map(|(_, scope)| scope.scope());
+        let mut scopes = Vec::new();
+        for scope in iter::once(self.bearer.scope().to_owned()).chain(more) {
+            for name in scope.split(' ').filter(|name| !name.is_empty()) {
+                if !scopes.iter().any(|known| known == name) {
+                    scopes.push(name.to_owned());
+                }
+            }
+        }
+        scopes
     }
 
     /// Whether these can be required here is told at once, and not by the first request.

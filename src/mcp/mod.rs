@@ -35,14 +35,19 @@
 //! around the MCP server itself, outside of what that does with a request: one without a token is a 401, also if it is no
 //! MCP at all.
 //!
+//! An MCP server apart from its authorization server has the same layer over a [verifier](crate::resource_server), and
+//! [`McpLayer::metadata`] tells clients who issues tokens for it.
+//!
 //! A token has to be for the very URL of the server. One for `https://notes.example` is not one for
 //! `https://notes.example/mcp`, as the specification wants it.
 
 mod body;
 mod layer;
+mod metadata;
 mod operations;
 mod service;
 
 pub use body::RequestBody;
 pub use layer::McpLayer;
+pub use metadata::McpMetadata;
 pub use service::{Mcp, Operations, ResponseFuture};

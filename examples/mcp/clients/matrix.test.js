@@ -90,9 +90,12 @@ const REVISIONS = [
   ['2025-03-26', fromRoot],
   ['2025-03-26', fromNothing],
   ['2025-06-18', fromChallenge],
+  ['2025-11-25', fromChallenge],
   ['2025-11-25', fromWellKnown],
   ['2025-11-25', fromRootResource],
   ['2026-07-28', fromChallenge],
+  ['2026-07-28', fromWellKnown],
+  ['2026-07-28', fromRootResource],
 ];
 
 for (const [revision, discover] of REVISIONS) {

@@ -1,51 +1,103 @@
 //! An MCP server with notes of its users, and the authorization server that lets clients at them.
 //!
-//! ```text
-//! cargo run --manifest-path examples/mcp/Cargo.toml -- [127.0.0.1:3000]
-//! npx @modelcontextprotocol/inspector   # or any other client: connect it to http://127.0.0.1:3000/mcp
-//! ```
+//! `cargo run -- 127.0.0.1:3000`, and then connect a client to `http://127.0.0.1:3000/mcp`.
 
-mod notes;
-mod page;
-
+use std::collections::HashMap;
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 
-use axum::{Router, routing::get};
-use notes::Notes;
+use axum::response::Html;
+use axum::{Form, Router, routing::get};
+use http::request::Parts;
+use rmcp::handler::server::{tool::Extension, wrapper::Parameters};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::TcpListener;
+use rmcp::{ServerHandler, schemars, tool, tool_handler, tool_router};
 use tower::Layer;
-use tower_oauth::{MemoryStore, Provider};
+use tower_oauth::{Approval, AuthorizationRequest, Authorized, Denial, MemoryStore, Provider, escape};
+
+/// The MCP server: notes, by user.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Note {
+    text: String,
+}
+
+#[tool_router]
+impl Notes {
+    #[tool(description = "The notes of the user")]
+    fn list_notes(&self, Extension(request): Extension<Parts>) -> Result<String, String> {
+        self.of_user(&request, |notes| notes.join("\n"))
+    }
+
+    #[tool(description = "Adds a note")]
+    fn add_note(&self, note: Parameters<Note>, Extension(request): Extension<Parts>) -> Result<String, String> {
+        self.of_user(&request, |notes| {
+            notes.push(note.0.text);
+            format!("{} notes", notes.len())
+        })
+    }
+
+    fn of_user<T>(&self, request: &Parts, act: impl FnOnce(&mut Vec<String>) -> T) -> Result<T, String> {
+        let token = Authorized::<()>::from_extensions(&request.extensions).ok_or("there is no layer above")?;
+        let user = token.user_subject().ok_or("only a user has notes")?;
+        let mut notes = self.0.lock().map_err(|_| "a call has failed halfway")?;
+        Ok(act(notes.entry(user.to_string()).or_default()))
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for Notes {}
+
+/// The page that asks the user. Yours has a login.
+async fn ask(request: AuthorizationRequest) -> Html<String> {
+    let wants: String = request.scopes().map(|(_, meaning)| format!("<li>{}", escape(meaning))).collect();
+    let (name, host) = (escape(request.client().client_name()), escape(request.redirect_host()));
+    Html(format!(
+        "<!doctype html><title>Connect</title><form method=post>{name} at {host} asks to<ul>{wants}</ul>
+        Your name <input name=user> <button name=allow value=true>Allow</button>
+        <button name=allow value=false>Deny</button></form>"
+    ))
+}
+
+#[derive(serde::Deserialize)]
+struct Choice {
+    user: String,
+    allow: bool,
+}
+
+async fn decide(request: AuthorizationRequest, Form(choice): Form<Choice>) -> Result<Approval, Denial> {
+    if choice.allow { Ok(request.approve(choice.user)) } else { Err(request.deny()) }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let listener = TcpListener::bind(address).await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    // Where others find it: behind a proxy, `https://notes.example`.
     let origin = format!("http://{}", listener.local_addr()?);
-    let app = app(&origin)?;
-    println!("connect a client to {origin}/mcp");
-    Ok(axum::serve(listener, app).await?)
-}
-
-/// All of it, as browsers and clients find it at `origin`.
-fn app(origin: &str) -> Result<Router, Box<dyn Error>> {
     let mcp = format!("{origin}/mcp");
-    let provider = Provider::builder(origin)
+
+    let provider = Provider::builder(&origin)
         .store(MemoryStore::new())
         .scope("notes:read", "read your notes")
-        .scope("notes:write", "add and delete notes")
+        .scope("notes:write", "add notes")
         .mcp(&mcp)
         .build()?;
-    // Outside of the MCP server, so that a request without a token is a 401, whatever else is wrong with it.
+    // What every request needs, and what one tool needs beside it.
     let guard = provider.resource(&mcp)?.mcp().require("notes:read").tool("add_note", "notes:write");
+
     let notes = Notes::default();
-    // On a host of your own, name it with `.with_allowed_hosts(["notes.example"])`: this takes loopback alone. And no
-    // sessions: a session of one user's could be used with the token of another.
+    // Elsewhere than on loopback, name the host: `.with_allowed_hosts(["notes.example"])`.
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let server = StreamableHttpService::new(move || Ok(notes.clone()), NeverSessionManager::default().into(), config);
-    Ok(Router::new()
-        .route("/authorize", get(page::ask).post(page::decide))
+
+    let app = Router::new()
+        .route("/authorize", get(ask).post(decide))
         .route_service("/mcp", guard.layer(server))
-        .layer(provider.layer()))
+        .layer(provider.layer()); // last
+    println!("connect a client to {mcp}");
+    Ok(axum::serve(listener, app).await?)
 }
