@@ -423,7 +423,7 @@ async fn the_layer_works_over_a_verifier_of_an_apps_own() {
             "wide" => "notes:read notes:write",
             _ => return Verification::ready(Err(Refusal::InvalidToken("unknown"))),
         };
-        let end = std::time::SystemTime::now() + support::seconds(60);
+        let end = std::time::SystemTime::UNIX_EPOCH + support::seconds(4_000_000_000);
         let token = Authorized::new("app", Some("alice".into()), scope.parse().expect("a scope"), end);
         Verification::ready(Ok(token.for_resources(["https://mcp.example/mcp".parse().expect("a resource")])))
     };

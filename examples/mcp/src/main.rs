@@ -72,15 +72,10 @@ async fn decide(request: AuthorizationRequest, Form(choice): Form<Choice>) -> Re
     if choice.allow { Ok(request.approve(choice.user)) } else { Err(request.deny()) }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    // Where others find it: behind a proxy, `https://notes.example`.
-    let origin = format!("http://{}", listener.local_addr()?);
+/// All of it, for whoever finds it at `origin`.
+fn app(origin: &str) -> Result<Router, Box<dyn Error>> {
     let mcp = format!("{origin}/mcp");
-
-    let provider = Provider::builder(&origin)
+    let provider = Provider::builder(origin)
         .store(MemoryStore::new())
         .scope("notes:read", "read your notes")
         .scope("notes:write", "add notes")
@@ -94,10 +89,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let server = StreamableHttpService::new(move || Ok(notes.clone()), NeverSessionManager::default().into(), config);
 
-    let app = Router::new()
+    Ok(Router::new()
         .route("/authorize", get(ask).post(decide))
         .route_service("/mcp", guard.layer(server))
-        .layer(provider.layer()); // last
-    println!("connect a client to {mcp}");
-    Ok(axum::serve(listener, app).await?)
+        .layer(provider.layer())) // last
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    // Behind a proxy, as browsers see it: `https://notes.example`.
+    let origin = format!("http://{}", listener.local_addr()?);
+    println!("connect a client to {origin}/mcp");
+    Ok(axum::serve(listener, app(&origin)?).await?)
+}
+
+#[cfg(test)]
+#[tokio::test]
+async fn clients_find_all_that_they_need() -> Result<(), Box<dyn Error>> {
+    let app = app("https://notes.example")?.into_service::<String>();
+    let seen = tower_oauth::testing::doctor(app, "https://notes.example/mcp").await?;
+    assert_eq!(seen.problems().next(), None, "{seen}");
+    Ok(())
 }
