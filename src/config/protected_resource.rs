@@ -20,8 +20,8 @@ pub enum AccessTokenFormat {
 /// An API for which clients can ask for tokens ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)); a text is one.
 ///
 /// What is not said here is as everywhere at the provider. To say it of the
-/// [default resource](crate::ProviderBuilder::default_resource), name that one; of two with one URI, the later one adds
-/// to the first.
+/// [default resource](crate::ProviderBuilder::default_resource), name that one. Of two with one URI, what the later one says
+/// holds.
 ///
 /// ```
 /// use std::time::Duration;
