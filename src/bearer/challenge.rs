@@ -143,6 +143,9 @@ impl Rejected {
 
     /// Completes the answer of a service inside that says that the user has to authenticate.
     pub(super) fn complete<B: Default>(rules: &Rules, is_grpc: bool, response: &mut Response<B>) {
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return;
+        }
         let Some(step_up) = response.extensions_mut().remove::<StepUp>() else { return };
         let rejected = Self::StepUp(step_up, None);
         rejected.report(rules);

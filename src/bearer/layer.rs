@@ -33,6 +33,8 @@ pub(super) struct Rules {
     /// How the user has to have authenticated.
     pub(super) step_up: Option<StepUp>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether the service inside may answer that the user has to authenticate, and is waited for with all of this.
+    pub(super) completes: bool,
     /// What a challenge tells.
     pub(super) hint: Hint,
     pub(super) optional: bool,
@@ -83,6 +85,7 @@ impl Provider {
         rules.provider = Some(self.clone());
         rules.events = self.0.events.clone();
         rules.clock = self.clock();
+        rules.completes = !self.0.config.acr_values.is_empty();
         rules.guard(self.0.config.resources.first().cloned());
         layer
     }
@@ -114,6 +117,7 @@ impl BearerLayer {
             require: Require::default(),
             step_up: None,
             clock: Arc::new(SystemClock),
+            completes: true,
             hint: Hint::default(),
             optional: false,
             preflights: true,
@@ -170,7 +174,9 @@ impl<R> BearerLayer<R> {
     /// # Ok::<_, tower_oauth::ConfigErrors>(())
     /// ```
     pub fn step_up(mut self, needed: StepUp) -> Self {
-        self.rules().step_up = Some(needed);
+        let rules = self.rules();
+        rules.step_up = Some(needed);
+        rules.completes = true;
         self
     }
 

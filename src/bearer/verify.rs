@@ -164,12 +164,9 @@ impl fmt::Debug for Verification {
 
 impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
-        // RFC 8707 §2: nobody can forget to ask what a token is for.
-        let own = || self.0.config.resources.first().cloned();
-        let place = credentials.resource.is_none().then(own).flatten();
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
-            Err(HandleError::Malformed) => return no_handle(self, credentials.token, place),
+            Err(HandleError::Malformed) => return no_handle(self, credentials.token, self.place(&credentials)),
             Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::OfUnknownKey)),
             Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
@@ -178,7 +175,17 @@ impl Verify for Provider {
             return Verification(Answer::Refused(Own::Expired));
         }
         let key = self.0.handles.key_of(handle.grant);
-        by_grant(self, key, move |grant| meant(admit(&handle, grant, now)?, place.as_ref()))
+        match self.place(&credentials) {
+            None => by_grant(self, key, move |grant| admit(&handle, grant, now)),
+            place => by_grant(self, key, move |grant| meant(admit(&handle, grant, now)?, place.as_ref())),
+        }
+    }
+}
+
+impl Provider {
+    /// What a token has to be for where the layer does not say: nobody can forget to ask (RFC 8707 §2).
+    fn place(&self, credentials: &Credentials<'_>) -> Option<Resource> {
+        if credentials.resource.is_some() { None } else { self.0.config.resources.first().cloned() }
     }
 }
 
