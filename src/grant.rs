@@ -67,6 +67,10 @@ pub(crate) struct Claims {
     pub(crate) values: Map<String, Value>,
 }
 
+/// The claim that says how the user proved who they are
+/// ([RFC 9068 §2.2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.2.1)).
+pub(crate) const ACR: &str = "acr";
+
 /// What redemption adds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Redeemed {
@@ -465,6 +469,12 @@ impl Grant {
     #[must_use]
     pub fn auth_time(&self) -> Option<UnixTime> {
         self.claims.as_deref().and_then(|claims| claims.auth_time)
+    }
+
+    /// How the user proved who they are, `acr`, if the app said so.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.claims()?.get(ACR)?.as_str()
     }
 
     /// When the user approved.

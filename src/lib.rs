@@ -67,8 +67,8 @@ pub mod types;
 
 pub use authorization::{Approval, Denial};
 pub use bearer::{
-    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
-    Verify,
+    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
+    Verification, Verify,
 };
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};
@@ -80,8 +80,8 @@ pub use endpoint::ConnectedApps;
 #[cfg(feature = "jwt")]
 pub use endpoint::JwkSet;
 pub use endpoint::{
-    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
-    WellKnown,
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, ResourceMetadata,
+    Revocation, Token, WellKnown,
 };
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
@@ -94,7 +94,7 @@ pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
-pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]
 pub use provider::{Signer, SigningKeys};
 pub use registration::RegistrationPolicy;

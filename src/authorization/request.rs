@@ -7,6 +7,7 @@
 //! later one goes back to the client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::client::{Client, GrantType};
 use crate::config::Config;
@@ -74,8 +75,9 @@ impl Draft {
         let checked = self.response_type(&client).and_then(|()| {
             let challenge = self.challenge(&client)?;
             self.prompt()?;
+            self.authentication(config)?;
             let resources = config.requested_resources(self.params.all("resource"))?;
-            Ok((config.requested_scope(&client, self.params.get("scope"))?, resources, challenge))
+            Ok((config.requested_scope(&client, self.params.get("scope"), &resources)?, resources, challenge))
         });
         match checked {
             Ok((scope, resources, challenge)) => Ok(ValidRequest {
@@ -157,9 +159,42 @@ impl Draft {
         }
         Ok(())
     }
+
+    /// OpenID Connect Core §3.1.2.1; RFC 9470 §5: of the values that are asked for one is needed.
+    fn authentication(&self, config: &Config) -> Result<(), ProtocolError> {
+        if self.params.get("max_age").is_some_and(|text| seconds(text).is_none()) {
+            return Err(ProtocolError::MAX_AGE_MALFORMED);
+        }
+        let mut asked = acr_values(&self.params).peekable();
+        let known = |asked: &str| config.acr_values.iter().any(|known| known == asked);
+        if !config.acr_values.is_empty() && asked.peek().is_some() && !asked.any(known) {
+            return Err(ProtocolError::ACR_UNKNOWN);
+        }
+        Ok(())
+    }
+}
+
+fn acr_values(params: &Params) -> impl Iterator<Item = &str> {
+    params.get("acr_values").into_iter().flat_map(|values| values.split(' ')).filter(|value| !value.is_empty())
+}
+
+/// A number that is not negative, in decimal digits.
+fn seconds(text: &str) -> Option<Duration> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).map(Duration::from_secs)
 }
 
 impl ValidRequest {
+    /// How the user has to authenticate, in order of preference.
+    pub(crate) fn acr_values(&self) -> impl Iterator<Item = &str> {
+        acr_values(&self.params)
+    }
+
+    /// How long ago the user may have authenticated.
+    pub(crate) fn max_age(&self) -> Option<Duration> {
+        self.params.get("max_age").and_then(seconds)
+    }
+
     pub(crate) fn has_prompt(&self, value: &str) -> bool {
         self.params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|one| one == value))
     }

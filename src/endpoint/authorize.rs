@@ -228,6 +228,9 @@ impl Gate {
         let Some(grant) = approval.grant(key, config.issuer.clone(), now, now.plus(config.lifetimes.code)) else {
             return self.refused(Failure::from(ProtocolError::APPROVAL_TOO_WIDE).of(approval.request().client.id()));
         };
+        if !config.acr_values.is_empty() && !approval.is_authenticated_as_asked(now) {
+            return self.sent_back(approval.request(), ProtocolError::AUTHENTICATION_UNMET);
+        }
         let provider = self.provider.clone();
         let created = detached(async move { provider.create_approved(grant).await }).await;
         let (request, issuer) = (approval.request(), &config.issuer);

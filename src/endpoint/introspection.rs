@@ -93,6 +93,13 @@ fn access_token(
     put("exp", handle.expires_at.as_secs().into());
     put("aud", resources.iter().map(|resource| resource.as_str()).collect::<Vec<_>>().into());
     put("jti", provider.token_id(grant.key(), &handle.token).into());
+    // RFC 9470 §6.2
+    if let Some(acr) = grant.acr() {
+        put("acr", acr.into());
+    }
+    if let Some(auth_time) = grant.auth_time() {
+        put("auth_time", auth_time.as_secs().into());
+    }
     Some(answer)
 }
 

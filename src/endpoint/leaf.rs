@@ -11,6 +11,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 #[cfg(feature = "jwt")]
 use super::jwks;
+use super::well_known::Document;
 use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
@@ -29,6 +30,8 @@ pub(crate) enum Leaf {
     Introspection,
     Registration,
     WellKnown,
+    /// Of the resource at this place of the configuration.
+    ResourceMetadata(usize),
     #[cfg(feature = "jwt")]
     JwkSet,
 }
@@ -99,7 +102,7 @@ impl Leaves {
             Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
             Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
             Leaf::Registration => (Spanned::Register, &*paths.registration),
-            Leaf::WellKnown => return answer.await,
+            Leaf::WellKnown | Leaf::ResourceMetadata(_) => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
         };
@@ -137,6 +140,10 @@ where
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
+                Leaf::ResourceMetadata(place) => {
+                    let document = Document::Resource(&provider.0.config.resources[place]);
+                    well_known::show(&provider, &document, request.method())
+                }
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
             })

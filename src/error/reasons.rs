@@ -54,6 +54,7 @@ refusals! {
         CHALLENGE_MALFORMED = "challenge_malformed", "code_challenge is not 43 characters of base64url";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
+        MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";
         CROSS_SITE = "cross_site", "the form was sent from another site";
         GRANT_TYPE_MISSING = "grant_type_missing", "grant_type is missing";
         CODE_MISSING = "code_missing", "code is missing";
@@ -134,11 +135,13 @@ refusals! {
         SCOPE_NOT_ALLOWED = "scope_not_allowed", "a scope is unknown here or not one that this client may have";
         SCOPE_NOT_GRANTED = "scope_not_granted", "the scope is not part of what was granted";
         SCOPE_GONE = "scope_gone", "nothing of what was granted is left to this client";
+        SCOPE_OF_OTHER_RESOURCE = "scope_of_other_resource", "none of the scopes is one that the resource takes";
         SCOPE_OF_NOTHING = "scope_of_nothing", "there is no scope that this client may have";
     }
     InvalidTarget {
         RESOURCE_UNKNOWN = "resource_unknown", "the resource is not one of this provider's";
         RESOURCE_NOT_GRANTED = "resource_not_granted", "the resource is not one that was granted";
+        RESOURCES_APART = "resources_apart", "these resources take different scopes: ask for one token for each";
         RESOURCES_TOO_MANY = "resources_too_many", "there are more than 16 resources";
     }
     InvalidClientMetadata {
@@ -194,6 +197,13 @@ refusals! {
     InsufficientScope {
         SCOPE_INSUFFICIENT = "scope_insufficient", "the token lacks a scope";
         USER_NEEDED = "user_needed", "this needs the token of a user";
+    }
+    InsufficientUserAuthentication {
+        AUTHENTICATION_INSUFFICIENT = "authentication_insufficient", "the user has to authenticate again or in another way";
+    }
+    UnmetAuthenticationRequirements {
+        AUTHENTICATION_UNMET = "authentication_unmet", "the user did not authenticate as the request asks";
+        ACR_UNKNOWN = "acr_unknown", "none of the acr_values is one of this provider's";
     }
     AccessDenied {
         DENIED = "denied", "the user said no";

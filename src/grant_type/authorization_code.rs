@@ -25,16 +25,17 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         None => None,
     };
     let mut draft = Draft::new(provider, client);
-    let offline = provider.0.config.offline_access;
+    let config = &provider.0.config;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
     let mut before = None;
-    if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline || provider.makes_jwts() {
+    let of_grant = config.offline_access || config.resources_differ() || provider.makes_jwts();
+    if of_grant || params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() {
         let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
         if grant.client_id() != client.id() {
             return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
         }
-        draft.narrow_resources(&grant, params)?;
+        draft.narrow_resources(provider, client, &grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
         refreshable = provider.is_refreshable(client, grant.scope());

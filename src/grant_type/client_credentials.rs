@@ -23,9 +23,12 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         return Err(ProtocolError::SCOPE_OF_NOTHING.into());
     }
     let resources = config.requested_resources(params.all("resource"))?;
+    config.check_together(&*resources)?;
+    let scope = config.taken(scope, &resources)?;
     let (id, grant) = provider.machine_grant(client, resources).await?;
     let mut draft = Draft::new(provider, client);
     draft.scope = Some(scope);
+    draft.narrow_resources(provider, client, &grant, params)?;
     draft.leaves_something(provider, client, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;
     draft.issue(provider, EventKind::Issued, client, id, &grant, None).await

@@ -2,6 +2,8 @@
 mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
+mod resources;
+mod step_up;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -16,7 +18,7 @@ use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
-use crate::config::PrivateKeyJwt;
+use crate::config::{AccessTokenFormat, PrivateKeyJwt};
 use crate::config::{
     Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
 };
@@ -29,7 +31,7 @@ use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
-use crate::types::{ClientId, Issuer, Resource, Scope};
+use crate::types::{ClientId, Issuer, Scope};
 
 /// How far apart the clocks of a node and of its store may be without a word.
 const SKEW: Duration = Duration::from_secs(2);
@@ -53,6 +55,7 @@ pub struct ProviderBuilder {
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
+    acr_values: Option<Vec<String>>,
     grant_limit: usize,
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
@@ -86,6 +89,7 @@ impl ProviderBuilder {
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
+            acr_values: None,
             grant_limit: 100,
             resource_scope: None,
             cors_origins: None,
@@ -168,27 +172,6 @@ impl ProviderBuilder {
     /// Whoever has the scope `broad` passes where `narrow` is [required](crate::BearerLayer::require).
     pub fn scope_includes(mut self, broad: impl Into<String>, narrow: impl Into<String>) -> Self {
         self.includes.push((broad.into(), narrow.into()));
-        self
-    }
-
-    /// What a token is for that was asked for without naming a resource, in place of the issuer's origin. Where other
-    /// [issuers](crate::Issuers) have a part of that origin, it is the issuer itself: what lies below its path.
-    pub fn default_resource(mut self, resource: impl Into<String>) -> Self {
-        self.default_resource = Some(resource.into());
-        self
-    }
-
-    /// One more API for which clients can ask for tokens, beside the [default one](Self::default_resource)
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
-    pub fn resource(mut self, resource: impl Into<ProtectedResource>) -> Self {
-        self.resources.push(resource.into());
-        self
-    }
-
-    /// What the resources' metadata name as their scopes ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
-    /// By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
-    pub fn resource_scope(mut self, scope: impl Into<String>) -> Self {
-        self.resource_scope = Some(scope.into());
         self
     }
 
@@ -342,13 +325,14 @@ impl ProviderBuilder {
         let resource_scope = self.resource_scope.as_deref();
         let resource_scope = resource_scope.map(|text| self.check_scope(text, "`.resource_scope(..)`", &mut wrong));
         let default_scope = self.check_scope(&self.default_scope, "`.default_scope(..)`", &mut wrong);
-        let resources = self.check_resources(url.as_ref(), &mut wrong);
+        let (resources, terms) = self.check_resources(url.as_ref(), &mut wrong);
         for origin in self.cors_origins.iter().flatten() {
             if !IssuerUrl::parse(origin).is_ok_and(|url| url.path.is_empty()) {
                 wrong.push(ConfigError::Origin(origin.clone()));
             }
         }
         self.lifetimes.check(&mut wrong);
+        let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
@@ -380,7 +364,7 @@ impl ProviderBuilder {
         }
         let config = Config {
             #[cfg(feature = "jwt")]
-            formats: self.formats(),
+            access_token_format: self.common_format(),
             #[cfg(feature = "jwt")]
             jwt_claims,
             issuer: url.issuer,
@@ -391,8 +375,10 @@ impl ProviderBuilder {
             includes: self.includes,
             default_resources: resources.first().cloned().into_iter().collect(),
             resources,
+            terms,
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
+            acr_values,
             grant_limit: self.grant_limit.max(1),
             resource_scope,
             registrable,
@@ -430,7 +416,10 @@ impl ProviderBuilder {
     /// Whether any access token is a JWT.
     fn makes_jwts(&self) -> bool {
         #[cfg(feature = "jwt")]
-        return self.formats().any();
+        return {
+            let own = self.resources.iter().filter_map(|resource| resource.format);
+            own.chain([self.common_format()]).any(|format| format == AccessTokenFormat::Jwt)
+        };
         #[cfg(not(feature = "jwt"))]
         false
     }
@@ -475,19 +464,6 @@ impl ProviderBuilder {
         });
         scope.iter().for_each(|name| self.check_known(name, true, of, wrong));
         scope
-    }
-
-    fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
-        let default = self.default_resource.as_ref().or(url.map(|url| &url.origin));
-        let mut resources = Vec::new();
-        for text in default.into_iter().chain(self.resources.iter().map(|resource| &resource.uri)) {
-            match text.parse::<Resource>() {
-                Ok(resource) if !resources.contains(&resource) => resources.push(resource),
-                Ok(_) => {}
-                Err(why) => wrong.push(ConfigError::Resource(format!("{text:?}: {why}"))),
-            }
-        }
-        resources
     }
 
     fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<ClientId, Client> {

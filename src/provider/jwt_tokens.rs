@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Provider;
 use super::signing::PAUSE;
 use crate::error::StoreError;
-use crate::grant::Grant;
+use crate::grant::{ACR, Grant};
 use crate::handle::{AccessHandle, GrantKey, TokenId};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
@@ -70,7 +70,7 @@ impl Provider {
 
     /// Whether an access token of this grant, for these of its resources, is a JWT.
     pub(crate) fn is_jwt(&self, grant: &Grant, resources: u16) -> bool {
-        self.makes_jwts() && self.0.config.formats.want_jwt(Resource::masked(grant.resources(), resources))
+        self.makes_jwts() && self.0.config.want_jwt(Resource::masked(grant.resources(), resources))
     }
 
     /// The JWT that says what a handle does.
@@ -92,11 +92,11 @@ impl Provider {
         Ok(with_signature(&input, &signature))
     }
 
-    /// Those of a grant's claims that everybody may read.
+    /// Those of a grant's claims that everybody may read, and how the user authenticated (RFC 9470 §6.1).
     fn public_claims(&self, grant: &Grant) -> Map<String, Value> {
         let Some(claims) = grant.claims() else { return Map::new() };
-        let public = self.0.config.jwt_claims.iter();
-        public.filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect()
+        let public = self.0.config.jwt_claims.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
+        public.chain(grant.acr().map(|acr| (ACR.to_owned(), acr.into()))).collect()
     }
 
     /// Opens a JWT without waiting; `None` where the keys have to be read for it.

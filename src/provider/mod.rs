@@ -26,6 +26,7 @@ mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
+mod resource;
 #[cfg(feature = "jwt")]
 mod signer;
 #[cfg(feature = "jwt")]
@@ -48,6 +49,7 @@ pub use hooks::{Continue, Issuance};
 #[cfg(feature = "jwt")]
 pub(crate) use jwt_tokens::OwnJwt;
 use machine::MachineGrants;
+pub use resource::ResourceServer;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
 
@@ -148,10 +150,21 @@ impl Provider {
         subject: impl Into<Subject>,
         scope: Scope,
     ) -> Result<AccessToken, StoreError> {
-        let lifetime = self.0.config.lifetimes.access_token;
-        let id = GrantId::generate();
         let resources = Arc::clone(&self.0.config.default_resources);
-        let grant = self.direct_grant(id, client.into(), Some(subject.into()), scope, resources, lifetime);
+        self.issue_for(resources, client.into(), subject.into(), scope).await
+    }
+
+    /// The same for another resource.
+    async fn issue_for(
+        &self,
+        resources: Arc<[Resource]>,
+        client: ClientId,
+        subject: Subject,
+        scope: Scope,
+    ) -> Result<AccessToken, StoreError> {
+        let lifetime = self.0.config.access_token_lifetime(None, &*resources);
+        let id = GrantId::generate();
+        let grant = self.direct_grant(id, client, Some(subject), scope, resources, lifetime);
         let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
         let token = self.access_token(&handle, &grant).await?;
         self.0.grants.create(grant.clone()).await?;
@@ -220,6 +233,10 @@ impl Provider {
         self.0.events.tell(event);
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
     pub(crate) fn now(&self) -> UnixTime {
         self.0.clock.now().into()
     }
@@ -284,9 +301,13 @@ impl Provider {
         Ok(grants)
     }
 
-    /// How long an access token of a client lives, where no hook says otherwise.
-    pub(crate) fn access_token_lifetime(&self, client: &Client) -> Duration {
-        client.own_access_token_lifetime().unwrap_or(self.0.config.lifetimes.access_token)
+    /// How long an access token of a client for these resources lives, where no hook says otherwise.
+    pub(crate) fn access_token_lifetime<'a>(
+        &self,
+        client: &Client,
+        resources: impl IntoIterator<Item = &'a Resource>,
+    ) -> Duration {
+        self.0.config.access_token_lifetime(client.own_access_token_lifetime(), resources)
     }
 
     /// What redeems a code for a client. The salt is made before, and goes into the answer.

@@ -71,7 +71,7 @@ impl JwtVerifier {
 
     /// A layer that takes the tokens of these issuers, for this verifier's resource.
     pub fn bearer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone()).resource(self.0.resource.as_str())
+        BearerLayer::new(self.clone()).resource(self.0.resource.as_str()).clock(Arc::clone(&self.0.clock))
     }
 }
 

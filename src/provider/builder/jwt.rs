@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::ProviderBuilder;
-use crate::config::{AccessTokenFormat, ConfigError, Formats};
+use crate::config::{AccessTokenFormat, ConfigError};
 use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::provider::signer::{KeySource, SigningKeys};
 use crate::provider::signing::Signing;
 use crate::secret::Secrets;
-use crate::types::Resource;
 
 /// How long a generated key can sign: many times as long as it is published before.
 const PERIODS: std::ops::RangeInclusive<Duration> =
@@ -51,11 +50,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// How the tokens for each resource are written. A resource that is named twice is as it is named last.
-    pub(super) fn formats(&self) -> Formats {
-        let named = self.resources.iter().rev();
-        let own = named.filter_map(|resource| Some((resource.uri.parse::<Resource>().ok()?, resource.format?)));
-        Formats { default: self.jwts.format, own: own.collect() }
+    /// How access tokens are written where their resource does not say.
+    pub(super) fn common_format(&self) -> AccessTokenFormat {
+        self.jwts.format
     }
 
     pub(super) fn check_claims(&self, makes_jwts: bool, wrong: &mut Vec<ConfigError>) -> Vec<String> {
