@@ -188,6 +188,8 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// Whether its authorization requests are pushed.
+    pushes: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
     /// `None`: the provider's.
@@ -247,6 +249,7 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            pushes: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
@@ -381,6 +384,14 @@ impl Client {
         self.set(|client| client.pkce = false)
     }
 
+    /// Takes authorization requests of this client only where it has pushed them, `require_pushed_authorization_requests`
+    /// ([RFC 9126 §6](https://www.rfc-editor.org/rfc/rfc9126#section-6)). The provider has to
+    /// [take such requests](crate::ProviderBuilder::pushed_authorization_requests).
+    #[must_use]
+    pub fn require_pushed_authorization_requests(self) -> Self {
+        self.set(|client| client.pushes = true)
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> &ClientId {
@@ -441,6 +452,10 @@ impl Client {
     /// (RFC 9700 §2.1.1).
     pub(crate) fn needs_pkce(&self) -> bool {
         self.0.pkce || !self.is_confidential()
+    }
+
+    pub(crate) fn has_to_push(&self) -> bool {
+        self.0.pushes
     }
 
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {

@@ -10,6 +10,7 @@
 mod endpoints;
 mod issuer;
 mod protected_resource;
+mod pushed;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,14 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::Paths;
 use endpoints::RESOURCE_METADATA;
+pub(crate) use endpoints::{Extra, Paths};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
 #[cfg(feature = "jwt")]
 pub(crate) use protected_resource::Formats;
 pub use protected_resource::ProtectedResource;
+pub(crate) use pushed::PushedRequests;
 
 use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
@@ -116,6 +118,7 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    pub(crate) pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     pub(crate) formats: Formats,
     /// Which claims of a grant a JWT carries.
@@ -337,6 +340,8 @@ pub enum ConfigError {
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
+    /// Something is set for pushed authorization requests, and none is taken.
+    PushedAuthorizationRequests(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -378,6 +383,7 @@ impl fmt::Display for ConfigError {
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
+            Self::PushedAuthorizationRequests(why) => write!(f, "pushed authorization requests: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

@@ -116,7 +116,8 @@ impl AuthorizationRequest {
         self.request.params.get(name)
     }
 
-    /// Where this request goes on after a login: an absolute path with a query, on this site, without `prompt=login`.
+    /// Where this request goes on after a login: an absolute path with a query, on this site, without `prompt=login`. Of one
+    /// that was [pushed](crate::ProviderBuilder::pushed_authorization_requests) the query has a reference alone.
     #[must_use]
     pub fn resume_url(&self) -> String {
         let rest = |prompt: &str| prompt.split(' ').filter(|one| *one != "login").collect::<Vec<_>>().join(" ");
@@ -127,7 +128,11 @@ impl AuthorizationRequest {
             .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        format!("{}?{}", self.provider.0.config.paths.authorization, form_encode(&params))
+        let mut query = form_encode(&params);
+        if let Some(pushed) = &self.request.pushed {
+            query = self.provider.pushed_query(self.client().id(), pushed, &query);
+        }
+        format!("{}?{query}", self.provider.0.config.paths.authorization)
     }
 
     /// A token for this page's form: a MAC over the session and this request, so that a form of another session, or of

@@ -93,6 +93,8 @@ const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwk
 /// What clients may become here.
 pub(crate) struct Allowed {
     pub(crate) scope: Scope,
+    /// Whether they may push what they ask for, and be held to it.
+    pub(crate) pushed: bool,
     /// Whether they may sign.
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: bool,
@@ -145,6 +147,13 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<R
         None => client,
     };
     client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
+    let pushes = if allowed.pushed { flag(sent, "require_pushed_authorization_requests")? } else { None };
+    if let Some(pushes) = pushes {
+        answer.insert("require_pushed_authorization_requests".to_owned(), pushes.into());
+        if pushes {
+            client = client.require_pushed_authorization_requests();
+        }
+    }
     for name in TEXTS {
         // A name of spaces alone would leave a page with nothing to show; what else cannot be seen was refused.
         if let Some(text) = text(sent, name)?.filter(|text| !text.trim().is_empty()) {
@@ -243,6 +252,14 @@ fn text<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if is_readable(text) => Ok(Some(text)),
         Some(Value::String(_)) => Err(ProtocolError::METADATA_ILLEGIBLE),
+        Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
+    }
+}
+
+fn flag(sent: &Map<String, Value>, name: &str) -> Result<Option<bool>, ProtocolError> {
+    match sent.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
         Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
     }
 }

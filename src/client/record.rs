@@ -34,6 +34,8 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application_type: Option<String>,
     pkce: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    require_pushed_authorization_requests: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     /// In seconds, as the next.
@@ -60,6 +62,11 @@ struct KeptSecret {
     until: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl Client {
     /// The client as JSON text, for a store. Of its secrets it has SHA-256 digests, which open nothing.
     ///
@@ -79,6 +86,7 @@ impl Client {
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.as_str().to_owned()).collect(),
             application_type: client.native.map(|native| if native { "native" } else { "web" }.to_owned()),
             pkce: client.pkce,
+            require_pushed_authorization_requests: client.pushes,
             resource: client.resource.as_ref().map(ToString::to_string),
             access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
             refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
@@ -108,6 +116,7 @@ impl Client {
             grant_types: grant_types.collect::<Option<_>>().ok_or(invalid("grant_types"))?,
             native: kept.application_type.map(|kind| kind == "native"),
             pkce: kept.pkce,
+            pushes: kept.require_pushed_authorization_requests,
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
@@ -180,6 +189,7 @@ mod tests {
                 .grant_types([GrantType::ClientCredentials, GrantType::AuthorizationCode, GrantType::RefreshToken])
                 .danger_without_pkce(),
             Client::resource_server("api", SECRET, "https://api.example/mcp"),
+            Client::public("app").redirect_uri("https://a.example/cb").require_pushed_authorization_requests(),
         ] {
             let record = client.to_record();
             assert!(!record.contains(SECRET) && !record.contains(&"x".repeat(32)), "{record}");
@@ -188,6 +198,7 @@ mod tests {
             assert_eq!(format!("{read:?}"), format!("{client:?}"));
             let (kept, given) = (&*read.0, &*client.0);
             assert_eq!((kept.native, kept.pkce, &kept.resource), (given.native, given.pkce, &given.resource));
+            assert_eq!(kept.pushes, given.pushes);
             assert_eq!(kept.access_token_lifetime, given.access_token_lifetime);
             assert_eq!(kept.refresh_token_max_age, given.refresh_token_max_age);
             assert_eq!((&kept.grant_types, read.is_native()), (&given.grant_types, client.is_native()));

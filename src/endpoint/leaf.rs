@@ -11,7 +11,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 #[cfg(feature = "jwt")]
 use super::jwks;
-use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
+use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
@@ -28,6 +28,7 @@ pub(crate) enum Leaf {
     Revocation,
     Introspection,
     Registration,
+    PushedAuthorizationRequest,
     WellKnown,
     #[cfg(feature = "jwt")]
     JwkSet,
@@ -69,6 +70,9 @@ impl Leaves {
             path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
             path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if paths.pushed_authorization_request.as_deref().is_some_and(|pushed| path == paths.seen(pushed)) => {
+                Some(Leaf::PushedAuthorizationRequest)
+            }
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
@@ -95,15 +99,16 @@ impl Leaves {
             reply
         };
         let (spanned, route) = match leaf {
-            Leaf::Token => (Spanned::Token, &*paths.token),
-            Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
-            Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
-            Leaf::Registration => (Spanned::Register, &*paths.registration),
+            Leaf::Token => (Spanned::Token, Some(&*paths.token)),
+            Leaf::Revocation => (Spanned::Revoke, Some(&*paths.revocation)),
+            Leaf::Introspection => (Spanned::Introspect, Some(&*paths.introspection)),
+            Leaf::Registration => (Spanned::Register, Some(&*paths.registration)),
+            Leaf::PushedAuthorizationRequest => (Spanned::Push, paths.pushed_authorization_request.as_deref()),
             Leaf::WellKnown => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
         };
-        span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
+        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 
@@ -136,6 +141,7 @@ where
                 Leaf::Revocation => form(provider, request, revocation::revoke).await,
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::PushedAuthorizationRequest => pushed_authorization_request::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
@@ -145,7 +151,7 @@ where
 }
 
 /// A POST of a form, by a client that authenticates.
-async fn form<B, Fut>(
+pub(super) async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
     answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,

@@ -26,6 +26,7 @@ mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
+mod pushed;
 #[cfg(feature = "jwt")]
 mod signer;
 #[cfg(feature = "jwt")]
@@ -51,6 +52,7 @@ use machine::MachineGrants;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
 
+use crate::authorization::RequestUris;
 use crate::client::{Client, GrantType};
 use crate::clock::Clock;
 use crate::config::{Config, OFFLINE_ACCESS};
@@ -70,6 +72,7 @@ pub struct Provider(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) handles: Handles,
+    pub(crate) request_uris: RequestUris,
     pub(crate) hooks: Hooks,
     pub(crate) events: Events,
     clients: HashMap<ClientId, Client>,
@@ -239,6 +242,7 @@ impl Provider {
     pub(crate) fn registrable(&self) -> Allowed {
         Allowed {
             scope: self.0.config.registrable_scope(),
+            pushed: self.0.config.pushed.on,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.0.config.takes_assertions(),
             #[cfg(feature = "jwt")]

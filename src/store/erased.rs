@@ -4,9 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "jwt")]
-use super::OnceKey;
-use super::{ClientStore, GrantStore, Holder, RegistrationTerms};
+use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
@@ -48,7 +46,6 @@ pub(crate) trait DynGrants: Send + Sync {
         now: UnixTime,
     ) -> Answer<'a, usize>;
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
-    #[cfg(feature = "jwt")]
     fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
     #[cfg(feature = "jwt")]
@@ -105,7 +102,6 @@ impl<G: GrantStore> DynGrants for G {
         boxed(GrantStore::grants(self, issuer, holder))
     }
 
-    #[cfg(feature = "jwt")]
     fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool> {
         boxed(GrantStore::once(self, key, until, now))
     }
