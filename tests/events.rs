@@ -335,6 +335,29 @@ async fn registrations_are_told() {
     watched.assert_heard(&["refused reason=registrations_full"]);
 }
 
+/// RFC 9126: a request that is pushed, one that is not taken, and a reference that is used twice.
+#[tokio::test]
+async fn pushed_requests_are_told() {
+    let watched = Watched::with(ProviderBuilder::pushed_authorization_requests);
+    let app = &watched.site.app;
+    let challenge = challenge(VERIFIER);
+    let asked = authorization("public", WEB, &challenge);
+    let uri = send(app, form("/par", &asked)).await.json()["request_uri"].as_str().expect("a text").to_owned();
+    watched.assert_heard(&["pushed client=public"]);
+    send(app, form("/par", &with(&asked, "scope", "admin"))).await;
+    watched.assert_heard(&["refused reason=scope_not_allowed client=public"]);
+    let visit = |client: &str| form(&with_query("/authorize", &[("client_id", client), ("request_uri", &uri)]), &[]);
+    send(app, visit("native")).await;
+    watched.assert_heard(&["refused reason=request_uri_of_another_client"]);
+    send(app, visit("public")).await;
+    watched.assert_heard(&["approved client=public subject=alice grant"]);
+    send(app, visit("public")).await;
+    watched.assert_heard(&["refused reason=request_uri_used client=public"]);
+    watched.site.clock.advance(seconds(540));
+    send(app, visit("public")).await;
+    watched.assert_heard(&["refused reason=request_uri_expired"]);
+}
+
 /// The text of an event says what and why, for whoever prints it.
 #[tokio::test]
 async fn an_event_is_printed_as_its_name_and_reason() {

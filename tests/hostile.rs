@@ -26,17 +26,19 @@ const INITIAL: &str = "an-initial-access-token-of-32-or-more";
 /// Everything is on; whoever registers needs a token.
 fn site() -> Site {
     let initial = RegistrationPolicy::initial_access_token(ClientSecret::from(INITIAL));
-    site_with(|builder| builder.registration(initial))
+    site_with(|builder| builder.registration(initial).pushed_authorization_requests())
 }
 
 /// Every endpoint, and a route that wants a token.
-fn places() -> [String; 8] {
+fn places() -> [String; 10] {
     let challenge = challenge(VERIFIER);
     [
         "/token".to_owned(),
         "/revoke".to_owned(),
         "/introspect".to_owned(),
         "/register".to_owned(),
+        "/par".to_owned(),
+        "/authorize?client_id=public&request_uri=urn:ietf:params:oauth:request_uri:AAAA".to_owned(),
         with_query("/authorize", &authorization("public", WEB, &challenge)),
         "/me".to_owned(),
         "/.well-known/oauth-authorization-server".to_owned(),

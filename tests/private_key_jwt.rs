@@ -126,6 +126,27 @@ fn assert_invalid(answer: &Answer) {
 
 // ---- what is taken --------------------------------------------------------------------------------------------------
 
+/// RFC 9126 §2: requests are pushed by clients that authenticate as at the token endpoint; what they prove it by stays here.
+#[tokio::test]
+async fn a_client_that_signs_pushes_its_requests() {
+    let clock = ManualClock::default();
+    let app = app(&taking(&clock).pushed_authorization_requests().build().expect("a good configuration"));
+    let challenge = challenge(VERIFIER);
+    let asked = authorization("app", WEB, &challenge);
+    let signed = assertion(&claims());
+    let pushed = send(&app, presenting("/par", &signed, &asked)).await;
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    assert_unknown(&send(&app, presenting("/par", &signed, &asked)).await);
+    assert_unknown(&send(&app, form("/par", &asked)).await);
+    let of_another = presenting("/par", &assertion(&claims()), &authorization("public", WEB, &challenge));
+    assert_unknown(&send(&app, of_another).await);
+    let uri = pushed.json()["request_uri"].as_str().expect("a text").to_owned();
+    assert!(uri.len() < 34 + (64 + encode(&asked).len()).div_ceil(3) * 4, "nothing but the request is in it");
+    let visit = with_query("/authorize", &[("client_id", "app"), ("request_uri", &uri)]);
+    let code = send(&app, form(&visit, &[])).await.redirected("code").expect("a code");
+    assert_good(&redeem_with(&app, &code, &assertion(&claims())).await);
+}
+
 /// RFC 7523 §2.2 and §3, RFC 7009 §2.1, RFC 7662 §2.1: one way to authenticate, at every endpoint that asks for it
 #[tokio::test]
 async fn a_client_that_signs_is_known_at_every_endpoint_by_each_algorithm() {

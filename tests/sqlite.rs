@@ -379,6 +379,12 @@ async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Folder::new()).await;
 }
 
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Folder::new()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives() {
     nodes::of_200_redemptions_of_one_code_at_two_providers_one_wins_and_its_grant_lives(&Folder::new()).await;

@@ -20,8 +20,8 @@ use tower_oauth::{
 #[cfg(feature = "jwt")]
 use crate::jws::{Key, jwks, jws};
 use crate::support::{
-    self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, public, redeem, refresh,
-    seconds, send, tokens,
+    self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, authorization, basic, bearer, builder, challenge, code,
+    form, public, redeem, refresh, seconds, send, tokens, with_query,
 };
 
 /// A store of a database.
@@ -488,6 +488,37 @@ pub async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(place:
         for answer in bad {
             assert_eq!((answer.status, &*answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{answer:?}");
         }
+    }
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+pub async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts(place: &impl Place) {
+    let clock = ManualClock::default();
+    let node = async || {
+        let builder = builder(&clock).store(place.store().await).secrets(secrets(&[1]));
+        builder.pushed_authorization_requests().build().expect("a good configuration")
+    };
+    let nodes = [node().await, node().await];
+    let apps = nodes.clone().map(|node| app(&node));
+    for round in 0..10 * ROUNDS {
+        let (user, challenge) = (format!("user{round}"), challenge(VERIFIER));
+        let asked = [&authorization("public", WEB, &challenge)[..], &[("user", &user)]].concat();
+        let pushed = send(&apps[round % 2], form("/par", &asked)).await;
+        let uri = pushed.json()["request_uri"].as_str().expect("a text").to_owned();
+        let visit = with_query("/authorize", &[("client_id", "public"), ("request_uri", &uri)]);
+        let answers = so_many_at_once(64, &apps, |app| {
+            let visit = visit.clone();
+            async move { send(&app, form(&visit, &[])).await }
+        })
+        .await;
+        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.redirected("code").is_some());
+        assert_eq!(good.len(), 1, "round {round}");
+        for answer in bad {
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+            assert!(answer.body.contains("invalid_request_uri"), "{answer:?}");
+        }
+        issued(&redeem(&apps[1], &good[0].redirected("code").expect("one")).await);
+        assert_eq!(nodes[0].revoke_all(&Holder::User(user.into())).await.expect("it answers"), 1, "round {round}");
     }
 }
 
