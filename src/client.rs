@@ -28,12 +28,14 @@ use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, Un
 pub(crate) mod assertion;
 #[cfg(feature = "jwt")]
 mod keys;
+mod managed;
 mod record;
 
 #[cfg(feature = "jwt")]
 pub(crate) use keys::Keys;
 #[cfg(feature = "jwt")]
 use keys::RegisteredKeys;
+pub(crate) use managed::Managed;
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,6 +197,8 @@ struct Registration {
     /// `None`: the provider's.
     access_token_lifetime: Option<Duration>,
     refresh_token_max_age: Option<Duration>,
+    /// `None` where nobody manages its registration.
+    managed: Option<Managed>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -253,6 +257,7 @@ impl Client {
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
+            managed: None,
             problems: Vec::new(),
         }))
     }

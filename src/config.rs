@@ -340,6 +340,8 @@ pub enum ConfigError {
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
+    /// Clients are to manage what the store cannot change.
+    Registration(String),
     /// Something is set for pushed authorization requests, and none is taken.
     PushedAuthorizationRequests(String),
     /// The token prefix is not made of letters and digits.
@@ -383,6 +385,7 @@ impl fmt::Display for ConfigError {
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
+            Self::Registration(why) => write!(f, "registration: {why}"),
             Self::PushedAuthorizationRequests(why) => write!(f, "pushed authorization requests: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }

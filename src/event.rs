@@ -81,6 +81,10 @@ pub enum EventKind {
     Pushed,
     /// A client registered itself.
     Registered,
+    /// A client that registered itself replaced its registration.
+    RegistrationUpdated,
+    /// A client that registered itself deleted its registration. That its grants ended is told by itself.
+    RegistrationDeleted,
     /// A client could not prove who it is.
     ClientRefused(ProtocolError),
     /// A request was refused.
@@ -107,6 +111,8 @@ impl EventKind {
             Self::TokenRevoked => "token_revoked",
             Self::Pushed => "pushed",
             Self::Registered => "registered",
+            Self::RegistrationUpdated => "registration_updated",
+            Self::RegistrationDeleted => "registration_deleted",
             Self::ClientRefused(_) => "client_refused",
             Self::Refused(_) => "refused",
             Self::ClockSkew => "clock_skew",

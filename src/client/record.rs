@@ -6,8 +6,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{AuthMethod, Client, GrantType, LiveSecret, Registration};
+use super::{AuthMethod, Client, GrantType, LiveSecret, Managed, Registration};
 #[cfg(feature = "jwt")]
 use super::{Keys, RegisteredKeys};
 use crate::error::InvalidRecord;
@@ -43,6 +44,8 @@ struct Kept {
     access_token_lifetime: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_token_max_age: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registration: Option<KeptRegistration>,
 }
 
 #[cfg(feature = "jwt")]
@@ -51,9 +54,18 @@ struct KeptKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token_endpoint_auth_signing_alg: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    jwks: Option<serde_json::Value>,
+    jwks: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
+}
+
+/// What a client that manages its registration has beside.
+#[derive(Serialize, Deserialize)]
+struct KeptRegistration {
+    access_token_sha256: String,
+    client_id_issued_at: u64,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +102,7 @@ impl Client {
             resource: client.resource.as_ref().map(ToString::to_string),
             access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
             refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
+            registration: client.managed.as_ref().map(KeptRegistration::of),
         };
         serde_json::to_string(&kept).expect("texts and numbers are JSON")
     }
@@ -120,6 +133,7 @@ impl Client {
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
+            managed: kept.registration.map(KeptRegistration::read).transpose()?,
             problems: Vec::new(),
         })))
     }
@@ -150,15 +164,36 @@ impl KeptKeys {
     }
 }
 
+impl KeptRegistration {
+    fn of(managed: &Managed) -> Self {
+        Self {
+            access_token_sha256: URL_SAFE_NO_PAD.encode(managed.token),
+            client_id_issued_at: managed.issued_at.as_secs(),
+            metadata: managed.metadata.clone(),
+        }
+    }
+
+    fn read(self) -> Result<Managed, InvalidRecord> {
+        Ok(Managed {
+            token: digest_of(&self.access_token_sha256).ok_or(InvalidRecord::new("registration"))?,
+            issued_at: UnixTime::from_secs(self.client_id_issued_at),
+            metadata: self.metadata,
+        })
+    }
+}
+
 impl KeptSecret {
     fn of(secret: &LiveSecret) -> Self {
         Self { sha256: URL_SAFE_NO_PAD.encode(secret.digest), until: secret.until.as_secs() }
     }
 
     fn read(&self) -> Option<LiveSecret> {
-        let digest = URL_SAFE_NO_PAD.decode(&self.sha256).ok()?.try_into().ok()?;
-        Some(LiveSecret { digest, until: UnixTime::from_secs(self.until) })
+        Some(LiveSecret { digest: digest_of(&self.sha256)?, until: UnixTime::from_secs(self.until) })
     }
+}
+
+fn digest_of(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -207,6 +242,25 @@ mod tests {
                 assert_eq!(read.has_secret(secret, at), client.has_secret(secret, at), "{record}");
             }
         }
+    }
+
+    /// RFC 7592: of the registration access token there is a digest.
+    #[test]
+    fn the_registration_of_a_client_is_found_again() {
+        let metadata = serde_json::json!({"contacts": ["ops@a.example"], "software_id": "\u{1f511}"});
+        let Value::Object(metadata) = metadata else { unreachable!() };
+        let token = super::super::ClientSecret::generate();
+        let client = Client::public("app").redirect_uri("https://a.example/cb");
+        let record = client.managed(&token, UnixTime::from_secs(1_001), metadata.clone()).to_record();
+        assert!(!record.contains(token.secret()), "{record}");
+        let read = Client::from_record(&record).unwrap();
+        assert_eq!(read.to_record(), record);
+        let managed = read.registration().unwrap();
+        assert_eq!((managed.issued_at.as_secs(), &managed.metadata), (1_001, &metadata));
+        assert!(read.has_registration_token(token.secret()) && !read.has_registration_token("another"));
+        assert!(!format!("{read:?}").contains("digest"));
+        let bad = record.replacen("token_sha256\":\"", "token_sha256\":\"A", 1);
+        assert!(Client::from_record(&bad).is_err());
     }
 
     #[cfg(feature = "jwt")]

@@ -47,9 +47,13 @@ impl Leaves {
             None => AllowOrigin::from(Any),
             Some(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
         };
+        let mut methods = vec![Method::GET, Method::HEAD, Method::POST];
+        if provider.manages_registrations() {
+            methods.extend([Method::PUT, Method::DELETE]);
+        }
         let cors = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods(methods)
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,

@@ -154,6 +154,9 @@ refusals! {
     InvalidClientMetadata {
         BODY_IS_NO_JSON = "body_is_no_json", "the body has to be application/json";
         BODY_IS_NO_OBJECT = "body_is_no_object", "the body is no JSON object";
+        METADATA_CLIENT_ID = "metadata_client_id", "client_id is not that of this client, or missing";
+        METADATA_CLIENT_SECRET = "metadata_client_secret", "client_secret is not that of this client";
+        METADATA_OF_THE_PROVIDER = "metadata_of_the_provider", "a member is the provider's to say: leave out registration_access_token, registration_client_uri, client_id_issued_at and client_secret_expires_at";
         METADATA_OF_WRONG_TYPE = "metadata_of_wrong_type", "a member is not of its type";
         METADATA_LIST_TOO_LONG = "metadata_list_too_long", "a list is too long";
         METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control or invisible characters";
@@ -200,6 +203,7 @@ refusals! {
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";
+        REGISTRATION_TOKEN_REFUSED = "registration_token_refused", "the registration access token is not good for a client here";
     }
     InsufficientScope {
         SCOPE_INSUFFICIENT = "scope_insufficient", "the token lacks a scope";

@@ -366,6 +366,11 @@ impl ProviderBuilder {
         let grants = self.grants.clone();
         let client_store =
             self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
+        if self.registration.as_ref().is_some_and(|policy| policy.management) && !client_store.manages_registrations() {
+            wrong.push(ConfigError::Registration(
+                "this store of clients cannot change what registered itself: leave `.management()` out".to_owned(),
+            ));
+        }
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }

@@ -19,6 +19,14 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 pub(crate) trait DynClients: Send + Sync {
     fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>>;
     fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool>;
+    fn manages_registrations(&self) -> bool;
+    fn update_registered<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        id: &'a ClientId,
+        change: &'a (dyn Fn(Client) -> Client + Send + Sync),
+    ) -> Answer<'a, Option<Client>>;
+    fn unregister<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, ()>;
 }
 
 impl<C: ClientStore> DynClients for C {
@@ -28,6 +36,23 @@ impl<C: ClientStore> DynClients for C {
 
     fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool> {
         boxed(ClientStore::register(self, issuer, client, terms))
+    }
+
+    fn manages_registrations(&self) -> bool {
+        ClientStore::manages_registrations(self)
+    }
+
+    fn update_registered<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        id: &'a ClientId,
+        change: &'a (dyn Fn(Client) -> Client + Send + Sync),
+    ) -> Answer<'a, Option<Client>> {
+        boxed(ClientStore::update_registered(self, issuer, id, change))
+    }
+
+    fn unregister<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, ()> {
+        boxed(ClientStore::unregister(self, issuer, id))
     }
 }
 
