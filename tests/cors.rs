@@ -123,6 +123,21 @@ async fn every_answer_can_be_read_and_the_headers_with_it() {
     }
 }
 
+/// RFC 7592: a page may manage what it registered, where clients can.
+#[tokio::test]
+async fn methods_are_those_that_are_taken() {
+    let managing = with(|builder| builder.registration(RegistrationPolicy::open().management()));
+    for (app, managed) in [(with(|builder| builder), false), (managing, true)] {
+        let answer = send(&app, preflight(ORIGIN, "/register?client_id=a", &Method::PUT, "authorization")).await;
+        let methods = names(&answer.headers, header::ACCESS_CONTROL_ALLOW_METHODS);
+        for method in ["put", "delete"] {
+            assert_eq!(methods.iter().any(|known| known == method), managed, "{methods:?}");
+        }
+        let asked = request(Method::DELETE, "/register?client_id=a");
+        assert_shared_with(&send(&app, from(ORIGIN, asked)).await, "*");
+    }
+}
+
 /// A switch narrows it to a list, and then caches keep the answers of origins apart (Fetch §3.2.7: `Vary`).
 #[tokio::test]
 async fn a_list_narrows_it() {

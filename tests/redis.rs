@@ -887,6 +887,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Server::start()).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Server::start()).await;
+}
+
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {

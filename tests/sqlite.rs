@@ -371,6 +371,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Folder::new()).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Folder::new()).await;
+}
+
 // ---- two processes on one file --------------------------------------------------------------------------------------
 
 #[cfg(feature = "jwt")]

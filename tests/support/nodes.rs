@@ -393,6 +393,54 @@ pub async fn clients_register_themselves_at_two_nodes_up_to_one_limit(place: &im
     }
 }
 
+/// RFC 7592, at two nodes: what a client does at one of them holds at the other.
+pub async fn a_client_manages_its_registration_at_either_node(place: &impl Place) {
+    let clock = ManualClock::default();
+    let policy = || RegistrationPolicy::open().limit(1).management();
+    let node = async || {
+        let node = builder(&clock).store(place.store().await).secrets(secrets(&[1])).registration(policy()).build();
+        app(&node.expect("a good configuration"))
+    };
+    let [one, two] = [node().await, node().await];
+    let asked = |method: &str, uri: &str, token: &str, body: String| {
+        let request = http::Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, "application/json");
+        request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body.into()).expect("a good request")
+    };
+    let metadata =
+        |members: &str| format!(r#"{{"redirect_uris": ["{WEB}"], "token_endpoint_auth_method": "none"{members}}}"#);
+    for _ in 0..2 {
+        let first = metadata(r#", "contacts": ["ops@web.example"]"#);
+        let client = send(&one, asked("POST", "/register", "", first.clone())).await;
+        assert_eq!(client.status, StatusCode::CREATED, "{client:?}");
+        let full = send(&two, asked("POST", "/register", "", first)).await;
+        assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE, "the limit is one");
+        let client = client.json();
+        let text = |name: &str| client[name].as_str().unwrap_or_else(|| panic!("no {name} in {client}"));
+        let (id, token) = (text("client_id"), text("registration_access_token"));
+        let uri = text("registration_client_uri").strip_prefix(ISSUER).expect("ours");
+        let read = send(&two, bearer(uri, token)).await;
+        assert_eq!((read.status, read.json()), (StatusCode::OK, client.clone()));
+        let replaced = metadata(&format!(r#", "client_id": "{id}", "client_name": "Renamed""#));
+        let replaced = send(&two, asked("PUT", uri, token, replaced)).await;
+        assert_eq!(replaced.status, StatusCode::OK, "{replaced:?}");
+        let read = send(&one, bearer(uri, token)).await.json();
+        assert_eq!(read, replaced.json());
+        assert_eq!((&read["client_name"], read.get("contacts")), (&"Renamed".into(), None));
+        let code = support::code_of(&one, id, WEB, "profile").await;
+        let redemption = redemption_of(&code).map(|(name, value)| (name, if name == "client_id" { id } else { value }));
+        let access = send(&one, form("/token", &redemption)).await.json()["access_token"].clone();
+        let access = access.as_str().expect("a token");
+        assert!(is_good(&one, access).await);
+        assert_eq!(send(&one, asked("DELETE", uri, "wrong", String::new())).await.status, StatusCode::UNAUTHORIZED);
+        let deleted = send(&one, asked("DELETE", uri, token, String::new())).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{deleted:?}");
+        assert!(!is_good(&one, access).await && !is_good(&two, access).await);
+        for node in [&one, &two] {
+            assert_eq!(send(node, bearer(uri, token)).await.status, StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
 // ---- two nodes ------------------------------------------------------------------------------------------------------
 
 /// How many do the same at once, half of them at each of two providers.
