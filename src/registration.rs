@@ -245,13 +245,13 @@ pub(crate) fn register(
     if let Some(name) = metadata.get("client_name").and_then(Value::as_str) {
         client = client.name(name);
     }
-    links(sent, &mut metadata)?;
-    let registered = Registered { client, metadata, secret };
-    let whole = earlier.map_or_else(|| registered.client.clone(), |earlier| registered.client_in_place_of(earlier));
+    let whole = client.clone();
+    let whole = if let Some(earlier) = earlier { whole.in_place_of(earlier, Map::new()) } else { whole };
     if !whole.problems().is_empty() {
         return Err(ProtocolError::METADATA_REDIRECT_URI_NOT_HTTPS);
     }
-    Ok(registered)
+    links(sent, &mut metadata)?;
+    Ok(Registered { client, metadata, secret })
 }
 
 /// Addresses, contacts and keys; kept as they are, after a look.

@@ -1011,6 +1011,35 @@ async fn a_client_registers_with_its_keys() {
     }
 }
 
+/// RFC 7592 §2.2: a client puts another key in the place of its own.
+#[tokio::test]
+async fn a_client_that_registered_its_keys_replaces_them() {
+    let builder = builder(&ManualClock::default()).private_key_jwt();
+    let policy = RegistrationPolicy::open().scope("profile").management();
+    let app = app(&builder.registration(policy).build().expect("a good configuration"));
+    let (id, answer) = registered(&register(&app, json!({"jwks": jws::document([("es256", &KEYS.es256)])})).await);
+    let text = |name: &str| answer[name].as_str().expect("a text");
+    let (uri, token) = (text("registration_client_uri"), text("registration_access_token"));
+    let keys = jws::document([("es256", &KEYS.other)]);
+    let mut metadata = with(answer.clone(), json!({"jwks": keys}));
+    let members = metadata.as_object_mut().expect("an object");
+    members.retain(|name, _| !name.starts_with("registration_") && name != "client_id_issued_at");
+    let asked = |body: String| {
+        let request = Request::put(uri).header(header::CONTENT_TYPE, "application/json");
+        request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body.into()).expect("a request")
+    };
+    let signed =
+        |key| sign(&json!({"alg": "ES256", "kid": "es256"}), &with(claims(), json!({"iss": id, "sub": id})), key);
+    let bad = with(metadata.clone(), json!({"jwks": {"keys": []}})).to_string();
+    assert_eq!(send(&app, asked(bad)).await.error(), "invalid_client_metadata");
+    assert_good(&ask(&app, &signed(&KEYS.es256)).await);
+    let replaced = assert_good(&send(&app, asked(metadata.to_string())).await);
+    assert_eq!(replaced["jwks"], keys);
+    assert!(replaced.get("client_secret").is_none());
+    assert_unknown(&ask(&app, &signed(&KEYS.es256)).await);
+    assert_good(&ask(&app, &signed(&KEYS.other)).await);
+}
+
 /// CVE-2026-22752: an address that a stranger registers is no request that the provider makes for him.
 #[tokio::test]
 async fn a_client_registers_where_its_keys_are_and_nothing_is_fetched_before_it_signs() {

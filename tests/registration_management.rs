@@ -265,12 +265,14 @@ async fn without_the_switch_nothing_is_managed() {
 async fn a_client_that_is_configured_manages_nothing() {
     let place = place();
     let client = Registered::at(&place.app, &public()).await;
-    let adopted = Client::public(client.id()).redirect_uri(WEB);
-    let adopting = builder(&place.clock).store(place.store.clone()).registration(policy()).client(adopted);
-    let adopting = app(&adopting.build().expect("a good configuration"));
-    for answer in [client.get(&adopting).await, client.put(&adopting, &public()).await, client.delete(&adopting).await]
-    {
-        assert_unauthorized(&answer);
+    let Ok(kept) = place.store.client(&ISSUER.into(), &client.id().into()).await;
+    let copy = Client::from_record(&kept.expect("it is kept").to_record()).expect("a good record");
+    for adopted in [Client::public(client.id()).redirect_uri(WEB), copy] {
+        let adopting = builder(&place.clock).store(place.store.clone()).registration(policy()).client(adopted);
+        let app = app(&adopting.build().expect("a good configuration"));
+        for answer in [client.get(&app).await, client.put(&app, &client.metadata()).await, client.delete(&app).await] {
+            assert_unauthorized(&answer);
+        }
     }
     assert_eq!(client.get(&place.app).await.status, StatusCode::OK);
 }

@@ -145,7 +145,7 @@ impl Draft {
         }
     }
 
-    /// RFC 9126 §4: whether it may be pushed or has to be is told before all else.
+    /// RFC 9126 §4: that it has to be pushed is told before all else.
     fn way(&self, client: &Client, config: &Config) -> Result<(), ProtocolError> {
         if self.pushed.is_none() && (config.pushed.required || client.has_to_push()) {
             return Err(ProtocolError::REQUEST_NOT_PUSHED);

@@ -73,6 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
     fn uris(secrets: &[u8], issuer: &str) -> RequestUris {
         let secrets = secrets.iter().map(|byte| Secret::from_bytes([*byte; 32])).collect();
         RequestUris::new(&secrets, &issuer.into())

@@ -14,7 +14,7 @@ impl PushedRequests {
     /// What RFC 9126 §2.2 has in mind.
     pub(crate) const LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(10 * 60);
 
-    /// As long as a user may take, and less than the 10 minutes that FAPI 2.0 §5.3.2.2 allows.
+    /// As long as a user may take, and less than the 10 minutes below which FAPI 2.0 stays.
     pub(crate) fn lifetime(self) -> Duration {
         self.lifetime.unwrap_or(Duration::from_secs(9 * 60))
     }

@@ -26,7 +26,7 @@ impl ProviderBuilder {
     }
 
     /// How long a pushed request is good, from 5 seconds to 10 minutes: in this time the user has to have decided. By
-    /// default 9 minutes, which is within what FAPI 2.0 allows.
+    /// default 9 minutes; FAPI 2.0 wants less than 10.
     pub fn pushed_authorization_request_lifetime(mut self, lifetime: Duration) -> Self {
         self.pushed.lifetime = Some(lifetime);
         self
