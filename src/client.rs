@@ -28,12 +28,14 @@ use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, Un
 pub(crate) mod assertion;
 #[cfg(feature = "jwt")]
 mod keys;
+mod managed;
 mod record;
 
 #[cfg(feature = "jwt")]
 pub(crate) use keys::Keys;
 #[cfg(feature = "jwt")]
 use keys::RegisteredKeys;
+pub(crate) use managed::Managed;
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,11 +190,15 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// Whether its authorization requests are pushed.
+    pushes: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
     /// `None`: the provider's.
     access_token_lifetime: Option<Duration>,
     refresh_token_max_age: Option<Duration>,
+    /// `None` where nobody manages its registration.
+    managed: Option<Managed>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -247,9 +253,11 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            pushes: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
+            managed: None,
             problems: Vec::new(),
         }))
     }
@@ -381,6 +389,14 @@ impl Client {
         self.set(|client| client.pkce = false)
     }
 
+    /// Takes authorization requests of this client only where it has pushed them, `require_pushed_authorization_requests`
+    /// ([RFC 9126 §6](https://www.rfc-editor.org/rfc/rfc9126#section-6)). The provider has to
+    /// [take such requests](crate::ProviderBuilder::pushed_authorization_requests).
+    #[must_use]
+    pub fn require_pushed_authorization_requests(self) -> Self {
+        self.set(|client| client.pushes = true)
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> &ClientId {
@@ -441,6 +457,10 @@ impl Client {
     /// (RFC 9700 §2.1.1).
     pub(crate) fn needs_pkce(&self) -> bool {
         self.0.pkce || !self.is_confidential()
+    }
+
+    pub(crate) fn has_to_push(&self) -> bool {
+        self.0.pushes
     }
 
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {

@@ -10,6 +10,7 @@
 mod endpoints;
 mod issuer;
 mod protected_resource;
+mod pushed;
 mod resources;
 
 use std::fmt;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::Paths;
+pub(crate) use endpoints::{Extra, Paths};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
 pub use protected_resource::ProtectedResource;
 pub(crate) use protected_resource::Terms;
+pub(crate) use pushed::PushedRequests;
 
 use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
@@ -124,6 +126,7 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    pub(crate) pushed: PushedRequests,
     /// How access tokens are written where their resource does not say.
     #[cfg(feature = "jwt")]
     pub(crate) access_token_format: AccessTokenFormat,
@@ -279,6 +282,10 @@ pub enum ConfigError {
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
+    /// Clients are to manage what the store cannot change.
+    Registration(String),
+    /// Something is set for pushed authorization requests, and none is taken.
+    PushedAuthorizationRequests(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -321,6 +328,8 @@ impl fmt::Display for ConfigError {
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
+            Self::Registration(why) => write!(f, "registration: {why}"),
+            Self::PushedAuthorizationRequests(why) => write!(f, "pushed authorization requests: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

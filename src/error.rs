@@ -78,6 +78,8 @@ error_codes! {
     RequestNotSupported = "request_not_supported", Client;
     /// Request URIs are not taken (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported = "request_uri_not_supported", Client;
+    /// The request URI is unknown, expired, used or another client's (RFC 9101 §7).
+    InvalidRequestUri = "invalid_request_uri", Client;
     /// The access token is unknown, expired or revoked (RFC 6750 §3.1).
     InvalidToken = "invalid_token", Client;
     /// The access token lacks a scope (RFC 6750 §3.1).

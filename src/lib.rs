@@ -80,8 +80,8 @@ pub use endpoint::ConnectedApps;
 #[cfg(feature = "jwt")]
 pub use endpoint::JwkSet;
 pub use endpoint::{
-    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, ResourceMetadata,
-    Revocation, Token, WellKnown,
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, PushedAuthorizationRequest,
+    Registration, ResourceMetadata, Revocation, Token, WellKnown,
 };
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]

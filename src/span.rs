@@ -12,6 +12,7 @@ pub(crate) enum Spanned {
     Revoke,
     Introspect,
     Register,
+    Push,
     #[cfg(feature = "pages")]
     Apps,
 }
@@ -52,6 +53,7 @@ mod with_tracing {
             Spanned::Revoke => span!("oauth.revoke"),
             Spanned::Introspect => span!("oauth.introspect"),
             Spanned::Register => span!("oauth.register"),
+            Spanned::Push => span!("oauth.push"),
             #[cfg(feature = "pages")]
             Spanned::Apps => span!("oauth.apps"),
         };

@@ -371,12 +371,24 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Folder::new()).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Folder::new()).await;
+}
+
 // ---- two processes on one file --------------------------------------------------------------------------------------
 
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Folder::new()).await;
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Folder::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -9,15 +9,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::request_uri::{Pushed, RequestUris};
 use crate::client::{Client, GrantType};
 use crate::config::Config;
 use crate::error::ProtocolError;
-use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope};
+use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope, UnixTime};
 
 /// A request of which only the client's name is read.
 pub(crate) struct Draft {
     params: Params,
     client_id: ClientId,
+    pushed: Option<Pushed>,
 }
 
 /// A request that may be shown to a user.
@@ -29,6 +31,8 @@ pub(crate) struct ValidRequest {
     pub(crate) scope: Scope,
     pub(crate) resources: Arc<[Resource]>,
     pub(crate) challenge: Option<CodeChallenge>,
+    /// How it is referred to, if its client pushed it.
+    pub(crate) pushed: Option<Pushed>,
     pub(crate) params: Params,
 }
 
@@ -38,6 +42,15 @@ pub(crate) enum Rejection {
     Here(ProtocolError),
     /// The client, at its redirect URI.
     Client { redirect_uri: String, state: Option<String>, error: ProtocolError },
+}
+
+impl Rejection {
+    /// What is wrong, whoever is told.
+    pub(crate) const fn error(&self) -> ProtocolError {
+        match self {
+            Self::Here(error) | Self::Client { error, .. } => *error,
+        }
+    }
 }
 
 /// The parameters that make a query an authorization request, complete or not.
@@ -57,9 +70,32 @@ impl Draft {
             return Err(ProtocolError::CLIENT_ID_REPEATED);
         }
         match params.get("client_id").map(ClientId::from) {
-            Some(client_id) => Ok(Self { params, client_id }),
+            Some(client_id) => Ok(Self { params, client_id, pushed: None }),
             None => Err(ProtocolError::CLIENT_ID_MISSING),
         }
+    }
+
+    /// A request that its client just pushed.
+    pub(crate) fn pushed(self, pushed: Pushed) -> Self {
+        Self { pushed: Some(pushed), ..self }
+    }
+
+    /// The request that this one refers to, if it does: then nothing else in it counts
+    /// ([RFC 9126 §4](https://www.rfc-editor.org/rfc/rfc9126#section-4)).
+    pub(crate) fn resolved(self, uris: &RequestUris, now: UnixTime) -> Result<Self, ProtocolError> {
+        let Some(uri) = self.params.get("request_uri") else { return Ok(self) };
+        if self.params.is_repeated("request_uri") {
+            return Err(ProtocolError::PARAMETER_REPEATED);
+        }
+        let (params, pushed) = uris.open(uri)?;
+        let draft = Self::read(params)?.pushed(pushed);
+        if draft.client_id != self.client_id {
+            return Err(ProtocolError::REQUEST_URI_OF_ANOTHER_CLIENT);
+        }
+        if pushed.expires_at <= now {
+            return Err(ProtocolError::REQUEST_URI_EXPIRED);
+        }
+        Ok(draft)
     }
 
     pub(crate) fn client_id(&self) -> &ClientId {
@@ -72,7 +108,8 @@ impl Draft {
         let redirect_uri = self.redirect_uri(&client).map_err(Rejection::Here)?;
         let redirect_uri_sent = self.params.get("redirect_uri").is_some();
         let state = (!self.params.is_repeated("state")).then(|| self.params.get("state")).flatten().map(str::to_owned);
-        let checked = self.response_type(&client).and_then(|()| {
+        let checked = self.way(&client, config).and_then(|()| {
+            self.response_type(&client)?;
             let challenge = self.challenge(&client)?;
             self.prompt()?;
             self.authentication(config)?;
@@ -88,6 +125,7 @@ impl Draft {
                 scope,
                 resources,
                 challenge,
+                pushed: self.pushed,
                 params: self.params,
             }),
             Err(error) => Err(Rejection::Client { redirect_uri: redirect_uri.to_string(), state, error }),
@@ -107,6 +145,14 @@ impl Draft {
             Some(_) => Ok(presented.into()),
             None => Err(ProtocolError::REDIRECT_URI_NOT_REGISTERED),
         }
+    }
+
+    /// RFC 9126 §4: that it has to be pushed is told before all else.
+    fn way(&self, client: &Client, config: &Config) -> Result<(), ProtocolError> {
+        if self.pushed.is_none() && (config.pushed.required || client.has_to_push()) {
+            return Err(ProtocolError::REQUEST_NOT_PUSHED);
+        }
+        Ok(())
     }
 
     fn response_type(&self, client: &Client) -> Result<(), ProtocolError> {

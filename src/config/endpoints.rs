@@ -21,6 +21,7 @@ pub struct Endpoints {
     revocation: String,
     introspection: String,
     registration: String,
+    pushed_authorization_request: String,
     jwks: String,
 }
 
@@ -42,6 +43,7 @@ impl Endpoints {
             revocation: "/revoke".to_owned(),
             introspection: "/introspect".to_owned(),
             registration: "/register".to_owned(),
+            pushed_authorization_request: "/par".to_owned(),
             jwks: "/jwks".to_owned(),
         }
     }
@@ -76,6 +78,13 @@ impl Endpoints {
         self
     }
 
+    /// The path of the pushed authorization request endpoint, behind the prefix. By default `/par`; nothing is there unless
+    /// requests [can be pushed](crate::ProviderBuilder::pushed_authorization_requests).
+    pub fn pushed_authorization_request(mut self, path: impl Into<String>) -> Self {
+        self.pushed_authorization_request = path.into();
+        self
+    }
+
     /// The path of the published keys, behind the prefix. By default `/jwks`; nothing is there unless some access token is
     /// a JWT.
     #[cfg(feature = "jwt")]
@@ -107,10 +116,17 @@ impl Endpoints {
         self
     }
 
-    /// The one that is last is there only if some token is a JWT.
-    fn all(&self) -> [&str; 6] {
-        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration, &self.jwks]
+    /// Those that are always there, or have their path kept for them.
+    fn fixed(&self) -> [&str; 5] {
+        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
     }
+}
+
+/// Which endpoints there are beside those that are always there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) pushed_authorization_request: bool,
+    pub(crate) jwks: bool,
 }
 
 /// The paths of one issuer on its origin.
@@ -123,7 +139,8 @@ pub(crate) struct Paths {
     pub(crate) revocation: String,
     pub(crate) introspection: String,
     pub(crate) registration: String,
-    /// `None` where nothing is published there.
+    /// `None` where nothing is there, as in the next.
+    pub(crate) pushed_authorization_request: Option<String>,
     pub(crate) jwks: Option<String>,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
@@ -136,7 +153,7 @@ impl Paths {
     pub(crate) fn new(
         endpoints: &Endpoints,
         issuer_path: Option<&str>,
-        with_jwks: bool,
+        extra: Extra,
         wrong: &mut Vec<ConfigError>,
     ) -> Self {
         for prefix in [&endpoints.prefix, &endpoints.stripped] {
@@ -153,8 +170,10 @@ impl Paths {
         let seen = seen.unwrap_or(&prefix);
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
-        let all = endpoints.all();
-        for (at, path) in all.iter().enumerate().take(if with_jwks { 6 } else { 5 }) {
+        let pushed = extra.pushed_authorization_request.then_some(&*endpoints.pushed_authorization_request);
+        let jwks = extra.jwks.then_some(&*endpoints.jwks);
+        let all: Vec<_> = endpoints.fixed().into_iter().chain(pushed).chain(jwks).collect();
+        for (at, path) in all.iter().enumerate() {
             if !is_path(path) || all[..at].contains(path) {
                 wrong.push(ConfigError::Path((*path).to_owned()));
             } else if [&*prefix, seen].iter().any(|prefix| is_document(&format!("{prefix}{path}"))) {
@@ -162,10 +181,20 @@ impl Paths {
             }
         }
         let stripped = prefix.len() - seen.len();
-        let [authorization, token, revocation, introspection, registration, jwks] =
-            all.map(|path| format!("{prefix}{path}"));
-        let jwks = with_jwks.then_some(jwks);
-        Self { prefix, authorization, token, revocation, introspection, registration, jwks, server_metadata, stripped }
+        let published = |path: &str| format!("{prefix}{path}");
+        let [authorization, token, revocation, introspection, registration] = endpoints.fixed().map(published);
+        Self {
+            authorization,
+            token,
+            revocation,
+            introspection,
+            registration,
+            pushed_authorization_request: pushed.map(published),
+            jwks: jwks.map(published),
+            server_metadata,
+            stripped,
+            prefix,
+        }
     }
 
     /// What stands before every endpoint, as the service sees it.
@@ -182,7 +211,7 @@ impl Paths {
     /// number of paths.
     pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
         let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
-        let endpoints = endpoints.into_iter().chain(&self.jwks);
+        let endpoints = endpoints.into_iter().chain(&self.pushed_authorization_request).chain(&self.jwks);
         endpoints.map(|endpoint| self.seen(endpoint)).chain([&*self.server_metadata])
     }
 

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 #[cfg(feature = "jwt")]
 use super::jwks;
 use super::well_known::Document;
-use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
+use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
@@ -29,6 +29,7 @@ pub(crate) enum Leaf {
     Revocation,
     Introspection,
     Registration,
+    PushedAuthorizationRequest,
     WellKnown,
     /// Of the resource at this place of the configuration.
     ResourceMetadata(usize),
@@ -49,9 +50,13 @@ impl Leaves {
             None => AllowOrigin::from(Any),
             Some(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
         };
+        let mut methods = vec![Method::GET, Method::HEAD, Method::POST];
+        if provider.manages_registrations() {
+            methods.extend([Method::PUT, Method::DELETE]);
+        }
         let cors = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods(methods)
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
@@ -72,6 +77,9 @@ impl Leaves {
             path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
             path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if paths.pushed_authorization_request.as_deref().is_some_and(|pushed| path == paths.seen(pushed)) => {
+                Some(Leaf::PushedAuthorizationRequest)
+            }
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
@@ -98,15 +106,16 @@ impl Leaves {
             reply
         };
         let (spanned, route) = match leaf {
-            Leaf::Token => (Spanned::Token, &*paths.token),
-            Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
-            Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
-            Leaf::Registration => (Spanned::Register, &*paths.registration),
+            Leaf::Token => (Spanned::Token, Some(&*paths.token)),
+            Leaf::Revocation => (Spanned::Revoke, Some(&*paths.revocation)),
+            Leaf::Introspection => (Spanned::Introspect, Some(&*paths.introspection)),
+            Leaf::Registration => (Spanned::Register, Some(&*paths.registration)),
+            Leaf::PushedAuthorizationRequest => (Spanned::Push, paths.pushed_authorization_request.as_deref()),
             Leaf::WellKnown | Leaf::ResourceMetadata(_) => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
         };
-        span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
+        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 
@@ -139,6 +148,7 @@ where
                 Leaf::Revocation => form(provider, request, revocation::revoke).await,
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::PushedAuthorizationRequest => pushed_authorization_request::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
                 Leaf::ResourceMetadata(place) => {
                     let document = Document::Resource(&provider.0.config.resources[place]);
@@ -152,7 +162,7 @@ where
 }
 
 /// A POST of a form, by a client that authenticates.
-async fn form<B, Fut>(
+pub(super) async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
     answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,

@@ -84,6 +84,12 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     if config.registration.is_some() {
         put("registration_endpoint", config.url(&config.paths.registration).into());
     }
+    if let Some(pushed) = &config.paths.pushed_authorization_request {
+        put("pushed_authorization_request_endpoint", config.url(pushed).into());
+    }
+    if config.pushed.required {
+        put("require_pushed_authorization_requests", true.into());
+    }
     if !scopes.is_empty() {
         put("scopes_supported", scopes.into());
     }

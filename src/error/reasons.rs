@@ -47,6 +47,9 @@ refusals! {
         REDIRECT_URI_NOT_REGISTERED = "redirect_uri_not_registered", "redirect_uri is not registered for this client";
         REQUEST_TOO_LONG = "request_too_long", "the request is longer than 16 KiB";
         REQUEST_BODY_TOO_LONG = "request_body_too_long", "the request is longer than 16 KiB";
+        REQUEST_NOT_PUSHED = "request_not_pushed", "the authorization request has to be pushed";
+        REQUEST_URI_PUSHED = "request_uri_pushed", "a pushed request has no request_uri";
+        PUSHED_REQUEST_TOO_LONG = "pushed_request_too_long", "the request is longer than its request_uri can hold: 11 KiB is safe";
         RESPONSE_MODE_UNKNOWN = "response_mode_unknown", "the only response_mode is query";
         RESPONSE_TYPE_MISSING = "response_type_missing", "response_type is missing";
         CHALLENGE_MISSING = "challenge_missing", "code_challenge is missing: this client needs PKCE with S256";
@@ -128,6 +131,13 @@ refusals! {
     RequestUriNotSupported {
         REQUEST_URI = "request_uri", "request URIs are not taken";
     }
+    InvalidRequestUri {
+        REQUEST_URI_MALFORMED = "request_uri_malformed", "the request_uri is not good for this request";
+        REQUEST_URI_FORGED = "request_uri_forged", "the request_uri is not good for this request";
+        REQUEST_URI_OF_ANOTHER_CLIENT = "request_uri_of_another_client", "the request_uri is not good for this request";
+        REQUEST_URI_EXPIRED = "request_uri_expired", "the request_uri is not good for this request";
+        REQUEST_URI_USED = "request_uri_used", "the request_uri is not good for this request";
+    }
     InvalidScope {
         SCOPE_MISSING = "scope_missing", "the scope is missing and there is no default";
         SCOPE_EMPTY = "scope_empty", "the scope is empty";
@@ -147,6 +157,9 @@ refusals! {
     InvalidClientMetadata {
         BODY_IS_NO_JSON = "body_is_no_json", "the body has to be application/json";
         BODY_IS_NO_OBJECT = "body_is_no_object", "the body is no JSON object";
+        METADATA_CLIENT_ID = "metadata_client_id", "client_id is not that of this client, or missing";
+        METADATA_CLIENT_SECRET = "metadata_client_secret", "client_secret is not that of this client";
+        METADATA_OF_THE_PROVIDER = "metadata_of_the_provider", "a member is the provider's to say: leave out registration_access_token, registration_client_uri, client_id_issued_at and client_secret_expires_at";
         METADATA_OF_WRONG_TYPE = "metadata_of_wrong_type", "a member is not of its type";
         METADATA_LIST_TOO_LONG = "metadata_list_too_long", "a list is too long";
         METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control or invisible characters";
@@ -193,6 +206,7 @@ refusals! {
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";
+        REGISTRATION_TOKEN_REFUSED = "registration_token_refused", "the registration access token is not good for a client here";
     }
     InsufficientScope {
         SCOPE_INSUFFICIENT = "scope_insufficient", "the token lacks a scope";
@@ -248,12 +262,12 @@ mod tests {
     /// RFC 6749 §5.2 and §10.10: whoever guesses learns nothing of how close it was
     #[test]
     fn refusals_of_one_handle_and_of_one_client_look_alike_on_the_wire() {
-        for kind in ["code_", "refresh_", "client_"] {
+        for kind in ["code_", "refresh_", "client_", "request_uri_"] {
             let alike: BTreeSet<_> = ALL
                 .iter()
                 .filter(|error| error.reason().starts_with(kind))
                 .filter(|error| match error.code() {
-                    ErrorCode::InvalidGrant => true,
+                    ErrorCode::InvalidGrant | ErrorCode::InvalidRequestUri => true,
                     ErrorCode::InvalidClient => error.reason() != "client_not_confidential",
                     _ => false,
                 })

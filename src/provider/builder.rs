@@ -2,6 +2,7 @@
 mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
+mod pushed;
 mod resources;
 mod step_up;
 
@@ -15,12 +16,14 @@ use std::time::Duration;
 use super::PublishedKeys;
 use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
+use crate::authorization::RequestUris;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
 use crate::config::{AccessTokenFormat, PrivateKeyJwt};
 use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
+    Config, ConfigError, ConfigErrors, Endpoints, Extra, IssuerUrl, Lifetimes, Paths, ProtectedResource,
+    PushedRequests, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
@@ -60,6 +63,7 @@ pub struct ProviderBuilder {
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
     #[cfg(feature = "jwt")]
@@ -94,6 +98,7 @@ impl ProviderBuilder {
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
             #[cfg(feature = "jwt")]
@@ -181,9 +186,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
-    /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
-    /// authorization and introspection endpoints.
+    /// The origins whose pages may read the metadata and use the token, revocation, registration and pushed
+    /// authorization request endpoints, such as `https://app.example`. By default any: these endpoints know no cookies.
+    /// Pages of other origins never get at the authorization and introspection endpoints.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -318,7 +323,8 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
+        let extra = Extra { pushed_authorization_request: self.pushed.on, jwks: makes_jwts };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), extra, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -334,6 +340,7 @@ impl ProviderBuilder {
         self.lifetimes.check(&mut wrong);
         let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
+        self.check_pushed(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
         let prefix = &*self.token_prefix;
@@ -343,6 +350,11 @@ impl ProviderBuilder {
         let grants = self.grants.clone();
         let client_store =
             self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
+        if self.registration.as_ref().is_some_and(|policy| policy.management) && !client_store.manages_registrations() {
+            wrong.push(ConfigError::Registration(
+                "this store of clients cannot change what registered itself: leave `.management()` out".to_owned(),
+            ));
+        }
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
@@ -351,7 +363,9 @@ impl ProviderBuilder {
         #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
-        let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
+        let (Some(url), Some(secrets), Some(handles), Some(grants), true) =
+            (url, secrets, handles, grants, wrong.is_empty())
+        else {
             return Err(ConfigErrors(wrong.into()));
         };
         let skew = grants.clock_skew().unwrap_or_default();
@@ -362,6 +376,7 @@ impl ProviderBuilder {
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
+        let request_uris = RequestUris::new(&secrets, &url.issuer);
         let config = Config {
             #[cfg(feature = "jwt")]
             access_token_format: self.common_format(),
@@ -384,6 +399,7 @@ impl ProviderBuilder {
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
         };
@@ -395,6 +411,7 @@ impl ProviderBuilder {
         let inner = Inner {
             config,
             handles,
+            request_uris,
             hooks: self.hooks,
             events: self.events,
             clients: fixed,

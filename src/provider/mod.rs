@@ -26,6 +26,8 @@ mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
+mod pushed;
+mod registrations;
 mod resource;
 #[cfg(feature = "jwt")]
 mod signer;
@@ -53,6 +55,7 @@ pub use resource::ResourceServer;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
 
+use crate::authorization::RequestUris;
 use crate::client::{Client, GrantType};
 use crate::clock::Clock;
 use crate::config::{Config, OFFLINE_ACCESS};
@@ -60,9 +63,8 @@ use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt, TokenId};
-use crate::registration::Allowed;
 use crate::secret::random;
-use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
+use crate::store::{DynClients, DynGrants, Holder};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
 
 /// An OAuth 2.1 authorization server. Cloning copies a pointer; it has no type parameter, whatever the store.
@@ -72,6 +74,7 @@ pub struct Provider(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) handles: Handles,
+    pub(crate) request_uris: RequestUris,
     pub(crate) hooks: Hooks,
     pub(crate) events: Events,
     clients: HashMap<ClientId, Client>,
@@ -250,29 +253,6 @@ impl Provider {
             Some(client) => Ok(Some(client.clone())),
             None => self.0.client_store.client(&self.0.config.issuer, id).await,
         }
-    }
-
-    /// What a client that registers itself may become.
-    pub(crate) fn registrable(&self) -> Allowed {
-        Allowed {
-            scope: self.0.config.registrable_scope(),
-            #[cfg(feature = "jwt")]
-            private_key_jwt: self.0.config.takes_assertions(),
-            #[cfg(feature = "jwt")]
-            jwks_uri: self.0.published_keys.is_some(),
-        }
-    }
-
-    /// Keeps a client that registered itself; false if there are as many as there can be.
-    pub(crate) async fn register(&self, client: Client) -> Result<bool, StoreError> {
-        let Some(policy) = &self.0.config.registration else { return Ok(false) };
-        let terms = RegistrationTerms { limit: policy.limit, keep_until: self.now().plus(policy.keep_unused) };
-        let id = client.id().clone();
-        let kept = self.0.client_store.register(&self.0.config.issuer, client, terms).await?;
-        if kept {
-            self.tell(&Event::new(EventKind::Registered).client(Some(&id)));
-        }
-        Ok(kept)
     }
 
     /// For the check of an access token alone, as is [`load`](Self::load).

@@ -155,6 +155,29 @@ impl ClientStore for MemoryStore {
         self.0.clients.insert(place, Known { client, keep_until: Some(terms.keep_until) });
         Ok(true)
     }
+
+    fn manages_registrations(&self) -> bool {
+        true
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, Infallible> {
+        let Some(mut known) = self.0.clients.get_mut(&(issuer.clone(), id.clone())) else { return Ok(None) };
+        known.client = change(known.client.clone());
+        Ok(Some(known.client.clone()))
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), Infallible> {
+        let itself = |_: &_, known: &Known| known.keep_until.is_some();
+        if self.0.clients.remove_if(&(issuer.clone(), id.clone()), itself).is_some() {
+            self.0.registered.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
 }
 
 impl MemoryStore {

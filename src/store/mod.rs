@@ -108,6 +108,33 @@ pub trait ClientStore: Send + Sync + 'static {
         let _ = (issuer, client, terms);
         async { Ok(false) }
     }
+
+    /// Whether what registered itself can be changed and deleted here: then [`update_registered`](Self::update_registered)
+    /// and [`unregister`](Self::unregister) are there. A store that takes no registrations leaves the three out; a provider
+    /// that lets clients [manage](crate::RegistrationPolicy::management) theirs is not built over it.
+    fn manages_registrations(&self) -> bool {
+        false
+    }
+
+    /// Replaces a client that registered itself by what `change` makes of it, which has the same id and is
+    /// [good](Client::check); answers what it is now, and `Ok(None)` if there is none. Where somebody else changes it
+    /// meanwhile, `change` is asked again.
+    fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send {
+        let _ = (issuer, id, change);
+        async { Ok(None) }
+    }
+
+    /// Deletes a client that registered itself, as a sweep does with one that nobody connects: its id was made at random,
+    /// so it comes to nobody else. Its grants are the provider's to end.
+    fn unregister(&self, issuer: &Issuer, id: &ClientId) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (issuer, id);
+        async { Ok(()) }
+    }
 }
 
 /// How a client is kept that registered itself.

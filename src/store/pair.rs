@@ -24,6 +24,23 @@ impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Self::Error> {
         self.0.register(issuer, client, terms).await
     }
+
+    fn manages_registrations(&self) -> bool {
+        self.0.manages_registrations()
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, Self::Error> {
+        self.0.update_registered(issuer, id, change).await
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), Self::Error> {
+        self.0.unregister(issuer, id).await
+    }
 }
 
 impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {

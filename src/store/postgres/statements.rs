@@ -270,6 +270,8 @@ statements! {
                             durably!()),
     enable_client: "UPDATE {schema}.oauth_client SET disabled = false WHERE issuer = $1 AND client_id = $2 \
                     AND record IS NOT NULL RETURNING 1",
+    unregister_client: concat!("DELETE FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2 \
+                                AND keep_until IS NOT NULL", durably!()),
     delete_client: concat!("UPDATE {schema}.oauth_client SET record = NULL, keep_until = NULL WHERE issuer = $1 \
                             AND client_id = $2", durably!()),
 }
