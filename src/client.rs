@@ -188,6 +188,8 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// Whether its tokens are always bound to a key of its own.
+    bound_tokens: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
     /// `None`: the provider's.
@@ -247,6 +249,7 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            bound_tokens: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
@@ -381,6 +384,15 @@ impl Client {
         self.set(|client| client.pkce = false)
     }
 
+    /// Gives this client no token that is not bound to a key of its own, `dpop_bound_access_tokens`
+    /// ([RFC 9449 §5.2](https://www.rfc-editor.org/rfc/rfc9449#section-5.2)): a token request without a proof is
+    /// `invalid_dpop_proof`. The provider has to [look at proofs](crate::ProviderBuilder::dpop).
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn dpop_bound_access_tokens(self) -> Self {
+        self.set(|client| client.bound_tokens = true)
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> &ClientId {
@@ -441,6 +453,10 @@ impl Client {
     /// (RFC 9700 §2.1.1).
     pub(crate) fn needs_pkce(&self) -> bool {
         self.0.pkce || !self.is_confidential()
+    }
+
+    pub(crate) fn wants_bound_tokens(&self) -> bool {
+        self.0.bound_tokens
     }
 
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {

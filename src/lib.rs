@@ -39,6 +39,8 @@ pub mod bearer;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "jwt")]
+pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -66,6 +68,8 @@ pub mod testing;
 pub mod types;
 
 pub use authorization::{Approval, Denial};
+#[cfg(feature = "jwt")]
+pub use bearer::Dpop;
 pub use bearer::{
     Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
     Verify,
@@ -113,4 +117,6 @@ pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationT
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{OpenRedis, RedisStore};
-pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
+pub use types::{
+    ClientId, InvalidResource, InvalidScope, InvalidThumbprint, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime,
+};

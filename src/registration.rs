@@ -82,6 +82,10 @@ pub(crate) struct Registered {
     pub(crate) answer: Map<String, Value>,
 }
 
+/// RFC 9449 §5.2
+#[cfg(feature = "jwt")]
+const DPOP_BOUND: &str = "dpop_bound_access_tokens";
+
 /// How many entries a list can have.
 const MOST: usize = 20;
 
@@ -99,6 +103,9 @@ pub(crate) struct Allowed {
     /// Whether their keys can be read from where they publish them.
     #[cfg(feature = "jwt")]
     pub(crate) jwks_uri: bool,
+    /// Whether their tokens can be bound to keys of theirs.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: bool,
 }
 
 /// Makes a client of the metadata that it sent, within `allowed`. Values that are not taken are left out or replaced, and
@@ -145,6 +152,11 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<R
         None => client,
     };
     client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
+    #[cfg(feature = "jwt")]
+    if allowed.dpop && flag(sent, DPOP_BOUND)? {
+        client = client.dpop_bound_access_tokens();
+        answer.insert(DPOP_BOUND.to_owned(), true.into());
+    }
     for name in TEXTS {
         // A name of spaces alone would leave a page with nothing to show; what else cannot be seen was refused.
         if let Some(text) = text(sent, name)?.filter(|text| !text.trim().is_empty()) {
@@ -243,6 +255,15 @@ fn text<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if is_readable(text) => Ok(Some(text)),
         Some(Value::String(_)) => Err(ProtocolError::METADATA_ILLEGIBLE),
+        Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
+    }
+}
+
+#[cfg(feature = "jwt")]
+fn flag(sent: &Map<String, Value>, name: &str) -> Result<bool, ProtocolError> {
+    match sent.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
         Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
     }
 }

@@ -170,6 +170,7 @@ mod tests {
             scope: "profile notes:read".parse().unwrap(),
             resources: Arc::from([]),
             challenge: None,
+            dpop_jkt: None,
             params: Params::parse(b"").unwrap(),
         });
         let approval = Approval::new(Arc::clone(&request), "alice".into()).claim("n", "a claim");

@@ -11,6 +11,7 @@ use super::authorized::Authorized;
 use super::challenge::Rejected;
 use super::layer::Rules;
 use super::preflight;
+use super::service::Scheme;
 use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
@@ -121,7 +122,7 @@ where
                 StateProj::Calling { call } => return call.poll(cx),
                 StateProj::Preflight { call, rules, span } => {
                     let answer = preflight::policy(&ready!(call.poll(cx))?);
-                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
+                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules, Scheme::Bearer);
                     return Poll::Ready(Ok(answer.unwrap_or_else(|| span.in_scope(refused))));
                 }
                 StateProj::Answered { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),

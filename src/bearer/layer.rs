@@ -6,6 +6,7 @@ use tower::Layer;
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
+use super::dpop::Proofs;
 use super::require::Require;
 use super::service::Bearer;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
@@ -36,6 +37,8 @@ pub(super) struct Rules {
     pub(super) challenges: OnceLock<[HeaderValue; Own::ALL.len()]>,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
+    /// `None` where none are looked at.
+    pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
     pub(super) events: Events,
@@ -46,6 +49,9 @@ impl Rules {
     fn guard(&mut self, resource: Option<Resource>) {
         let config = self.provider.as_ref().map(|provider| &provider.0.config);
         self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
+        if let Some(provider) = &self.provider {
+            self.proofs = Proofs::of(provider, resource.as_ref()).map(Arc::new);
+        }
         self.resource = resource;
     }
 }
@@ -73,6 +79,7 @@ impl BearerLayer {
             preflights: true,
             challenges: OnceLock::new(),
             resource: None,
+            proofs: None,
             provider: None,
             events: Events::default(),
         };
@@ -81,7 +88,7 @@ impl BearerLayer {
 }
 
 impl<R> BearerLayer<R> {
-    fn rules(&mut self) -> &mut Rules {
+    pub(super) fn rules(&mut self) -> &mut Rules {
         let rules = Arc::make_mut(&mut self.rules);
         rules.challenges = OnceLock::new();
         rules

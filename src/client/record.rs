@@ -34,6 +34,9 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application_type: Option<String>,
     pkce: bool,
+    /// Read whatever the features are: a node without them gives such a client nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     /// In seconds, as the next.
@@ -79,6 +82,7 @@ impl Client {
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.as_str().to_owned()).collect(),
             application_type: client.native.map(|native| if native { "native" } else { "web" }.to_owned()),
             pkce: client.pkce,
+            dpop_bound_access_tokens: client.bound_tokens,
             resource: client.resource.as_ref().map(ToString::to_string),
             access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
             refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
@@ -108,12 +112,18 @@ impl Client {
             grant_types: grant_types.collect::<Option<_>>().ok_or(invalid("grant_types"))?,
             native: kept.application_type.map(|kind| kind == "native"),
             pkce: kept.pkce,
+            bound_tokens: kept.dpop_bound_access_tokens,
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
             problems: Vec::new(),
         })))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[cfg(feature = "jwt")]

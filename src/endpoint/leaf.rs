@@ -14,7 +14,7 @@ use super::jwks;
 use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
-use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
+use crate::http::{DPOP, DPOP_NONCE, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
 use crate::types::Params;
@@ -52,10 +52,10 @@ impl Leaves {
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
-                HeaderName::from_static("dpop"),
+                DPOP,
                 HeaderName::from_static("mcp-protocol-version"),
             ])
-            .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("dpop-nonce")])
+            .expose_headers([header::WWW_AUTHENTICATE, DPOP_NONCE])
             .max_age(Duration::from_secs(600));
         Self { provider: provider.clone(), cors }
     }
@@ -132,7 +132,7 @@ where
         let Self { leaf, provider } = self.clone();
         ResponseFuture::new(async move {
             Ok(match leaf {
-                Leaf::Token => form(provider, request, token::exchange).await,
+                Leaf::Token => token::answer(provider, request).await,
                 Leaf::Revocation => form(provider, request, revocation::revoke).await,
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
@@ -145,7 +145,7 @@ where
 }
 
 /// A POST of a form, by a client that authenticates.
-async fn form<B, Fut>(
+pub(super) async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
     answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,

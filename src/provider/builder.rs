@@ -1,4 +1,6 @@
 #[cfg(feature = "jwt")]
+mod dpop;
+#[cfg(feature = "jwt")]
 mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
@@ -15,11 +17,11 @@ use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
-#[cfg(feature = "jwt")]
-use crate::config::PrivateKeyJwt;
 use crate::config::{
     Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
 };
+#[cfg(feature = "jwt")]
+use crate::config::{Dpop, PrivateKeyJwt};
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
 #[cfg(feature = "jwt")]
@@ -60,6 +62,8 @@ pub struct ProviderBuilder {
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
     #[cfg(feature = "jwt")]
+    dpop: Dpop,
+    #[cfg(feature = "jwt")]
     fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
@@ -92,6 +96,8 @@ impl ProviderBuilder {
             registration: None,
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            dpop: Dpop::default(),
             #[cfg(feature = "jwt")]
             fetch: None,
             token_prefix: "toa".to_owned(),
@@ -352,6 +358,8 @@ impl ProviderBuilder {
         let fixed = self.check_clients(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_dpop(&mut wrong);
         let prefix = &*self.token_prefix;
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
@@ -378,7 +386,11 @@ impl ProviderBuilder {
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
+        #[cfg(feature = "jwt")]
+        let dpop_nonces = secrets.as_ref().and_then(|secrets| self.nonces(secrets, &url.issuer));
         let config = Config {
+            #[cfg(feature = "jwt")]
+            dpop_required: self.dpop_required(),
             #[cfg(feature = "jwt")]
             formats: self.formats(),
             #[cfg(feature = "jwt")]
@@ -400,6 +412,8 @@ impl ProviderBuilder {
             registration: self.registration,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
+            #[cfg(feature = "jwt")]
+            dpop: self.dpop,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
@@ -420,6 +434,8 @@ impl ProviderBuilder {
             signing,
             #[cfg(feature = "jwt")]
             published_keys,
+            #[cfg(feature = "jwt")]
+            dpop_nonces,
         };
         let provider = Provider(Arc::new(inner));
         #[cfg(feature = "jwt")]
@@ -496,7 +512,9 @@ impl ProviderBuilder {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
             #[cfg(feature = "jwt")]
-            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
+            for why in [self.cannot_sign(client), self.cannot_prove(client)].into_iter().flatten() {
+                wrong.push(ConfigError::Client { client: id.clone(), why });
+            }
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }
