@@ -319,7 +319,8 @@ impl Config {
     #[cfg(feature = "jwt")]
     pub(crate) fn public_base(&self, resource: Option<&Resource>) -> String {
         let place = resource.map_or(&*self.origin, Resource::as_str);
-        let path = place.splitn(4, '/').nth(3).map_or(place.len(), |path| place.len() - path.len() - 1);
+        let host = place.find("://").map_or(0, |colon| colon + 3);
+        let path = place[host..].find(['/', '?']).map_or(place.len(), |path| host + path);
         let (origin, path) = place.split_at(path);
         let stripped = self.paths.stripped_prefix();
         let is_below = path.is_empty()

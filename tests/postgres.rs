@@ -10,6 +10,9 @@ mod moves;
 mod nodes;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
 use std::sync::Arc;
@@ -298,6 +301,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Database::new().await).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Database::new().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

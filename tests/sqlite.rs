@@ -8,6 +8,9 @@ mod jws;
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -377,6 +380,12 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Folder::new()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Folder::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

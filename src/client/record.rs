@@ -208,6 +208,18 @@ mod tests {
         }
     }
 
+    /// RFC 9449 §5.2
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn that_tokens_are_always_bound_is_found_again() {
+        let client = Client::public("app").redirect_uri("https://a.example/cb");
+        for (client, bound) in [(client.clone(), false), (client.dpop_bound_access_tokens(), true)] {
+            let record = client.to_record();
+            assert_eq!(record.contains("dpop_bound_access_tokens"), bound, "{record}");
+            assert_eq!(Client::from_record(&record).unwrap().wants_bound_tokens(), bound);
+        }
+    }
+
     #[cfg(feature = "jwt")]
     #[test]
     fn the_keys_of_a_client_that_signs_are_found_again() {
