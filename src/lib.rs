@@ -20,8 +20,8 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
-//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; clients that sign, `private_key_jwt`. Needs
-//!   a C compiler.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; tokens that are bound to a key of their
+//!   client: see `dpop`; clients that sign, `private_key_jwt`. Needs a C compiler.
 //! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!

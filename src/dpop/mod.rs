@@ -31,7 +31,8 @@
 //!
 //! An API elsewhere asks for proofs by [`BearerLayer::dpop`](crate::BearerLayer::dpop), over a
 //! [`JwtVerifier`](crate::JwtVerifier), an [`Introspector`](crate::Introspector) or a verifier of its own. Without it, a
-//! layer refuses bound tokens.
+//! layer refuses bound tokens. For pages of other origins, its CORS layer allows the header `DPoP` and exposes
+//! `WWW-Authenticate` and `DPoP-Nonce`, as those of the provider's endpoints do.
 //!
 //! # What is checked of a proof
 //!

@@ -64,8 +64,7 @@ pub(super) async fn exchange(
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     draft.leaves_something(provider, client, &grant)?;
     let refresh_token = refreshable.then(|| {
-        // A client that authenticates is bound to its tokens already, and may change its key (RFC 9449 §5).
-        let bound_to = draft.key().filter(|_| !client.is_confidential());
+        let bound_to = draft.refresh_key(client);
         let handle = RefreshHandle { grant: id, generation: grant.generation(), salt, bound_to };
         provider.0.handles.mint_refresh(&handle)
     });

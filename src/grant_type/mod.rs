@@ -89,6 +89,12 @@ impl Draft {
         bound_to.is_none() || bound_to == self.key()
     }
 
+    /// The key that a refresh token of this client is bound to. One that authenticates is bound to its tokens already, and
+    /// may change its key (RFC 9449 §5); one that does not is bound to a key from its first proof on.
+    fn refresh_key(&self, client: &Client) -> Option<Thumbprint> {
+        self.key().filter(|_| !client.is_confidential())
+    }
+
     /// Uses up the proof, if there is one. That is for what comes with a handle of ours or from a client that proved
     /// itself: whoever makes up keys fills no store.
     async fn use_proof(&self, provider: &Provider) -> Result<(), Failure> {

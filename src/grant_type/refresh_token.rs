@@ -44,8 +44,7 @@ pub(super) async fn exchange(
         // The record that was read was older than the one that decided. No token leaves unchecked.
         check(provider, client, params, &grant, &mut draft).await?;
     }
-    // A public client that begins to prove a key is bound to it from then on (RFC 9449 §5).
-    let bound_to = handle.bound_to.or(draft.key().filter(|_| !client.is_confidential()));
+    let bound_to = draft.refresh_key(client);
     let successor = RefreshHandle { generation: grant.generation(), bound_to, ..handle };
     let refresh_token = provider.0.handles.mint_refresh(&successor);
     let kind = match verdict.outcome {
