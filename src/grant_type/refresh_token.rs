@@ -37,7 +37,7 @@ pub(super) async fn exchange(
         draft.sign_ahead(provider, client, handle.grant, next).await?;
     }
     draft.use_proof(provider).await?;
-    let verdict = provider.rotate(client, &handle).await?;
+    let verdict = provider.rotate(client, &handle, good.as_ref().map(|(_, grant)| &**grant)).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     if good.is_none() {
