@@ -192,6 +192,8 @@ struct Registration {
     pkce: bool,
     /// Whether its authorization requests are pushed.
     pushes: bool,
+    /// Whether its tokens are always bound to a key of its own.
+    bound_tokens: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
     /// `None`: the provider's.
@@ -254,6 +256,7 @@ impl Client {
             native: None,
             pkce: true,
             pushes: false,
+            bound_tokens: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
@@ -397,6 +400,15 @@ impl Client {
         self.set(|client| client.pushes = true)
     }
 
+    /// Gives this client no token that is not bound to a key of its own, `dpop_bound_access_tokens`
+    /// ([RFC 9449 §5.2](https://www.rfc-editor.org/rfc/rfc9449#section-5.2)): a token request without a proof is
+    /// `invalid_dpop_proof`. The provider has to [look at proofs](crate::ProviderBuilder::dpop).
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn dpop_bound_access_tokens(self) -> Self {
+        self.set(|client| client.bound_tokens = true)
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> &ClientId {
@@ -461,6 +473,10 @@ impl Client {
 
     pub(crate) fn has_to_push(&self) -> bool {
         self.0.pushes
+    }
+
+    pub(crate) fn wants_bound_tokens(&self) -> bool {
+        self.0.bound_tokens
     }
 
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {

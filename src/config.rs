@@ -135,6 +135,20 @@ pub(crate) struct Config {
     pub(crate) jwt_claims: Vec<String>,
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: Dpop,
+    /// The resources for which every token is bound.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop_required: Vec<Resource>,
+}
+
+/// Whether and how clients prove a key to which their tokens are bound.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dpop {
+    pub(crate) on: bool,
+    /// Whether a proof needs a nonce of the provider's.
+    pub(crate) nonces: bool,
 }
 
 /// Whether and how clients prove themselves by assertions.
@@ -191,6 +205,33 @@ impl Config {
         on
     }
 
+    /// Whether clients can prove keys.
+    pub(crate) const fn takes_dpop(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let on = self.dpop.on;
+        #[cfg(not(feature = "jwt"))]
+        let on = false;
+        on
+    }
+
+    /// Whether any resource takes bound tokens alone.
+    pub(crate) const fn has_dpop_required(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let any = !self.dpop_required.is_empty();
+        #[cfg(not(feature = "jwt"))]
+        let any = false;
+        any
+    }
+
+    /// Whether this resource does, or what it lies below.
+    pub(crate) fn needs_dpop(&self, place: &Resource) -> bool {
+        #[cfg(feature = "jwt")]
+        let needs = self.dpop_required.iter().any(|required| required.covers(place));
+        #[cfg(not(feature = "jwt"))]
+        let (needs, _) = (false, place);
+        needs
+    }
+
     /// What was asked for, if the client may have all of it.
     pub(crate) fn allowed_scope(&self, client: &Client, asked: &str) -> Result<Scope, ProtocolError> {
         let asked: Scope = asked.parse().map_err(|_| ProtocolError::SCOPE_MALFORMED)?;
@@ -215,6 +256,19 @@ impl Config {
 
     pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(|scope| &*scope.name)
+    }
+
+    /// What others see before a path that a service sees in front of a resource: the origin, and what a proxy takes off.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn public_base(&self, resource: Option<&Resource>) -> String {
+        let place = resource.map_or(&*self.origin, Resource::as_str);
+        let host = place.find("://").map_or(0, |colon| colon + 3);
+        let path = place[host..].find(['/', '?']).map_or(place.len(), |path| host + path);
+        let (origin, path) = place.split_at(path);
+        let stripped = self.paths.stripped_prefix();
+        let is_below = path.is_empty()
+            || path.strip_prefix(stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if is_below { format!("{origin}{stripped}") } else { origin.to_owned() }
     }
 
     /// A path of ours as a URL.
@@ -279,6 +333,9 @@ pub enum ConfigError {
     /// Something is set for clients that sign, and none is taken.
     #[cfg(feature = "jwt")]
     PrivateKeyJwt(String),
+    /// Something is set for proofs of keys, and none is looked at.
+    #[cfg(feature = "jwt")]
+    Dpop(String),
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
@@ -326,6 +383,8 @@ impl fmt::Display for ConfigError {
             Self::AccessTokenFormat(why) => write!(f, "access tokens: {why}"),
             #[cfg(feature = "jwt")]
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
+            #[cfg(feature = "jwt")]
+            Self::Dpop(why) => write!(f, "DPoP: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
             Self::Registration(why) => write!(f, "registration: {why}"),

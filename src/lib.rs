@@ -20,8 +20,8 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
-//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; clients that sign, `private_key_jwt`. Needs
-//!   a C compiler.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; tokens that are bound to a key of their
+//!   client: see `dpop`; clients that sign, `private_key_jwt`. Needs a C compiler.
 //! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
@@ -39,6 +39,8 @@ pub mod bearer;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "jwt")]
+pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -66,6 +68,8 @@ pub mod testing;
 pub mod types;
 
 pub use authorization::{Approval, Denial};
+#[cfg(feature = "jwt")]
+pub use bearer::Dpop;
 pub use bearer::{
     Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
     Verification, Verify,
@@ -113,4 +117,6 @@ pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationT
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{OpenRedis, RedisStore};
-pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
+pub use types::{
+    ClientId, InvalidResource, InvalidScope, InvalidThumbprint, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime,
+};

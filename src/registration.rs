@@ -152,8 +152,16 @@ pub(crate) fn describe(client: &Client, metadata: &Map<String, Value>) -> Map<St
     if client.has_to_push() {
         put("require_pushed_authorization_requests", true.into());
     }
+    #[cfg(feature = "jwt")]
+    if client.wants_bound_tokens() {
+        put(DPOP_BOUND, true.into());
+    }
     answer
 }
+
+/// RFC 9449 §5.2
+#[cfg(feature = "jwt")]
+const DPOP_BOUND: &str = "dpop_bound_access_tokens";
 
 /// How many entries a list can have.
 const MOST: usize = 20;
@@ -174,6 +182,9 @@ pub(crate) struct Allowed {
     /// Whether their keys can be read from where they publish them.
     #[cfg(feature = "jwt")]
     pub(crate) jwks_uri: bool,
+    /// Whether their tokens can be bound to keys of theirs.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: bool,
 }
 
 /// Makes a client of the metadata that it sent, within `allowed`; an `earlier` one of the same it replaces. Values that are
@@ -235,6 +246,10 @@ pub(crate) fn register(
         if pushes {
             client = client.require_pushed_authorization_requests();
         }
+    }
+    #[cfg(feature = "jwt")]
+    if allowed.dpop && flag(sent, DPOP_BOUND)? == Some(true) {
+        client = client.dpop_bound_access_tokens();
     }
     for name in TEXTS {
         // A name of spaces alone would leave a page with nothing to show; what else cannot be seen was refused.

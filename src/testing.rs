@@ -171,7 +171,8 @@ pub async fn connect(
     let mut members = serde_json::Map::new();
     if let Some(grant) = &verdict.grant {
         let access = access_token(provider, id, grant).await?;
-        let refresh = provider.0.handles.mint_refresh(&RefreshHandle { grant: id, generation: 0, salt });
+        let refresh =
+            provider.0.handles.mint_refresh(&RefreshHandle { grant: id, generation: 0, salt, bound_to: None });
         members.insert("access_token".to_owned(), access.into());
         members.insert("refresh_token".to_owned(), refresh.into());
         members.insert("scope".to_owned(), grant.scope().to_string().into());

@@ -594,6 +594,7 @@ async fn a_client_registers_its_keys_and_proves_itself_by_them() {
         let algorithms = &metadata[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
         assert_eq!(*algorithms, serde_json::json!(["ES256", "EdDSA", "RS256"]));
     }
+    assert_eq!(metadata["dpop_signing_alg_values_supported"], serde_json::json!(["ES256", "EdDSA", "RS256"]));
     let key = jws::Key::es256();
     let about = |keys: (&str, Value)| {
         let mut metadata = serde_json::json!({

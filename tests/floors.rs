@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// floor and never those after it, so that no two need each other.
 const FLOORS: &[(u8, &[&str])] = &[
     (1, &["types", "error"]),
-    (2, &["clock", "mac", "secret", "jwt", "handle", "client", "registration", "config"]),
+    (2, &["clock", "mac", "secret", "jwt", "dpop", "handle", "client", "registration", "config"]),
     (3, &["grant", "authorization"]),
     (4, &["fetch", "event", "store"]),
     (5, &["provider"]),

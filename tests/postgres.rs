@@ -10,6 +10,9 @@ mod moves;
 mod nodes;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
 use std::sync::Arc;
@@ -310,6 +313,12 @@ async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
     nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Database::new().await).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Database::new().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -8,6 +8,9 @@ mod jws;
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 #[path = "support/redis.rs"]
 mod servers;
 mod support;
@@ -907,6 +910,12 @@ async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
     nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Server::start()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Server::start()).await;
 }
 
 /// RFC 6749 §4.1.2, §10.5

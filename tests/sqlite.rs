@@ -8,6 +8,9 @@ mod jws;
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -389,6 +392,12 @@ async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
     nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Folder::new()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Folder::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! With `jwt`, clients may prove themselves by a key that they register, and with `http-client` by one that they publish
-//! (`jwks_uri`).
+//! (`jwks_uri`); and they may have their tokens bound to a key (DPoP), of which none has to.
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
 //! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.

@@ -194,6 +194,7 @@ mod tests {
             resources: Arc::from([]),
             challenge: None,
             pushed: None,
+            dpop_jkt: None,
             params: Params::parse(b"").unwrap(),
         });
         let approval = Approval::new(Arc::clone(&request), "alice".into()).claim("n", "a claim");

@@ -13,7 +13,7 @@ use super::request_uri::{Pushed, RequestUris};
 use crate::client::{Client, GrantType};
 use crate::config::Config;
 use crate::error::ProtocolError;
-use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope, UnixTime};
+use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope, Thumbprint, UnixTime};
 
 /// A request of which only the client's name is read.
 pub(crate) struct Draft {
@@ -33,6 +33,8 @@ pub(crate) struct ValidRequest {
     pub(crate) challenge: Option<CodeChallenge>,
     /// How it is referred to, if its client pushed it.
     pub(crate) pushed: Option<Pushed>,
+    /// The key that its code is bound to, `dpop_jkt`.
+    pub(crate) dpop_jkt: Option<Thumbprint>,
     pub(crate) params: Params,
 }
 
@@ -113,11 +115,13 @@ impl Draft {
             let challenge = self.challenge(&client)?;
             self.prompt()?;
             self.authentication(config)?;
+            let dpop_jkt = self.dpop_jkt(config)?;
             let resources = config.requested_resources(self.params.all("resource"))?;
-            Ok((config.requested_scope(&client, self.params.get("scope"), &resources)?, resources, challenge))
+            let scope = config.requested_scope(&client, self.params.get("scope"), &resources)?;
+            Ok((scope, resources, challenge, dpop_jkt))
         });
         match checked {
-            Ok((scope, resources, challenge)) => Ok(ValidRequest {
+            Ok((scope, resources, challenge, dpop_jkt)) => Ok(ValidRequest {
                 client,
                 redirect_uri,
                 redirect_uri_sent,
@@ -126,6 +130,7 @@ impl Draft {
                 resources,
                 challenge,
                 pushed: self.pushed,
+                dpop_jkt,
                 params: self.params,
             }),
             Err(error) => Err(Rejection::Client { redirect_uri: redirect_uri.to_string(), state, error }),
@@ -196,6 +201,12 @@ impl Draft {
         }
     }
 
+    /// RFC 9449 §10; where no proofs are looked at it is a parameter like any that is unknown.
+    fn dpop_jkt(&self, config: &Config) -> Result<Option<Thumbprint>, ProtocolError> {
+        let sent = self.params.get("dpop_jkt").filter(|_| config.takes_dpop());
+        sent.map(str::parse).transpose().map_err(|_| ProtocolError::DPOP_JKT_MALFORMED)
+    }
+
     /// OpenID Connect Core §3.1.2.1: `none` stands alone.
     fn prompt(&self) -> Result<(), ProtocolError> {
         let mut prompts = self.params.get("prompt").into_iter().flat_map(|prompt| prompt.split(' '));
@@ -257,6 +268,7 @@ impl ValidRequest {
             challenge,
         ];
         parts.extend(self.resources.iter().map(|resource| resource.as_str().as_bytes()));
+        parts.extend(self.dpop_jkt.iter().map(|key| &key.as_bytes()[..]));
         parts
     }
 }

@@ -11,6 +11,7 @@ use super::authorized::Authorized;
 use super::challenge::{Rejected, is_grpc};
 use super::layer::Rules;
 use super::preflight;
+use super::service::Scheme;
 use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
@@ -120,15 +121,16 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Calling { call, completing } => {
                     let mut answer = call.poll(cx);
-                    if let (Some(Completing { rules, is_grpc }), Poll::Ready(Ok(response))) = (completing, &mut answer)
+                    if let (Some(Completing { rules, scheme, is_grpc }), Poll::Ready(Ok(response))) =
+                        (completing, &mut answer)
                     {
-                        Rejected::complete(rules, *is_grpc, response);
+                        Rejected::complete(rules, *scheme, *is_grpc, response);
                     }
                     return answer;
                 }
                 StateProj::Preflight { call, rules, span } => {
                     let answer = preflight::policy(&ready!(call.poll(cx))?);
-                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
+                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules, Scheme::Bearer);
                     return Poll::Ready(Ok(answer.unwrap_or_else(|| span.in_scope(refused))));
                 }
                 StateProj::Answered { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
@@ -154,6 +156,7 @@ where
 /// What completes an answer of the service inside.
 struct Completing {
     rules: Arc<Rules>,
+    scheme: Scheme,
     is_grpc: bool,
 }
 
@@ -163,7 +166,10 @@ fn call<S: Service<Request<ReqBody>>, R: ResolveUser, ReqBody>(
     request: Request<ReqBody>,
     rules: &Arc<Rules>,
 ) -> Next<S, R, ReqBody> {
-    let completing = || Completing { rules: Arc::clone(rules), is_grpc: is_grpc(&request) };
+    let completing = || {
+        let scheme = rules.scheme(request.headers());
+        Completing { rules: Arc::clone(rules), scheme, is_grpc: is_grpc(&request) }
+    };
     let completing = rules.completes.then(completing);
     State::Calling { call: inner.call(request), completing }
 }

@@ -6,6 +6,7 @@ use tower::Layer;
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
+use super::dpop::Proofs;
 use super::require::Require;
 use super::service::Bearer;
 use super::step_up::StepUp;
@@ -46,6 +47,8 @@ pub(super) struct Rules {
     pub(super) resource: Option<Resource>,
     /// Whether for that and for nothing above it.
     pub(super) alone: bool,
+    /// `None` where none are looked at.
+    pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
     pub(super) events: Events,
@@ -56,6 +59,9 @@ impl Rules {
     fn guard(&mut self, resource: Option<Resource>) {
         let config = self.provider.as_ref().map(|provider| &provider.0.config);
         self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
+        if let Some(provider) = &self.provider {
+            self.proofs = Proofs::of(provider, resource.as_ref()).map(Arc::new);
+        }
         self.resource = resource;
         self.alone = false;
     }
@@ -102,8 +108,8 @@ impl ResourceServer {
         let mut layer = self.provider.bearer();
         let (origin, path) = Config::metadata_of(self.resource());
         let rules = layer.rules();
+        rules.guard(Some(self.resource().clone()));
         rules.hint.metadata = Some(format!("{origin}{path}"));
-        rules.resource = Some(self.resource().clone());
         rules.alone = true;
         layer
     }
@@ -124,6 +130,7 @@ impl BearerLayer {
             challenges: OnceLock::new(),
             resource: None,
             alone: false,
+            proofs: None,
             provider: None,
             events: Events::default(),
         };
@@ -132,7 +139,7 @@ impl BearerLayer {
 }
 
 impl<R> BearerLayer<R> {
-    fn rules(&mut self) -> &mut Rules {
+    pub(super) fn rules(&mut self) -> &mut Rules {
         let rules = Arc::make_mut(&mut self.rules);
         rules.challenges = OnceLock::new();
         rules

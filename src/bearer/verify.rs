@@ -15,7 +15,7 @@ use crate::jwt::JwtError;
 use crate::provider::OwnJwt;
 use crate::provider::Provider;
 use crate::span;
-use crate::types::{Resource, UnixTime};
+use crate::types::{Resource, Thumbprint, UnixTime};
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens, and where the layer was not told what lies
 /// behind it, for those of its default resource; so is an `Arc` of one.
@@ -68,7 +68,7 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// What stands behind `Bearer`. Its alphabet is not checked yet: whatever is not good is refused anyway.
+    /// What stands behind `Bearer` or `DPoP`. Its alphabet is not checked yet: whatever is not good is refused anyway.
     #[must_use]
     pub const fn token(&self) -> &'a str {
         self.token
@@ -290,12 +290,19 @@ impl From<Own> for Refusal {
     }
 }
 
+fn bound(token: Authorized, key: Option<Thumbprint>) -> Authorized {
+    match key {
+        None => token,
+        Some(key) => token.bound_to(key),
+    }
+}
+
 /// Whether the grant stands behind its token.
 fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
     if !grant.admits(handle.token, handle.issued_at, now) {
         return Err(Own::Revoked);
     }
-    Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
+    Ok(bound(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at), handle.bound_to))
 }
 
 /// Whether the grant stands behind its token, and behind all that it says.
@@ -305,5 +312,5 @@ fn admit_jwt(jwt: &OwnJwt, grant: Arc<Grant>, now: UnixTime) -> Result<Authorize
         return Err(Own::Revoked);
     }
     let (scope, resources) = jwt.masks(&grant).ok_or(Own::Forged)?;
-    Ok(Authorized::of_grant(grant, scope, resources, jwt.expires_at()))
+    Ok(bound(Authorized::of_grant(grant, scope, resources, jwt.expires_at()), jwt.bound_to()))
 }

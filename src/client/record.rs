@@ -37,6 +37,9 @@ struct Kept {
     pkce: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     require_pushed_authorization_requests: bool,
+    /// Read whatever the features are: a node without them gives such a client nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     /// In seconds, as the next.
@@ -99,6 +102,7 @@ impl Client {
             application_type: client.native.map(|native| if native { "native" } else { "web" }.to_owned()),
             pkce: client.pkce,
             require_pushed_authorization_requests: client.pushes,
+            dpop_bound_access_tokens: client.bound_tokens,
             resource: client.resource.as_ref().map(ToString::to_string),
             access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
             refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
@@ -130,6 +134,7 @@ impl Client {
             native: kept.application_type.map(|kind| kind == "native"),
             pkce: kept.pkce,
             pushes: kept.require_pushed_authorization_requests,
+            bound_tokens: kept.dpop_bound_access_tokens,
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
@@ -261,6 +266,18 @@ mod tests {
         assert!(!format!("{read:?}").contains("digest"));
         let bad = record.replacen("token_sha256\":\"", "token_sha256\":\"A", 1);
         assert!(Client::from_record(&bad).is_err());
+    }
+
+    /// RFC 9449 §5.2
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn that_tokens_are_always_bound_is_found_again() {
+        let client = Client::public("app").redirect_uri("https://a.example/cb");
+        for (client, bound) in [(client.clone(), false), (client.dpop_bound_access_tokens(), true)] {
+            let record = client.to_record();
+            assert_eq!(record.contains("dpop_bound_access_tokens"), bound, "{record}");
+            assert_eq!(Client::from_record(&record).unwrap().wants_bound_tokens(), bound);
+        }
     }
 
     #[cfg(feature = "jwt")]

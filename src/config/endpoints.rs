@@ -202,6 +202,12 @@ impl Paths {
         self.seen(&self.prefix)
     }
 
+    /// What a proxy takes off the front of every path.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn stripped_prefix(&self) -> &str {
+        &self.prefix[..self.stripped]
+    }
+
     /// Whether a proxy takes something off the front of every path.
     pub(crate) fn is_stripped(&self) -> bool {
         self.stripped > 0

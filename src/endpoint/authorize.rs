@@ -252,7 +252,8 @@ impl Gate {
         match created.await {
             Ok(true) => {
                 let grant_expires_at = approval.grant_expires_at(now);
-                let code = self.provider.0.handles.mint_code(&CodeHandle { grant: id, grant_expires_at });
+                let code = CodeHandle { grant: id, grant_expires_at, bound_to: request.dpop_jkt };
+                let code = self.provider.0.handles.mint_code(&code);
                 redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
             }
             Ok(false) => self.used_up(request),

@@ -15,7 +15,7 @@ use super::well_known::Document;
 use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
 use crate::client::Client;
 use crate::error::ProtocolError;
-use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
+use crate::http::{DPOP, DPOP_NONCE, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
 use crate::types::Params;
@@ -60,10 +60,10 @@ impl Leaves {
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
-                HeaderName::from_static("dpop"),
+                DPOP,
                 HeaderName::from_static("mcp-protocol-version"),
             ])
-            .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("dpop-nonce")])
+            .expose_headers([header::WWW_AUTHENTICATE, DPOP_NONCE])
             .max_age(Duration::from_secs(600));
         Self { provider: provider.clone(), cors }
     }
@@ -144,7 +144,7 @@ where
         let Self { leaf, provider } = self.clone();
         ResponseFuture::new(async move {
             Ok(match leaf {
-                Leaf::Token => form(provider, request, token::exchange).await,
+                Leaf::Token => token::answer(provider, request).await,
                 Leaf::Revocation => form(provider, request, revocation::revoke).await,
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,

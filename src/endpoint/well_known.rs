@@ -109,6 +109,10 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
             put(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), algorithms.clone());
         }
     }
+    #[cfg(feature = "jwt")]
+    if config.takes_dpop() {
+        put("dpop_signing_alg_values_supported", json!(Algorithm::ALL.map(Algorithm::as_str)));
+    }
     put("code_challenge_methods_supported", json!(["S256"]));
     put("authorization_response_iss_parameter_supported", true.into());
     metadata

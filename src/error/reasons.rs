@@ -55,6 +55,7 @@ refusals! {
         CHALLENGE_MISSING = "challenge_missing", "code_challenge is missing: this client needs PKCE with S256";
         CHALLENGE_MISSING_BESIDE_METHOD = "challenge_missing_beside_method", "code_challenge is missing beside its method";
         CHALLENGE_MALFORMED = "challenge_malformed", "code_challenge is not 43 characters of base64url";
+        DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "dpop_jkt is not 43 characters of base64url";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
         MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";
@@ -91,7 +92,32 @@ refusals! {
         CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
     }
+    InvalidDpopProof {
+        DPOP_PROOF_MISSING = "dpop_proof_missing", "a DPoP proof is needed";
+        DPOP_PROOF_REPEATED = "dpop_proof_repeated", "there is more than one DPoP header";
+        DPOP_PROOF_TOO_LONG = "dpop_proof_too_long", "the proof is longer than 4 KiB";
+        DPOP_PROOF_MALFORMED = "dpop_proof_malformed", "the proof is no JWT, or a claim is missing or not of its type";
+        DPOP_PROOF_HEADER_REFUSED = "dpop_proof_header_refused", "the header of the proof has a member that is not taken";
+        DPOP_PROOF_ALGORITHM_REFUSED = "dpop_proof_algorithm_refused", "the proof is signed in a way that is not taken, or that is not its key's";
+        DPOP_PROOF_OF_ANOTHER_TYPE = "dpop_proof_of_another_type", "the proof is not of the type dpop+jwt";
+        DPOP_PROOF_KEY_UNUSABLE = "dpop_proof_key_unusable", "jwk is missing, or no key for ES256, EdDSA or RS256";
+        DPOP_PROOF_KEY_PRIVATE = "dpop_proof_key_private", "jwk is a private or shared key: make a new one, and keep it";
+        DPOP_PROOF_WITHOUT_ID = "dpop_proof_without_id", "jti is missing, empty or longer than 256 bytes";
+        DPOP_PROOF_FOR_ANOTHER_METHOD = "dpop_proof_for_another_method", "htm is not the method of this request";
+        DPOP_PROOF_FOR_ANOTHER_URI = "dpop_proof_for_another_uri", "htu is not the URI of this request";
+        DPOP_PROOF_FOR_ANOTHER_TOKEN = "dpop_proof_for_another_token", "ath is not the hash of the token";
+        DPOP_PROOF_EXPIRED = "dpop_proof_expired", "the proof is older than a minute";
+        DPOP_PROOF_EARLY = "dpop_proof_early", "the proof was made in the future";
+        DPOP_PROOF_FORGED = "dpop_proof_forged", "the proof is not signed by its key";
+        DPOP_PROOF_REPLAYED = "dpop_proof_replayed", "a proof with this jti was used before";
+    }
+    UseDpopNonce {
+        DPOP_NONCE_MISSING = "dpop_nonce_missing", "the proof needs the nonce of the DPoP-Nonce header";
+        DPOP_NONCE_STALE = "dpop_nonce_stale", "the nonce of the proof is not a recent one: take that of the DPoP-Nonce header";
+    }
     InvalidGrant {
+        CODE_OF_ANOTHER_KEY = "code_of_another_key", "the code is not good for this request";
+        REFRESH_OF_ANOTHER_KEY = "refresh_of_another_key", "the refresh token is not good for this client";
         CODE_MALFORMED = "code_malformed", "the code is not good for this request";
         CODE_OF_UNKNOWN_KEY = "code_of_unknown_key", "the code is not good for this request";
         CODE_FORGED = "code_forged", "the code is not good for this request";
@@ -202,6 +228,10 @@ refusals! {
         TOKEN_OF_ANOTHER_ISSUER = "token_of_another_issuer", "the token is of an issuer that is not trusted here";
         TOKEN_EARLY = "token_early", "the token is not good yet";
         TOKEN_BOUND = "token_bound", "the token is bound to a key, and that is not taken here";
+        TOKEN_BOUND_TO_KEY = "token_bound_to_key", "the token is bound to a key: send it as DPoP, with a proof";
+        TOKEN_NOT_BOUND = "token_not_bound", "the token is bound to no key: send it as Bearer";
+        TOKEN_NEEDS_KEY = "token_needs_key", "a token is needed here that is bound to a key";
+        TOKEN_OF_ANOTHER_KEY = "token_of_another_key", "the token is bound to another key than that of the proof";
         TOKEN_INACTIVE = "token_inactive", "the token is not active";
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";

@@ -1,4 +1,6 @@
 #[cfg(feature = "jwt")]
+mod dpop;
+#[cfg(feature = "jwt")]
 mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
@@ -20,7 +22,7 @@ use crate::authorization::RequestUris;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
-use crate::config::{AccessTokenFormat, PrivateKeyJwt};
+use crate::config::{AccessTokenFormat, Dpop, PrivateKeyJwt};
 use crate::config::{
     Config, ConfigError, ConfigErrors, Endpoints, Extra, IssuerUrl, Lifetimes, Paths, ProtectedResource,
     PushedRequests, ScopeEntry,
@@ -67,6 +69,8 @@ pub struct ProviderBuilder {
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
     #[cfg(feature = "jwt")]
+    dpop: Dpop,
+    #[cfg(feature = "jwt")]
     fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
@@ -101,6 +105,8 @@ impl ProviderBuilder {
             pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            dpop: Dpop::default(),
             #[cfg(feature = "jwt")]
             fetch: None,
             token_prefix: "toa".to_owned(),
@@ -343,6 +349,8 @@ impl ProviderBuilder {
         self.check_pushed(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_dpop(&mut wrong);
         let prefix = &*self.token_prefix;
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
@@ -377,7 +385,11 @@ impl ProviderBuilder {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
         let request_uris = RequestUris::new(&secrets, &url.issuer);
+        #[cfg(feature = "jwt")]
+        let dpop_nonces = self.nonces(&secrets, &url.issuer);
         let config = Config {
+            #[cfg(feature = "jwt")]
+            dpop_required: self.dpop_required(),
             #[cfg(feature = "jwt")]
             access_token_format: self.common_format(),
             #[cfg(feature = "jwt")]
@@ -402,6 +414,8 @@ impl ProviderBuilder {
             pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
+            #[cfg(feature = "jwt")]
+            dpop: self.dpop,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
@@ -423,6 +437,8 @@ impl ProviderBuilder {
             signing,
             #[cfg(feature = "jwt")]
             published_keys,
+            #[cfg(feature = "jwt")]
+            dpop_nonces,
         };
         let provider = Provider(Arc::new(inner));
         #[cfg(feature = "jwt")]
@@ -489,7 +505,9 @@ impl ProviderBuilder {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
             #[cfg(feature = "jwt")]
-            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
+            for why in [self.cannot_sign(client), self.cannot_prove(client)].into_iter().flatten() {
+                wrong.push(ConfigError::Client { client: id.clone(), why });
+            }
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }

@@ -14,7 +14,7 @@ use crate::handle::{AccessHandle, GrantKey, TokenId};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
 use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
-use crate::types::{Resource, Subject, UnixTime};
+use crate::types::{Resource, Subject, Thumbprint, UnixTime};
 
 /// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
 pub(crate) struct OwnJwt {
@@ -45,6 +45,10 @@ impl OwnJwt {
 
     pub(crate) const fn expires_at(&self) -> UnixTime {
         self.claims.expires_at
+    }
+
+    pub(crate) const fn bound_to(&self) -> Option<Thumbprint> {
+        self.claims.bound_to
     }
 
     /// What it says of its grant, as bits over that one's lists; `None` if it says anything that its grant does not.
@@ -85,6 +89,7 @@ impl Provider {
             issued_at: handle.issued_at,
             expires_at: handle.expires_at,
             auth_time: grant.auth_time(),
+            bound_to: handle.bound_to,
             others: self.public_claims(grant),
         };
         let input = signing_input(key.public(), TYPE, &claims.to_json(&self.0.config.issuer));

@@ -22,6 +22,8 @@
 mod assertions;
 mod builder;
 mod connected;
+#[cfg_attr(not(feature = "jwt"), path = "without_dpop.rs")]
+mod dpop;
 mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
@@ -46,6 +48,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use builder::ProviderBuilder;
 pub use connected::ConnectedApp;
+pub(crate) use dpop::Proven;
 pub(crate) use hooks::Hooks;
 pub use hooks::{Continue, Issuance};
 #[cfg(feature = "jwt")]
@@ -59,6 +62,8 @@ use crate::authorization::RequestUris;
 use crate::client::{Client, GrantType};
 use crate::clock::Clock;
 use crate::config::{Config, OFFLINE_ACCESS};
+#[cfg(feature = "jwt")]
+use crate::dpop::Nonces;
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
@@ -88,6 +93,9 @@ pub(crate) struct Inner {
     /// `None` if there is nothing to fetch with.
     #[cfg(feature = "jwt")]
     published_keys: Option<PublishedKeys>,
+    /// `None` where a proof needs none.
+    #[cfg(feature = "jwt")]
+    dpop_nonces: Option<Arc<Nonces>>,
 }
 
 /// An access token that was issued without a request. `Debug` does not show it.
@@ -442,6 +450,7 @@ impl Provider {
             expires_at: now.plus(lifetime).min(grant.expires_at).min(unused),
             scope,
             resources,
+            bound_to: None,
         }
     }
 

@@ -37,6 +37,8 @@ impl Provider {
             private_key_jwt: self.0.config.takes_assertions(),
             #[cfg(feature = "jwt")]
             jwks_uri: self.0.published_keys.is_some(),
+            #[cfg(feature = "jwt")]
+            dpop: self.0.config.takes_dpop(),
         }
     }
 

@@ -60,8 +60,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 ///
 /// An answer is good for 30 seconds ([`remember_for`](IntrospectorBuilder::remember_for)), and never beyond the token's
 /// own end; a refusal is for 10. Whoever comes with one token at once shares one question. A token is refused with a 401
-/// that is not active, is not of the type `Bearer`, is of another issuer or for another resource, or is bound to a key of
-/// its client (`cnf`). An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
+/// that is not active, is not of the type `Bearer` or `DPoP`, or is of another issuer or for another resource; one that is
+/// bound to a key of its client (`cnf`), unless the layer [asks for proofs](crate::bearer#proofs) of keys. An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
 /// without the first it is no bearer token, without the second no answer. While the server does not answer in such a way,
 /// or does not know these credentials, it is a 503 with `Retry-After`, and an [event](crate::event) has the reason, with the
 /// feature `tracing` or `metrics`.

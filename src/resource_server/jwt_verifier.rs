@@ -12,7 +12,7 @@ use super::audience::here;
 use super::cache::Cache;
 use crate::bearer::{Authorized, BearerLayer, Credentials, Refusal, Verification, Verify};
 use crate::clock::Clock;
-use crate::error::{ProtocolError, StoreError};
+use crate::error::StoreError;
 use crate::fetch::BoxError;
 use crate::jwt::access_token::{self, AccessClaims};
 use crate::jwt::{Jws, JwtError};
@@ -141,10 +141,6 @@ impl Inner {
         let Read { token, issuer } = read;
         let name = &self.issuers[issuer].issuer;
         let claims = access_token::verify(token, name, &set.keys, now, self.leeway).map_err(refused)?;
-        // Whoever presents such a token has to prove that they have the key, which nobody here asks for yet (RFC 7800 §3).
-        if claims.others.contains_key("cnf") {
-            return Err(Refusal::Refused(ProtocolError::TOKEN_BOUND));
-        }
         let until = claims.expires_at.plus(self.leeway);
         let token = authorized(claims, name);
         let known = Known { token: token.clone(), issuer, generation: set.generation };
@@ -158,17 +154,20 @@ impl Inner {
 }
 
 fn authorized(claims: AccessClaims, issuer: &Issuer) -> Authorized {
-    let AccessClaims { subject, client, scope, resources, id, issued_at, expires_at, auth_time, others } = claims;
+    let AccessClaims { subject, client, scope, resources, id, issued_at, expires_at, auth_time, bound_to, others } =
+        claims;
     let mut claims = others;
     claims.insert("jti".to_owned(), id.into());
     claims.insert("iat".to_owned(), issued_at.as_secs().into());
     if let Some(auth_time) = auth_time {
         claims.insert("auth_time".to_owned(), auth_time.as_secs().into());
     }
-    Authorized::new(client, subject, scope, expires_at.into())
+    let token = Authorized::new(client, subject, scope, expires_at.into())
         .for_resources(resources)
         .from_issuer(issuer)
-        .with_claims(claims)
+        .with_claims(claims);
+    // The layer asks for the proof (RFC 7800 §3).
+    bound_to.into_iter().fold(token, Authorized::bound_to)
 }
 
 fn refused(why: JwtError) -> Refusal {

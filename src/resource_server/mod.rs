@@ -40,7 +40,8 @@
 //! # What is checked of a JWT, and when
 //!
 //! A token is refused with a 401 that is no JWT of type `at+jwt`, of an issuer that is not trusted, for another resource,
-//! over or not yet good by the clock, not signed by a key of its issuer, or bound to a key of its client (`cnf`).
+//! over or not yet good by the clock, or not signed by a key of its issuer. One that is bound to a key of its client (`cnf`)
+//! is refused unless the layer [asks for proofs](crate::bearer#proofs) of keys.
 //! While nobody can tell, since the keys cannot be fetched, the answer is a 503 with `Retry-After`.
 //!
 //! Keys are fetched when they are first needed, and again as the answer's `Cache-Control` says, after 1 minute at least

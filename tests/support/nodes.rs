@@ -19,6 +19,8 @@ use tower_oauth::{
 
 #[cfg(feature = "jwt")]
 use crate::jws::{Key, jwks, jws};
+#[cfg(feature = "jwt")]
+use crate::prover::{Prover, get_with, with_proof};
 use crate::support::{
     self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, authorization, basic, bearer, builder, challenge, code,
     form, public, redeem, refresh, seconds, send, tokens, with_query,
@@ -567,6 +569,39 @@ pub async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts(plac
         }
         issued(&redeem(&apps[1], &good[0].redirected("code").expect("one")).await);
         assert_eq!(nodes[0].revoke_all(&Holder::User(user.into())).await.expect("it answers"), 1, "round {round}");
+    }
+}
+
+/// RFC 9449 §11.1: at the token endpoint and at the API
+#[cfg(feature = "jwt")]
+pub async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted(place: &impl Place) {
+    let (clock, prover) = (ManualClock::default(), Prover::es256());
+    let node = async || {
+        let builder = builder(&clock).store(place.store().await).secrets(secrets(&[1]));
+        app(&builder.dpop().build().expect("a good configuration"))
+    };
+    let nodes = [node().await, node().await];
+    let only = |answers: Vec<Answer>, refused| {
+        let (mut good, bad): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == StatusCode::OK);
+        assert_eq!(good.len(), 1, "{bad:?}");
+        assert!(bad.iter().all(|answer| answer.status == refused), "{bad:?}");
+        good.remove(0)
+    };
+    for _ in 0..5 * ROUNDS {
+        let proof = prover.for_tokens();
+        let answers = so_many_at_once(64, &nodes, |app| {
+            let params = [("grant_type", "client_credentials"), ("scope", "profile")];
+            let request = with_proof(basic(form("/token", &params), "confidential", SECRET), &proof);
+            async move { send(&app, request).await }
+        });
+        let won = only(answers.await, StatusCode::BAD_REQUEST);
+        let token = won.json()["access_token"].as_str().expect("a token").to_owned();
+        let proof = prover.for_get("https://shift.example/me", &token);
+        let answers = so_many_at_once(64, &nodes, |app| {
+            let request = get_with("/me", &token, &proof);
+            async move { send(&app, request).await }
+        });
+        only(answers.await, StatusCode::UNAUTHORIZED);
     }
 }
 
