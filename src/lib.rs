@@ -89,7 +89,9 @@ pub use extract::MissingLayer;
 pub use fetch::Fetch;
 #[cfg(feature = "http-client")]
 pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
-pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{
+    Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, RevokedTokens, Rotation, Verdict,
+};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};

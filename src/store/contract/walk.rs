@@ -6,7 +6,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::record::{DOUBLE_SUBMIT, END, GRACE, IDLE, Names, at, redemption, revocation, rotation, seconds, token_id};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Revoked, Rotation, Verdict};
+use super::revocations::{Told, told};
+use crate::grant::{
+    Grant, Outcome, Redemption, Revocation, RevocationReason, Revoked, RevokedTokens, Rotation, Verdict,
+};
 use crate::handle::GrantKey;
 use crate::store::GrantStore;
 
@@ -57,6 +60,7 @@ pub(super) struct Walk {
     pub(super) record: Grant,
     now: i64,
     taken: Vec<Step>,
+    revoked: Vec<RevokedTokens>,
 }
 
 impl Walk {
@@ -76,7 +80,12 @@ impl Walk {
             let issued_until = random.random_bool(0.5).then(|| at(END));
             record.revoked = Some(Box::new(Revoked { tokens, issued_until, ..Revoked::default() }));
         }
-        Self { random, record, now: 5, taken: Vec::new() }
+        Self { random, record, now: 5, taken: Vec::new(), revoked: Vec::new() }
+    }
+
+    /// What was revoked on the way.
+    pub(super) fn told(&self) -> Told {
+        told(self.revoked.iter().copied())
     }
 
     /// The next step, its outcome, and in `record` what then is kept.
@@ -88,8 +97,10 @@ impl Walk {
             self.taken.push(step);
             self.taken.len() - 1
         });
-        let step = &self.taken[index];
-        (step, step.apply(&mut self.record))
+        let (step, before) = (&self.taken[index], self.record.clone());
+        let outcome = step.apply(&mut self.record);
+        self.revoked.extend(self.record.newly_revoked(&before));
+        (step, outcome)
     }
 
     fn one_in(&mut self, count: u32) -> bool {
