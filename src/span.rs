@@ -12,6 +12,8 @@ pub(crate) enum Spanned {
     Revoke,
     Introspect,
     Register,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
     #[cfg(feature = "pages")]
     Apps,
 }
@@ -52,6 +54,8 @@ mod with_tracing {
             Spanned::Revoke => span!("oauth.revoke"),
             Spanned::Introspect => span!("oauth.introspect"),
             Spanned::Register => span!("oauth.register"),
+            #[cfg(feature = "jwt")]
+            Spanned::RevocationFeed => span!("oauth.revocation_feed"),
             #[cfg(feature = "pages")]
             Spanned::Apps => span!("oauth.apps"),
         };

@@ -22,6 +22,7 @@ pub struct Endpoints {
     introspection: String,
     registration: String,
     jwks: String,
+    revocation_feed: String,
 }
 
 impl Default for Endpoints {
@@ -43,6 +44,7 @@ impl Endpoints {
             introspection: "/introspect".to_owned(),
             registration: "/register".to_owned(),
             jwks: "/jwks".to_owned(),
+            revocation_feed: "/revoked".to_owned(),
         }
     }
 
@@ -84,6 +86,14 @@ impl Endpoints {
         self
     }
 
+    /// The path of the feed of revocations, behind the prefix. By default `/revoked`; nothing is there without
+    /// [`ProviderBuilder::revocation_feed`](crate::ProviderBuilder::revocation_feed).
+    #[cfg(feature = "jwt")]
+    pub fn revocation_feed(mut self, path: impl Into<String>) -> Self {
+        self.revocation_feed = path.into();
+        self
+    }
+
     /// What a proxy takes off the front of every path before the service sees it. By default nothing.
     ///
     /// Published URLs keep it, since they are what browsers see. So it is the front of the issuer's path, or of that
@@ -107,10 +117,25 @@ impl Endpoints {
         self
     }
 
-    /// The one that is last is there only if some token is a JWT.
-    fn all(&self) -> [&str; 6] {
-        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration, &self.jwks]
+    /// The last two are there only where they are asked for.
+    fn all(&self) -> [&str; 7] {
+        [
+            &self.authorization,
+            &self.token,
+            &self.revocation,
+            &self.introspection,
+            &self.registration,
+            &self.jwks,
+            &self.revocation_feed,
+        ]
     }
+}
+
+/// Which of the endpoints that need not be there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
+    pub(crate) jwks: bool,
+    pub(crate) revocation_feed: bool,
 }
 
 /// The paths of one issuer on its origin.
@@ -125,6 +150,8 @@ pub(crate) struct Paths {
     pub(crate) registration: String,
     /// `None` where nothing is published there.
     pub(crate) jwks: Option<String>,
+    /// `None` where nothing is told there.
+    pub(crate) revocation_feed: Option<String>,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
     /// How many bytes of the prefix are gone when the service sees a path.
@@ -136,7 +163,7 @@ impl Paths {
     pub(crate) fn new(
         endpoints: &Endpoints,
         issuer_path: Option<&str>,
-        with_jwks: bool,
+        offered: Offered,
         wrong: &mut Vec<ConfigError>,
     ) -> Self {
         for prefix in [&endpoints.prefix, &endpoints.stripped] {
@@ -154,18 +181,30 @@ impl Paths {
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
         let all = endpoints.all();
-        for (at, path) in all.iter().enumerate().take(if with_jwks { 6 } else { 5 }) {
-            if !is_path(path) || all[..at].contains(path) {
-                wrong.push(ConfigError::Path((*path).to_owned()));
+        let is_there = [true, true, true, true, true, offered.jwks, offered.revocation_feed];
+        let there: Vec<_> = all.iter().zip(is_there).filter(|(_, there)| *there).map(|(path, _)| path).collect();
+        for (at, path) in there.iter().enumerate() {
+            if !is_path(path) || there[..at].contains(path) {
+                wrong.push(ConfigError::Path((**path).to_owned()));
             } else if [&*prefix, seen].iter().any(|prefix| is_document(&format!("{prefix}{path}"))) {
-                wrong.push(ConfigError::WellKnown((*path).to_owned()));
+                wrong.push(ConfigError::WellKnown((**path).to_owned()));
             }
         }
         let stripped = prefix.len() - seen.len();
-        let [authorization, token, revocation, introspection, registration, jwks] =
+        let [authorization, token, revocation, introspection, registration, jwks, revocation_feed] =
             all.map(|path| format!("{prefix}{path}"));
-        let jwks = with_jwks.then_some(jwks);
-        Self { prefix, authorization, token, revocation, introspection, registration, jwks, server_metadata, stripped }
+        Self {
+            prefix,
+            authorization,
+            token,
+            revocation,
+            introspection,
+            registration,
+            jwks: offered.jwks.then_some(jwks),
+            revocation_feed: offered.revocation_feed.then_some(revocation_feed),
+            server_metadata,
+            stripped,
+        }
     }
 
     /// What stands before every endpoint, as the service sees it.
@@ -182,7 +221,7 @@ impl Paths {
     /// number of paths.
     pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
         let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
-        let endpoints = endpoints.into_iter().chain(&self.jwks);
+        let endpoints = endpoints.into_iter().chain(&self.jwks).chain(&self.revocation_feed);
         endpoints.map(|endpoint| self.seen(endpoint)).chain([&*self.server_metadata])
     }
 

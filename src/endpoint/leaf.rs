@@ -4,16 +4,20 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use http::StatusCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-#[cfg(feature = "jwt")]
-use super::jwks;
 use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
+#[cfg(feature = "jwt")]
+use super::{jwks, revocation_feed};
 use crate::client::Client;
 use crate::error::ProtocolError;
+#[cfg(feature = "jwt")]
+use crate::http::bare;
 use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
@@ -31,6 +35,8 @@ pub(crate) enum Leaf {
     WellKnown,
     #[cfg(feature = "jwt")]
     JwkSet,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
 }
 
 /// All of them, of one provider.
@@ -71,6 +77,10 @@ impl Leaves {
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
+            #[cfg(feature = "jwt")]
+            path if paths.revocation_feed.as_deref().is_some_and(|feed| path == paths.seen(feed)) => {
+                Some(Leaf::RevocationFeed)
+            }
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }
@@ -90,6 +100,8 @@ impl Leaves {
             let Ok(reply) = match leaf {
                 // For servers; no page of another origin has a reason to ask.
                 Leaf::Introspection => endpoint.call(request).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => endpoint.call(request).await,
                 _ => self.cors.layer(endpoint).call(request).await,
             };
             reply
@@ -102,6 +114,8 @@ impl Leaves {
             Leaf::WellKnown => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
+            #[cfg(feature = "jwt")]
+            Leaf::RevocationFeed => (Spanned::RevocationFeed, paths.revocation_feed.as_deref().unwrap_or_default()),
         };
         span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
     }
@@ -139,6 +153,12 @@ where
                 Leaf::WellKnown => well_known::answer(&provider, &request),
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed if provider.0.config.paths.revocation_feed.is_none() => {
+                    bare(StatusCode::NOT_FOUND)
+                }
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => form(provider, request, revocation_feed::tell).await,
             })
         })
     }

@@ -49,6 +49,8 @@ mod leaf;
 mod nest;
 mod registration;
 mod revocation;
+#[cfg(feature = "jwt")]
+mod revocation_feed;
 mod token;
 mod well_known;
 
@@ -69,6 +71,8 @@ pub use layer::{ProviderLayer, ProviderService};
 pub use nest::Nest;
 pub use registration::Registration;
 pub use revocation::Revocation;
+#[cfg(feature = "jwt")]
+pub use revocation_feed::RevocationFeed;
 pub use token::Token;
 pub use well_known::WellKnown;
 

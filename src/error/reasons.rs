@@ -86,6 +86,7 @@ refusals! {
         CLIENT_ASSERTION_FORGED = "client_assertion_forged", "client authentication failed";
         CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
+        CLIENT_NOT_RESOURCE_SERVER = "client_not_resource_server", "the feed of revocations is for resource servers";
     }
     InvalidGrant {
         CODE_MALFORMED = "code_malformed", "the code is not good for this request";
@@ -214,6 +215,7 @@ refusals! {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
+        REVOCATIONS_TOO_MANY = "revocations_too_many", "more tokens were revoked one by one than can be told";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }

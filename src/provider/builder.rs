@@ -18,7 +18,7 @@ use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
 use crate::config::PrivateKeyJwt;
 use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Offered, Paths, ProtectedResource, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
@@ -335,7 +335,8 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
+        let offered = Offered { jwks: makes_jwts, revocation_feed: self.has_revocation_feed() };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), offered, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -364,6 +365,8 @@ impl ProviderBuilder {
         }
         let secrets = self.check_secrets(&mut wrong);
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_revocation_feed(makes_jwts, &mut wrong);
         #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
@@ -431,6 +434,13 @@ impl ProviderBuilder {
     fn makes_jwts(&self) -> bool {
         #[cfg(feature = "jwt")]
         return self.formats().any();
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    fn has_revocation_feed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.jwts.revocation_feed;
         #[cfg(not(feature = "jwt"))]
         false
     }

@@ -9,6 +9,8 @@ use super::OnceKey;
 use super::{ClientStore, GrantStore, Holder, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
+#[cfg(feature = "jwt")]
+use crate::grant::RevokedTokens;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
@@ -63,6 +65,10 @@ pub(crate) trait DynGrants: Send + Sync {
         old: Option<&'a [u8]>,
         new: &'a [u8],
     ) -> Answer<'a, bool>;
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool;
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
     fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
@@ -133,6 +139,16 @@ impl<G: GrantStore> DynGrants for G {
         new: &'a [u8],
     ) -> Answer<'a, bool> {
         boxed(GrantStore::replace_document(self, issuer, name, old, new))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool {
+        GrantStore::keeps_revocations(self)
+    }
+
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>> {
+        boxed(GrantStore::revocations(self, issuer, now))
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
