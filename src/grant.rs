@@ -33,7 +33,6 @@ mod record;
 mod revoked_tokens;
 
 pub use record::GrantRecord;
-pub(crate) use revoked_tokens::LONGEST;
 pub use revoked_tokens::{RevokedTokens, Tokens};
 
 /// What a user allowed a client, or a client itself, and what became of it.

@@ -53,8 +53,21 @@ pub(crate) const MOST_BYTES: usize = 64 * 1024;
 /// In a request's extensions: how many bytes its answer may have, where that is more than 64 KiB. An issuer that is
 /// [trusted](crate::JwtVerifier) can have so much to tell; nobody is asked for it whose URL a stranger chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MostBytes(pub usize);
+pub struct MostBytes(usize);
+
+impl MostBytes {
+    /// So many bytes.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        Self(most)
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 

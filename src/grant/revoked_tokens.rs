@@ -10,7 +10,7 @@ use crate::types::{ACCESS_TOKEN_LIFE, UnixTime};
 const BEYOND: Duration = Duration::from_secs(120);
 
 /// How long after a revocation a token can be presented that was issued before it.
-pub(crate) const LONGEST: Duration = ACCESS_TOKEN_LIFE.end().saturating_add(BEYOND);
+const LONGEST: Duration = ACCESS_TOKEN_LIFE.end().saturating_add(BEYOND);
 
 /// Access tokens of one grant that were revoked, as a store keeps them that
 /// [keeps revocations](crate::GrantStore::keeps_revocations). The grant and the tokens say which they are; of two that

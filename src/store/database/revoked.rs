@@ -12,6 +12,7 @@ use crate::types::UnixTime;
 const UNTIL: u8 = b'<';
 
 /// Nothing for all, 8 bytes for one token, and 9 for those up to a moment.
+#[cfg(any(feature = "sqlite", test))]
 pub(in crate::store) fn tokens_to_bytes(tokens: Tokens) -> Vec<u8> {
     match tokens {
         Tokens::All => Vec::new(),

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::grant::LONGEST;
+use crate::grant::RevokedTokens;
 use crate::store::database::{columns, kept_columns};
+use crate::types::UnixTime;
 
 /// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
 /// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.
@@ -322,7 +323,8 @@ statements! {
 /// The text for a schema, whose name is quoted.
 pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
     // The name last: it may have anything in it.
-    let text = text.replace("{channel}", &channel(schema)).replace("{longest}", &LONGEST.as_secs().to_string());
+    let longest = RevokedTokens::until_of_all(UnixTime::from_secs(0)).as_secs().to_string();
+    let text = text.replace("{channel}", &channel(schema)).replace("{longest}", &longest);
     let text = text.replace("{schema}", schema);
     // Besides the texts above it has a name that was quoted, one of letters and digits, a number, and no value.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
