@@ -391,6 +391,10 @@ async fn what_is_no_list_is_nothing_to_go_by() {
         clock.advance(seconds(5));
         assert_refused(&through(&api, &token).await, "the token was revoked");
     }
+    // That it is still the same is believed of a list that was told.
+    web.put(FEED, json!({"digest": "of no list that was told"}));
+    clock.advance(seconds(60));
+    assert_unavailable(&through(&api, &token).await);
     // A token that is no provider's of this crate is none that can be looked up.
     let foreign = key.token(&with_members(claims.clone(), json!({"jti": "1"})));
     web.put(FEED, good(&[]));
