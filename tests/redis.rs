@@ -131,6 +131,10 @@ async fn a_wrong_script_is_caught() {
         ("presented == current and 'rotated'", "presented >= current and 'rotated'"),
         ("'generation', presented + 1", "'generation', current + 1"),
         ("presented + 1, 'rotated_at', ARGV[3]", "presented + 1"),
+        ("kept[1] ~= ARGV[1] or", ""),
+        ("or kept[2] then", "then"),
+        ("'generation', ARGV[2], 'rotated_at', ARGV[3]", "'generation', ARGV[2]"),
+        ("'generation', ARGV[2], 'rotated_at', ARGV[3]", "'rotated_at', ARGV[3]"),
         (", 'expires_at', ending", ""),
         ("kept[SECRET_HASH] == secret", "false"),
         ("kept[SECRET_HASH] ~= secret", "false"),
@@ -151,7 +155,7 @@ async fn a_wrong_script_is_caught() {
         ("revoked('', tonumber(now) + PRESENTED)", "revoked('', tonumber(now))"),
         ("revoked(token:sub(1, 8), struct.unpack('>I8', token, 9) + BEYOND)", ""),
         ("if kept[REVOKED_UNTIL] then", "if false then"),
-        ("or tonumber(kept) < ending", ""),
+        ("or tonumber(known) < ending", ""),
     ] {
         // Redis knows scripts by their digest, so that it must not know the right one.
         let _: () = server.raw().await.ask(&["SCRIPT", "FLUSH"]).await;

@@ -48,8 +48,8 @@ end
 -- when. Redis forgets it by itself, as a record, where nobody sweeps.
 local function revoked(tokens, ending)
   local entry = KEYS[1]:sub(-22) .. tokens
-  local kept = redis.call('ZSCORE', KEYS[4], entry)
-  if not kept or tonumber(kept) < ending then redis.call('ZADD', KEYS[4], string.format('%.0f', ending), entry) end
+  local known = redis.call('ZSCORE', KEYS[4], entry)
+  if not known or tonumber(known) < ending then redis.call('ZADD', KEYS[4], string.format('%.0f', ending), entry) end
   redis.call('EXPIRE', KEYS[4], PRESENTED + MARGIN)
 end
 
