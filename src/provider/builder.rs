@@ -200,7 +200,7 @@ impl ProviderBuilder {
 
     /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
     /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
-    /// authorization and introspection endpoints.
+    /// authorization and introspection endpoints, nor at the feed of revocations.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self

@@ -52,8 +52,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// Tells the servers of resources that verify JWT access tokens by themselves what was revoked, where they ask for it
-    /// (`TrustedIssuer::revocation_feed`); otherwise such a token is good there until its end. By default nothing is told.
+    /// Tells the servers of resources that verify JWT access tokens by themselves what was revoked, where they
+    /// [ask for it](crate::resource_server::TrustedIssuer::revocation_feed); otherwise such a token is good there until its
+    /// end. By default nothing is told.
     ///
     /// Who may ask is a [`Client::resource_server`](crate::Client::resource_server), and what they are told is in the docs of
     /// the [endpoint](crate::RevocationFeed), which the metadata name as `revocation_feed_endpoint`; no standard has a name

@@ -163,8 +163,8 @@ macro_rules! revocable {
 const REVOKE: &str =
     transition!("", ended!("changed"), "revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
 
-/// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end, `$8` until when that is kept. As [`GrantRecord`] says, 16 bytes are one
-/// token; 32 are remembered, and one more ends all that were issued so far.
+/// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end, `$8` until when the token is told. As
+/// [`GrantRecord`] says, 16 bytes are one token; 32 are remembered, and one more ends all that were issued so far.
 ///
 /// [`GrantRecord`]: crate::grant::GrantRecord
 const REVOKE_TOKEN: &str = transition!(
