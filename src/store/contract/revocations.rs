@@ -123,20 +123,23 @@ async fn of_many<S: GrantStore>(check: &Check<S>) {
 async fn one_by_one<S: GrantStore>(check: &Check<S>) {
     let names = Names::new();
     let mut grant = check.redeemed(names.pending()).await;
-    let mut wanted = Told::new();
-    for token in (0..34).chain([3, 33]) {
-        let (before, step) = (grant.clone(), token_revocation(&grant, token, 600 + i64::from(token), 20));
+    let mut revoked = Vec::new();
+    // No token has two ends; of what is told twice the later one holds all the same.
+    let ends = (0..34).map(|token| (token, 600 + i64::from(token))).chain([(3, 603), (33, 633), (33, 500), (33, 700)]);
+    for (token, end) in ends {
+        let (before, step) = (grant.clone(), token_revocation(&grant, token, end, 20));
         check.answered(check.store.revoke(grant.key, step.clone()).await);
         grant.revoke(&step);
-        wanted.extend(told(grant.newly_revoked(&before)));
-        check.tells(&names.issuer, 0, &wanted, "after one token was revoked").await;
+        revoked.extend(grant.newly_revoked(&before));
+        check.tells(&names.issuer, 0, &told(revoked.clone()), "after one token was revoked").await;
     }
-    check.holds(wanted.contains_key(&(grant.key, Tokens::IssuedUntil(at(20)))), "the rules end no more than one");
+    let those_before = |revoked: &RevokedTokens| revoked.tokens == Tokens::IssuedUntil(at(20));
+    check.holds(revoked.iter().any(those_before), "the rules end no more than one");
     let (before, step) = (grant.clone(), revocation(&grant, 30));
     check.answered(check.store.revoke(grant.key, step.clone()).await);
     grant.revoke(&step);
-    wanted.extend(told(grant.newly_revoked(&before)));
-    check.tells(&names.issuer, 0, &wanted, "after the grant of revoked tokens was revoked").await;
+    revoked.extend(grant.newly_revoked(&before));
+    check.tells(&names.issuer, 0, &told(revoked), "after the grant of revoked tokens was revoked").await;
 }
 
 async fn none_where_a_step_is_refused<S: GrantStore>(check: &Check<S>) {
