@@ -246,7 +246,9 @@ mod tests {
                 .filter(|error| error.reason().starts_with(kind))
                 .filter(|error| match error.code() {
                     ErrorCode::InvalidGrant => true,
-                    ErrorCode::InvalidClient => error.reason() != "client_not_confidential",
+                    ErrorCode::InvalidClient => {
+                        !matches!(error.reason(), "client_not_confidential" | "client_not_resource_server")
+                    }
                     _ => false,
                 })
                 .map(|error| error.description())

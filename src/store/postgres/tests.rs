@@ -77,7 +77,6 @@ const MUTATIONS: &[(Which, &str, &str)] = &[
     (ROTATE_ELSE, "FROM changed WHERE revoked_at IS NOT NULL ON", "FROM changed WHERE false ON"),
     (REVOKE, "FROM changed WHERE revoked_at IS NOT NULL ON", "FROM changed WHERE false ON"),
     (REVOKE_TOKEN, "$8::bigint FROM changed", "$8::bigint FROM changed WHERE false"),
-    (REVOKE_TOKEN, "greatest(known.until, excluded.until)", "excluded.until"),
     (REVOKE_TOKEN, "FROM changed\n         WHERE revoked_until IS NOT NULL", "FROM changed WHERE false"),
 ];
 
