@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::{Extra, Paths};
+pub(crate) use endpoints::{Offered, Paths};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
@@ -330,6 +330,9 @@ pub enum ConfigError {
     /// Something is set for JWT access tokens, and none is made.
     #[cfg(feature = "jwt")]
     AccessTokenFormat(String),
+    /// There can be no feed of revocations.
+    #[cfg(feature = "jwt")]
+    RevocationFeed(String),
     /// Something is set for clients that sign, and none is taken.
     #[cfg(feature = "jwt")]
     PrivateKeyJwt(String),
@@ -381,6 +384,8 @@ impl fmt::Display for ConfigError {
             Self::SigningKeys(why) => write!(f, "signing keys: {why}"),
             #[cfg(feature = "jwt")]
             Self::AccessTokenFormat(why) => write!(f, "access tokens: {why}"),
+            #[cfg(feature = "jwt")]
+            Self::RevocationFeed(why) => write!(f, "revocation feed: {why}"),
             #[cfg(feature = "jwt")]
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]

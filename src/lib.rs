@@ -60,6 +60,8 @@ pub mod page;
 pub mod provider;
 pub mod registration;
 pub mod resource_server;
+#[cfg(feature = "jwt")]
+mod revoked_list;
 pub mod secret;
 mod span;
 pub mod store;
@@ -81,19 +83,19 @@ pub use config::AccessTokenFormat;
 pub use config::{ConfigError, ConfigErrors, Endpoints, ProtectedResource};
 #[cfg(feature = "pages")]
 pub use endpoint::ConnectedApps;
-#[cfg(feature = "jwt")]
-pub use endpoint::JwkSet;
 pub use endpoint::{
     Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, PushedAuthorizationRequest,
     Registration, ResourceMetadata, Revocation, Token, WellKnown,
 };
+#[cfg(feature = "jwt")]
+pub use endpoint::{JwkSet, RevocationFeed};
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use fetch::Fetch;
 #[cfg(feature = "http-client")]
 pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
-pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, RevokedTokens, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};

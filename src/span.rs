@@ -13,6 +13,8 @@ pub(crate) enum Spanned {
     Introspect,
     Register,
     Push,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
     #[cfg(feature = "pages")]
     Apps,
 }
@@ -54,6 +56,8 @@ mod with_tracing {
             Spanned::Introspect => span!("oauth.introspect"),
             Spanned::Register => span!("oauth.register"),
             Spanned::Push => span!("oauth.push"),
+            #[cfg(feature = "jwt")]
+            Spanned::RevocationFeed => span!("oauth.revocation_feed"),
             #[cfg(feature = "pages")]
             Spanned::Apps => span!("oauth.apps"),
         };

@@ -443,6 +443,7 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
     assert_eq!(metadata["jwks_uri"], example.url("/v1/oauth2/jwks"));
     let keys = browser.get(metadata["jwks_uri"].as_str().expect("a URL")).await.json();
     assert_eq!(keys["keys"][0]["kid"], header["kid"]);
+    assert_eq!(metadata["revocation_feed_endpoint"], example.url("/v1/oauth2/revoked"));
     assert_eq!(browser.get_with(&example.url("/v1/users/me"), token).await.status, StatusCode::OK);
     let mut browser = logged_in(&example).await;
     let page = connected(&mut browser, &example).await;

@@ -104,6 +104,34 @@ async fn it_keeps_the_contract() {
     contract::check(async || folder.store().await).await;
 }
 
+/// What is revoked and what is told of it are written together, by a job that is alone and by one among others.
+#[tokio::test]
+async fn a_revocation_that_cannot_be_told_is_none() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    let (access, renewal) = tokens(&app, "profile").await;
+    let (other, _) = tokens(&app, "profile").await;
+    let revoke = async |token: &str| send(&app, form("/revoke", &[("token", token), ("client_id", "public")])).await;
+    let pool = folder.pool().await;
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON oauth_revoked BEGIN SELECT raise(ABORT, 'broken'); END";
+    run(&pool, broken).await;
+    unavailable(&revoke(&renewal).await);
+    let (first, second) = tokio::join!(revoke(&renewal), revoke(&access));
+    unavailable(&first);
+    unavailable(&second);
+    provider.revoke_all(&Holder::User("alice".into())).await.expect_err("it cannot be told");
+    assert!(is_good(&app, &access).await && is_good(&app, &other).await);
+    assert_eq!(provider.grants_of(&"alice".into()).await.expect("a database").len(), 2);
+
+    run(&pool, "DROP TRIGGER broken").await;
+    let (first, second) = tokio::join!(revoke(&renewal), revoke(&other));
+    assert_eq!([first.status, second.status], [StatusCode::OK; 2]);
+    assert!(!is_good(&app, &access).await && !is_good(&app, &other).await);
+    assert_eq!(store.revocations(&ISSUER.into(), UnixTime::from_secs(0)).await.expect("a database").len(), 2);
+}
+
 /// `scripts/test long` asks for ten times as many.
 fn steps() -> usize {
     std::env::var("TOWER_OAUTH_STEPS").map_or(25_000, |steps| steps.parse().expect("TOWER_OAUTH_STEPS is a number"))

@@ -23,6 +23,7 @@ pub struct Endpoints {
     registration: String,
     pushed_authorization_request: String,
     jwks: String,
+    revocation_feed: String,
 }
 
 impl Default for Endpoints {
@@ -45,6 +46,7 @@ impl Endpoints {
             registration: "/register".to_owned(),
             pushed_authorization_request: "/par".to_owned(),
             jwks: "/jwks".to_owned(),
+            revocation_feed: "/revoked".to_owned(),
         }
     }
 
@@ -93,6 +95,14 @@ impl Endpoints {
         self
     }
 
+    /// The path of the feed of revocations, behind the prefix. By default `/revoked`; nothing is there without
+    /// [`ProviderBuilder::revocation_feed`](crate::ProviderBuilder::revocation_feed).
+    #[cfg(feature = "jwt")]
+    pub fn revocation_feed(mut self, path: impl Into<String>) -> Self {
+        self.revocation_feed = path.into();
+        self
+    }
+
     /// What a proxy takes off the front of every path before the service sees it. By default nothing.
     ///
     /// Published URLs keep it, since they are what browsers see. So it is the front of the issuer's path, or of that
@@ -123,10 +133,11 @@ impl Endpoints {
 }
 
 /// Which endpoints there are beside those that are always there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Extra {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
     pub(crate) pushed_authorization_request: bool,
     pub(crate) jwks: bool,
+    pub(crate) revocation_feed: bool,
 }
 
 /// The paths of one issuer on its origin.
@@ -142,6 +153,8 @@ pub(crate) struct Paths {
     /// `None` where nothing is there, as in the next.
     pub(crate) pushed_authorization_request: Option<String>,
     pub(crate) jwks: Option<String>,
+    /// `None` where nothing is told there.
+    pub(crate) revocation_feed: Option<String>,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
     /// How many bytes of the prefix are gone when the service sees a path.
@@ -153,7 +166,7 @@ impl Paths {
     pub(crate) fn new(
         endpoints: &Endpoints,
         issuer_path: Option<&str>,
-        extra: Extra,
+        offered: Offered,
         wrong: &mut Vec<ConfigError>,
     ) -> Self {
         for prefix in [&endpoints.prefix, &endpoints.stripped] {
@@ -170,9 +183,10 @@ impl Paths {
         let seen = seen.unwrap_or(&prefix);
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
-        let pushed = extra.pushed_authorization_request.then_some(&*endpoints.pushed_authorization_request);
-        let jwks = extra.jwks.then_some(&*endpoints.jwks);
-        let all: Vec<_> = endpoints.fixed().into_iter().chain(pushed).chain(jwks).collect();
+        let pushed = offered.pushed_authorization_request.then_some(&*endpoints.pushed_authorization_request);
+        let jwks = offered.jwks.then_some(&*endpoints.jwks);
+        let feed = offered.revocation_feed.then_some(&*endpoints.revocation_feed);
+        let all: Vec<_> = endpoints.fixed().into_iter().chain(pushed).chain(jwks).chain(feed).collect();
         for (at, path) in all.iter().enumerate() {
             if !is_path(path) || all[..at].contains(path) {
                 wrong.push(ConfigError::Path((*path).to_owned()));
@@ -191,6 +205,7 @@ impl Paths {
             registration,
             pushed_authorization_request: pushed.map(published),
             jwks: jwks.map(published),
+            revocation_feed: feed.map(published),
             server_metadata,
             stripped,
             prefix,
@@ -218,6 +233,7 @@ impl Paths {
     pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
         let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
         let endpoints = endpoints.into_iter().chain(&self.pushed_authorization_request).chain(&self.jwks);
+        let endpoints = endpoints.chain(&self.revocation_feed);
         endpoints.map(|endpoint| self.seen(endpoint)).chain([&*self.server_metadata])
     }
 

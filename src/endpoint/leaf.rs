@@ -4,17 +4,21 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use http::StatusCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-#[cfg(feature = "jwt")]
-use super::jwks;
 use super::well_known::Document;
 use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
+#[cfg(feature = "jwt")]
+use super::{jwks, revocation_feed};
 use crate::client::Client;
 use crate::error::ProtocolError;
+#[cfg(feature = "jwt")]
+use crate::http::bare;
 use crate::http::{DPOP, DPOP_NONCE, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
@@ -35,6 +39,8 @@ pub(crate) enum Leaf {
     ResourceMetadata(usize),
     #[cfg(feature = "jwt")]
     JwkSet,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
 }
 
 /// All of them, of one provider.
@@ -82,6 +88,10 @@ impl Leaves {
             }
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
+            #[cfg(feature = "jwt")]
+            path if paths.revocation_feed.as_deref().is_some_and(|feed| path == paths.seen(feed)) => {
+                Some(Leaf::RevocationFeed)
+            }
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }
@@ -101,6 +111,8 @@ impl Leaves {
             let Ok(reply) = match leaf {
                 // For servers; no page of another origin has a reason to ask.
                 Leaf::Introspection => endpoint.call(request).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => endpoint.call(request).await,
                 _ => self.cors.layer(endpoint).call(request).await,
             };
             reply
@@ -114,6 +126,8 @@ impl Leaves {
             Leaf::WellKnown | Leaf::ResourceMetadata(_) => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
+            #[cfg(feature = "jwt")]
+            Leaf::RevocationFeed => (Spanned::RevocationFeed, paths.revocation_feed.as_deref()),
         };
         span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
@@ -156,6 +170,12 @@ where
                 }
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed if provider.0.config.paths.revocation_feed.is_none() => {
+                    bare(StatusCode::NOT_FOUND)
+                }
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => form(provider, request, revocation_feed::tell).await,
             })
         })
     }

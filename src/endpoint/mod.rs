@@ -51,6 +51,8 @@ mod pushed_authorization_request;
 mod registration;
 mod resource_metadata;
 mod revocation;
+#[cfg(feature = "jwt")]
+mod revocation_feed;
 mod token;
 mod well_known;
 
@@ -73,6 +75,8 @@ pub use pushed_authorization_request::PushedAuthorizationRequest;
 pub use registration::Registration;
 pub use resource_metadata::ResourceMetadata;
 pub use revocation::Revocation;
+#[cfg(feature = "jwt")]
+pub use revocation_feed::RevocationFeed;
 pub use token::Token;
 pub use well_known::WellKnown;
 

@@ -91,6 +91,7 @@ refusals! {
         CLIENT_ASSERTION_FORGED = "client_assertion_forged", "client authentication failed";
         CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
+        CLIENT_NOT_RESOURCE_SERVER = "client_not_resource_server", "the feed of revocations is for resource servers";
     }
     InvalidDpopProof {
         DPOP_PROOF_MISSING = "dpop_proof_missing", "a DPoP proof is needed";
@@ -268,6 +269,7 @@ refusals! {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
+        REVOCATIONS_TOO_MANY = "revocations_too_many", "more tokens were revoked one by one than can be told";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }
@@ -298,7 +300,9 @@ mod tests {
                 .filter(|error| error.reason().starts_with(kind))
                 .filter(|error| match error.code() {
                     ErrorCode::InvalidGrant | ErrorCode::InvalidRequestUri => true,
-                    ErrorCode::InvalidClient => error.reason() != "client_not_confidential",
+                    ErrorCode::InvalidClient => {
+                        !matches!(error.reason(), "client_not_confidential" | "client_not_resource_server")
+                    }
                     _ => false,
                 })
                 .map(|error| error.description())

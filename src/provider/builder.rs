@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
 use crate::config::{AccessTokenFormat, Dpop, PrivateKeyJwt};
 use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, Extra, IssuerUrl, Lifetimes, Paths, ProtectedResource,
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Offered, Paths, ProtectedResource,
     PushedRequests, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
@@ -194,7 +194,7 @@ impl ProviderBuilder {
 
     /// The origins whose pages may read the metadata and use the token, revocation, registration and pushed
     /// authorization request endpoints, such as `https://app.example`. By default any: these endpoints know no cookies.
-    /// Pages of other origins never get at the authorization and introspection endpoints.
+    /// Pages of other origins never get at the authorization and introspection endpoints, nor at the feed of revocations.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -329,8 +329,12 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let extra = Extra { pushed_authorization_request: self.pushed.on, jwks: makes_jwts };
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), extra, &mut wrong);
+        let offered = Offered {
+            pushed_authorization_request: self.pushed.on,
+            jwks: makes_jwts,
+            revocation_feed: self.has_revocation_feed(),
+        };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), offered, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -368,6 +372,8 @@ impl ProviderBuilder {
         }
         let secrets = self.check_secrets(&mut wrong);
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_revocation_feed(makes_jwts, &mut wrong);
         #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
@@ -453,6 +459,13 @@ impl ProviderBuilder {
             let own = self.resources.iter().filter_map(|resource| resource.format);
             own.chain([self.common_format()]).any(|format| format == AccessTokenFormat::Jwt)
         };
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    fn has_revocation_feed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.jwts.revocation_feed;
         #[cfg(not(feature = "jwt"))]
         false
     }

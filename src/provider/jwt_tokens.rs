@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::Provider;
 use super::signing::PAUSE;
 use crate::error::StoreError;
 use crate::grant::{ACR, Grant};
-use crate::handle::{AccessHandle, GrantKey, TokenId};
+use crate::handle::{AccessHandle, GrantKey, TokenId, from_jti, jti};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
 use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
@@ -32,11 +30,8 @@ impl OwnJwt {
             return Err(JwtError::Expired);
         }
         let claims = access_token::verify(token, &provider.0.config.issuer, keys, now, LEEWAY)?;
-        let mut id = [0; 24];
-        let decoded = URL_SAFE_NO_PAD.decode_slice(&claims.id, &mut id);
-        let (Ok(24), Some((key, token))) = (decoded, id.split_first_chunk()) else { return Err(JwtError::Malformed) };
-        let token = token.try_into().map_err(|_| JwtError::Malformed)?;
-        Ok(Self { key: GrantKey::from_bytes(*key), token, claims })
+        let (key, token) = from_jti(&claims.id).ok_or(JwtError::Malformed)?;
+        Ok(Self { key, token, claims })
     }
 
     pub(crate) const fn issued_at(&self) -> UnixTime {
@@ -85,7 +80,7 @@ impl Provider {
             client: grant.client_id().clone(),
             scope: grant.scope().masked(handle.scope),
             resources: Resource::masked(grant.resources(), handle.resources).cloned().collect(),
-            id: self.token_id(grant.key(), &handle.token),
+            id: jti(grant.key(), &handle.token),
             issued_at: handle.issued_at,
             expires_at: handle.expires_at,
             auth_time: grant.auth_time(),

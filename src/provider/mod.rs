@@ -43,8 +43,6 @@ use std::time::Duration;
 
 #[cfg(feature = "jwt")]
 use assertions::PublishedKeys;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use builder::ProviderBuilder;
 pub use connected::ConnectedApp;
@@ -66,8 +64,10 @@ use crate::config::{Config, OFFLINE_ACCESS};
 use crate::dpop::Nonces;
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, Events};
+#[cfg(feature = "jwt")]
+use crate::grant::RevokedTokens;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
-use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt, TokenId};
+use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
 use crate::secret::random;
 use crate::store::{DynClients, DynGrants, Holder};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
@@ -276,6 +276,12 @@ impl Provider {
         self.0.grants.find(key).await
     }
 
+    /// What was revoked and may still be presented to those who do not look at grants.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn revocations(&self) -> Result<Vec<RevokedTokens>, StoreError> {
+        self.0.grants.revocations(&self.0.config.issuer, self.now()).await
+    }
+
     pub(crate) async fn create(&self, grant: Grant) -> Result<(), StoreError> {
         self.0.grants.create(grant).await
     }
@@ -473,11 +479,6 @@ impl Provider {
     #[cfg(not(feature = "jwt"))]
     pub(crate) const fn is_jwt(&self, _: &Grant, _: u16) -> bool {
         false
-    }
-
-    /// Names an access token without opening anything, `jti`.
-    pub(crate) fn token_id(&self, grant: GrantKey, token: &TokenId) -> String {
-        URL_SAFE_NO_PAD.encode([&grant.as_bytes()[..], token].concat())
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
+#[cfg(feature = "jwt")]
+use crate::grant::RevokedTokens;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
@@ -85,6 +87,10 @@ pub(crate) trait DynGrants: Send + Sync {
         old: Option<&'a [u8]>,
         new: &'a [u8],
     ) -> Answer<'a, bool>;
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool;
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
     fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
@@ -154,6 +160,16 @@ impl<G: GrantStore> DynGrants for G {
         new: &'a [u8],
     ) -> Answer<'a, bool> {
         boxed(GrantStore::replace_document(self, issuer, name, old, new))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool {
+        GrantStore::keeps_revocations(self)
+    }
+
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>> {
+        boxed(GrantStore::revocations(self, issuer, now))
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
-use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
 use crate::types::{ClientId, Issuer, UnixTime};
@@ -104,6 +104,14 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
         new: &[u8],
     ) -> Result<bool, Self::Error> {
         self.1.replace_document(issuer, name, old, new).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        self.1.keeps_revocations()
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, Self::Error> {
+        self.1.revocations(issuer, now).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

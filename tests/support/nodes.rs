@@ -11,10 +11,11 @@ use http::{StatusCode, header};
 #[cfg(feature = "jwt")]
 use serde_json::json;
 use tokio::sync::Barrier;
+use tower_oauth::grant::Tokens;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
     Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantStore,
-    Holder, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, UnixTime,
+    Holder, Provider, RegistrationPolicy, RevocationReason, RevokedTokens, Secret, Secrets, UnixTime,
 };
 
 #[cfg(feature = "jwt")]
@@ -229,6 +230,8 @@ pub async fn what_the_first_version_granted_goes_on(place: &impl Place) {
     issued(&refresh(&app, renewal).await);
     refused(&refresh(&app, retired).await);
     assert!(!is_good(&app, access).await, "the retired one ended the grant");
+    let told = store.revocations(&ISSUER.into(), UnixTime::from_secs(0)).await.expect("the database answers");
+    assert!(matches!(told[..], [RevokedTokens { tokens: Tokens::All, .. }]), "and that is told: {told:?}");
     let client = store.client(&ISSUER.into(), &"app".into()).await.expect("the database answers");
     assert_eq!(client.expect("a client of then").to_record(), custom("app").to_record());
     assert!(!store.create_client(&ISSUER.into(), custom("gone")).await.expect("the database answers"));
