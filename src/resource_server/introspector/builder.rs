@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Endpoint, Inner, Introspector};
+use super::{AT_ONCE, BackOff, Endpoint, Inner, Introspector};
 use crate::client::ClientSecret;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, ConfigErrors};
@@ -115,6 +115,7 @@ impl IntrospectorBuilder {
                     refused: Cache::new(self.remember),
                     asking: Mutex::default(),
                     at_once: Semaphore::new(AT_ONCE),
+                    back_off: BackOff::default(),
                 })))
             }
             _ => Err(ConfigErrors(wrong.into())),
