@@ -11,18 +11,23 @@ mod support;
 #[path = "support/web.rs"]
 mod web;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Request, StatusCode};
+use certificates::Authority;
+use http::{Request, StatusCode, header};
 use jws::Key;
-use serde_json::json;
+use serde_json::{Value, json};
 use shelf::Shelf;
 use support::{Answer, App, ISSUER, app, builder, form, seconds, send};
-use tokio::task::JoinHandle;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Client, GrantType};
+use tower_oauth::{Client, GrantType, HttpClient, RegistrationPolicy};
 use web::Web;
 
 const NOW: u64 = 1_800_000_000;
@@ -148,4 +153,75 @@ async fn no_number_of_strangers_takes_the_place_of_a_client_that_the_app_named()
     assert!(scene.is_served_at_once("fixed").await);
     assert_eq!(scene.web.new_hits(), 0, "its keys are still known");
     tarpits.iter().for_each(JoinHandle::abort);
+}
+
+// ---- over the wire --------------------------------------------------------------------------------------------------
+
+/// A server of TLS on loopback, which publishes this and counts who comes.
+struct Publisher {
+    url: String,
+    hits: Arc<AtomicUsize>,
+    // It ends with it.
+    _task: JoinSet<()>,
+}
+
+impl Publisher {
+    async fn of(authority: &Authority, keys: &Value) -> Self {
+        let (acceptor, hits) = (authority.acceptor(&["localhost"]), Arc::new(AtomicUsize::new(0)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://localhost:{}/jwks", listener.local_addr().expect("an address").port());
+        let body = keys.to_string();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/jwk-set+json\r\nConnection: close\r\nContent-Length:";
+        let answer = Arc::new(format!("{head} {}\r\n\r\n{body}", body.len()));
+        let (mut task, count) = (JoinSet::new(), Arc::clone(&hits));
+        task.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                count.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    // Whoever does not believe the certificate hangs up.
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let mut head = BufReader::new(&mut stream).lines();
+                    while head.next_line().await.is_ok_and(|line| line.is_some_and(|line| !line.is_empty())) {}
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let _ = stream.shutdown().await;
+                });
+            }
+        });
+        Self { url, hits, _task: task }
+    }
+}
+
+/// RFC 7523 §2.2, RFC 7591 §2: a client registers where its keys are, and is known by what it signs; the keys come by TLS
+/// from whom the roots vouch for, and from nobody else.
+#[tokio::test]
+async fn a_client_is_known_by_the_keys_that_it_publishes_over_tls() {
+    let (authority, stranger, key) = (Authority::new(), Authority::new(), Key::es256());
+    let keys = jws::document([("es256", &key)]);
+    let (published, forged) = (Publisher::of(&authority, &keys).await, Publisher::of(&stranger, &keys).await);
+    let fetch = HttpClient::builder().allow_loopback().root_certificates(&authority.pem).build().expect("it builds");
+    let provider = builder(&ManualClock::default()).private_key_jwt().fetch(fetch);
+    let provider = provider.registration(RegistrationPolicy::open().scope("profile"));
+    let app = app(&provider.build().expect("a good configuration"));
+    let register = async |jwks_uri: &str| {
+        let metadata = json!({
+            "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": jwks_uri,
+        });
+        let request = Request::post("/register").header(header::CONTENT_TYPE, "application/json");
+        let answer = send(&app, request.body(metadata.to_string().into()).expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.json()["client_id"].as_str().expect("an id").to_owned()
+    };
+    let id = register(&published.url).await;
+    for _ in 0..3 {
+        let answer = send(&app, signed(&id, &key)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+    assert_eq!(send(&app, signed(&id, &Key::es256())).await.error(), "invalid_client");
+    assert_eq!(published.hits.load(Ordering::SeqCst), 1);
+    let id = register(&forged.url).await;
+    let answer = send(&app, signed(&id, &key)).await;
+    assert_eq!((answer.status, &*answer.error()), (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"));
+    assert_eq!(forged.hits.load(Ordering::SeqCst), 1);
 }
