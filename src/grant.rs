@@ -189,6 +189,19 @@ pub struct Rotation {
     pub idle: Duration,
     /// The time.
     pub now: UnixTime,
+    /// Where the provider has read the record and this is the usual rotation of it: what the record becomes. Of all that
+    /// this was decided by, only the generation and the revocation can have changed since. A store that finds both as they
+    /// were may write the new generation and time, and answer [`Outcome::Rotated`] with this, without reading the rest. Its
+    /// list of revoked access tokens may be older than the one that is kept.
+    pub next: Option<Arc<Grant>>,
+}
+
+impl Rotation {
+    /// What a grant becomes, if this is the usual rotation of it.
+    pub(crate) fn usual(&self, grant: &Grant) -> Option<Arc<Grant>> {
+        let mut next = grant.clone();
+        (next.rotate(self) == Outcome::Rotated).then(|| Arc::new(next))
+    }
 }
 
 /// A grant or one of its access tokens that is being revoked.

@@ -105,6 +105,7 @@ fn rotation(generation: u32, now: i64) -> Rotation {
         grace: span(GRACE),
         idle: span(IDLE),
         now: at(now),
+        next: None,
     }
 }
 

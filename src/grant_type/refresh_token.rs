@@ -29,7 +29,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         check(provider, client, params, grant, &mut draft).await?;
         draft.sign_ahead(provider, client, handle.grant, next).await?;
     }
-    let verdict = provider.rotate(client, &handle).await?;
+    let verdict = provider.rotate(client, &handle, good.as_ref().map(|(_, grant)| &**grant)).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     if good.is_none() {

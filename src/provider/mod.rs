@@ -315,10 +315,17 @@ impl Provider {
         self.0.grants.redeem(key, step).await.inspect(|verdict| self.notice(verdict))
     }
 
-    /// Uses a refresh token for a client.
-    pub(crate) async fn rotate(&self, client: &Client, handle: &RefreshHandle) -> Result<Verdict, StoreError> {
+    /// Uses a refresh token for a client, whose grant was read a moment ago.
+    pub(crate) async fn rotate(
+        &self,
+        client: &Client,
+        handle: &RefreshHandle,
+        read: Option<&Grant>,
+    ) -> Result<Verdict, StoreError> {
         let key = self.0.handles.key_of(handle.grant);
-        self.0.grants.rotate(key, self.rotation(client, handle)).await.inspect(|verdict| self.notice(verdict))
+        let mut step = self.rotation(client, handle);
+        step.next = read.and_then(|grant| step.usual(grant));
+        self.0.grants.rotate(key, step).await.inspect(|verdict| self.notice(verdict))
     }
 
     /// A handle that was used twice: whatever else the answer is, the grant has ended.
@@ -346,6 +353,7 @@ impl Provider {
             grace: lifetimes.refresh_grace,
             idle: lifetimes.refresh_idle,
             now: self.now(),
+            next: None,
         }
     }
 

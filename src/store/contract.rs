@@ -13,6 +13,7 @@
 //! | `cached says what find says` | [`GrantStore::cached`] answers nothing or the record that is found, and [`GrantStore::load`] the one that is found |
 //! | `one redemption wins` | of many at once, one redeems; the others are refused, and without PKCE end the grant |
 //! | `one rotation steps` | many at once make one step; the others get the same successor |
+//! | `a rotation is of the record as it is` | where it comes with what the record becomes, [`Rotation::next`](crate::grant::Rotation::next), and the record has changed since that was read |
 //! | `no update is lost` | different changes of one grant at once all stay |
 //! | `a revoked grant stays revoked` | no create, redemption or rotation brings it back, before, during or after |
 //! | `issuers are kept apart` | nothing reaches the grants of another issuer |
@@ -85,6 +86,7 @@ pub async fn check_from<S: GrantStore>(seed: u64, make: impl AsyncFn() -> S) {
     alone::kept_whole(check("a grant is kept whole").await).await;
     alone::create_is_repeatable(check("create is repeatable").await).await;
     alone::steps_follow_the_rules(check("steps follow the rules").await).await;
+    alone::rotated_as_it_is(check("a rotation is of the record as it is").await).await;
     alone::issuers_are_apart(check("issuers are kept apart").await).await;
     alone::found_by_their_holder(check("grants are found by their holder").await).await;
     alone::revoke_all_ends_all(check("revoke_all ends all").await).await;

@@ -15,9 +15,7 @@ mod registry;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) use self::cache::{Feed, Following, GrantCache, Which};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) use self::columns::{COLUMNS, bind_columns, columns, kept_columns, read};
-#[cfg(feature = "postgres")]
-pub(super) use self::columns::{kept, unreadable};
+pub(super) use self::columns::{COLUMNS, bind_columns, columns, read};
 pub use self::error::DatabaseError;
 pub(super) use self::keys::{KeyId, Keys};
 #[cfg(any(feature = "postgres", feature = "redis"))]

@@ -1,7 +1,6 @@
 //! Clients and grants in PostgreSQL.
 //!
-//! Each transition is one statement and one round trip, or two for a refresh token that is not the current one: see
-//! `statements.rs`.
+//! Each transition is one statement and one round trip, and one more where another one was faster: see `statements.rs`.
 
 mod batches;
 mod clients;
@@ -41,10 +40,10 @@ use crate::types::{Issuer, UnixTime};
 /// Any number of nodes can use one database, and one store serves several issuers. The tables are in a schema of their
 /// own, `oauth`, or another with [`in_schema`](OpenPostgres::in_schema).
 ///
-/// Each transition is one round trip, or two for a refresh token that is not the current one. A redemption and whatever
-/// ends a grant, a replay among it, are answered when they are on the disk, and on the standbys that the server waits for,
-/// even where its `synchronous_commit` is off; the usual rotation follows that setting. Where the database does not answer
-/// for 5 seconds, the request is answered with 503.
+/// Each transition is one round trip, and one more where another one at the same grant was faster. A redemption and
+/// whatever ends a grant, a replay among it, are answered when they are on the disk, and on the standbys that the server
+/// waits for, even where its `synchronous_commit` is off; the usual rotation follows that setting. Where the database does
+/// not answer for 5 seconds, the request is answered with 503.
 ///
 /// A node answers the check of an access token from what it read up to 5 seconds ago, or another
 /// [time](OpenPostgres::cache), and refuses what another node revoked a moment later: see there for the worst case.
@@ -150,27 +149,28 @@ impl PostgresStore {
         ending: Ending,
     ) -> Result<Verdict, DatabaseError> {
         for _ in 0..TRIES {
-            if let Some(verdict) = self.attempt(&statement, &rule, changed, ending).await? {
+            if let Ok(verdict) = self.attempt(&statement, &rule, changed, ending).await? {
                 return Ok(verdict);
             }
         }
         Err(restless())
     }
 
-    /// A grant that the statement changed has ended, or else `changed` became of it. `None`: somebody else was faster.
+    /// A grant that the statement changed has ended, or else `changed` became of it. The inner error is the grant as it
+    /// was: the step would change it, and somebody else was faster.
     async fn attempt<'q>(
         &self,
         statement: impl Fn() -> Statement<'q>,
         rule: impl Fn(&mut Grant) -> Outcome,
         changed: Outcome,
         ending: Ending,
-    ) -> Result<Option<Verdict>, DatabaseError> {
+    ) -> Result<Result<Verdict, Arc<Grant>>, DatabaseError> {
         let (rows, doubtful) = self.0.connections.run_doubtful(statement).await?;
-        let Some(row) = rows.first() else { return Ok(Some(Verdict::UNKNOWN)) };
+        let Some(row) = rows.first() else { return Ok(Ok(Verdict::UNKNOWN)) };
         let (grant, has_changed) = rows::stepped(row)?;
         let ended = if changed == Outcome::Revoked { changed } else { Outcome::Replayed };
         if has_changed {
-            return Ok(Some(Verdict::new(if grant.revoked().is_some() { ended } else { changed }, grant)));
+            return Ok(Ok(Verdict::new(if grant.revoked().is_some() { ended } else { changed }, grant)));
         }
         let mut next = Grant::clone(&grant);
         let mut outcome = rule(&mut next);
@@ -179,7 +179,7 @@ impl PostgresStore {
             outcome = ended;
         }
         // Else it is as it was when the statement began, and nothing was changed because it is another by now.
-        Ok((next == *grant).then(|| Verdict::new(outcome, grant)))
+        Ok(if next == *grant { Ok(Verdict::new(outcome, grant)) } else { Err(grant) })
     }
 }
 
@@ -215,18 +215,22 @@ impl GrantStore for PostgresStore {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         let Inner { connections, statements, .. } = &*self.0;
-        let usual = || rows::rotate(&statements.rotate, &key, &step);
-        let other = || rows::rotate(&statements.rotate_else, &key, &step).bind(signed(step.grace));
-        // Both statements within the time of one.
+        let usual = || rows::rotate(statements, &key, &step);
+        let other = || rows::rotate_else(statements, &key, &step);
+        let mut next = step.next.clone();
+        let ending = (step.now, RevocationReason::RefreshReuse);
+        // All statements within the time of one.
         in_time(async {
             for _ in 0..TRIES {
-                if let Some(row) = connections.run(usual).await?.first() {
-                    return Ok(Verdict::new(Outcome::Rotated, rows::rotated(row, key, &step)?));
+                if let Some(next) = next
+                    && !connections.run(usual).await?.is_empty()
+                {
+                    return Ok(Verdict::new(Outcome::Rotated, next));
                 }
-                let ending = (step.now, RevocationReason::RefreshReuse);
-                if let Some(verdict) = self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead, ending).await? {
-                    return Ok(verdict);
-                }
+                next = match self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead, ending).await? {
+                    Ok(verdict) => return Ok(verdict),
+                    Err(grant) => step.usual(&grant),
+                };
             }
             Err(restless())
         })

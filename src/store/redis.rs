@@ -1,8 +1,8 @@
 //! Clients and grants in Redis.
 //!
 //! Each transition is one script that Redis runs as one step: it decides by the record as it is, writes what changes, and
-//! answers the outcome and the record. Indexes lead to the grants of a user and of a client. The names of all keys are in
-//! `redis/names.rs`.
+//! answers the outcome and the record. The usual rotation has been decided before, and its script only compares and sets.
+//! Indexes lead to the grants of a user and of a client. The names of all keys are in `redis/names.rs`.
 
 mod batches;
 mod calls;
@@ -181,11 +181,17 @@ impl GrantStore for RedisStore {
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
-        let mut answer = self.0.calls.send(|form| all([steps::rotate(&self.0.names, key, &step, form)])).await?;
+        let Inner { calls, names, .. } = &*self.0;
+        if let Some(next) = &step.next
+            && calls.send(|form| all([steps::advance(names, &step, next, form)])).await?.done()?
+        {
+            return Ok(Verdict::new(Outcome::Rotated, Arc::clone(next)));
+        }
+        let mut answer = calls.send(|form| all([steps::rotate(names, key, &step, form)])).await?;
         let verdict = answer.verdict(key, Outcome::Replayed, (step.now, RevocationReason::RefreshReuse))?;
         if verdict.outcome == Outcome::Replayed {
             // It has ended the grant.
-            self.0.calls.settle().await?;
+            calls.settle().await?;
         }
         Ok(verdict)
     }

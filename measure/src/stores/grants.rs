@@ -1,9 +1,6 @@
 //! The grants that a store has, and what their clients know of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use measure::grant::redeemed;
 use tokio::task::JoinSet;
@@ -14,7 +11,8 @@ use super::Problem;
 /// What a client knows of its grant.
 pub(super) struct Known {
     pub(super) key: GrantKey,
-    generation: AtomicU32,
+    /// As the provider reads it before each rotation.
+    grant: Mutex<Arc<Grant>>,
 }
 
 impl Known {
@@ -23,12 +21,22 @@ impl Known {
     where
         S: GrantStore<Error: Into<Problem>>,
     {
+        let mut next = Grant::clone(&self.grant());
         let mut step = step.clone();
-        step.generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        match store.rotate(self.key, step).await.map_err(Into::into)?.outcome {
-            Outcome::Rotated => Ok(()),
-            other => Err(format!("a rotation is {other:?}").into()),
+        step.generation = next.generation();
+        next.rotate(&step);
+        step.next = Some(Arc::new(next));
+        let verdict = store.rotate(self.key, step).await.map_err(Into::into)?;
+        match verdict.outcome {
+            Outcome::Rotated => *self.grant() = verdict.grant.ok_or("there is no record")?,
+            other => return Err(format!("a rotation is {other:?}").into()),
         }
+        Ok(())
+    }
+
+    /// Only one caller asks for it.
+    fn grant(&self) -> MutexGuard<'_, Arc<Grant>> {
+        self.grant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,7 +66,7 @@ where
     let mut grants = Vec::with_capacity(count);
     for number in 0..count {
         let grant = Grant::from_record(redeemed(number, step, 1_800_000_000))?;
-        grants.push(Known { key: grant.key(), generation: AtomicU32::new(0) });
+        grants.push(Known { key: grant.key(), grant: Mutex::new(Arc::new(grant.clone())) });
         let store = store.clone();
         running.spawn(async move { store.create(grant).await.map_err(Into::into) });
         while running.len() >= 256 {

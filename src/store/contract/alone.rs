@@ -1,6 +1,6 @@
 //! What holds for one caller after the other.
 
-use super::record::{IDLE, Names, at, redemption, revocation, rotation, shapes};
+use super::record::{IDLE, Names, at, redemption, revocation, rotation, shapes, token_revocation};
 use super::walk::Walk;
 use super::{Check, sorted};
 use crate::grant::{Grant, Outcome, Redemption, Refused, Verdict};
@@ -96,6 +96,39 @@ async fn walk<S: GrantStore>(check: Check<S>, number: u64) {
         let check = if refused { &refusal } else { &check };
         check.finds(&walk.record, format!("{what}: find")).await;
         check.same(verdict.grant.as_deref(), Some(&walk.record), format_args!("{what}: the verdict"));
+    }
+}
+
+pub(super) async fn rotated_as_it_is<S: GrantStore>(check: Check<S>) {
+    for meanwhile in ["one access token is revoked", "it is rotated", "it is revoked", "it is rotated twice"] {
+        let mut grant = check.redeemed(Names::new().pending()).await;
+        let mut step = rotation(&grant, 20);
+        step.next = step.usual(&grant);
+        check.holds(step.next.is_some(), "it is the usual one");
+        match meanwhile {
+            "one access token is revoked" => {
+                let revocation = token_revocation(&grant, 1, 500, 15);
+                grant.revoke(&revocation);
+                check.answered(check.store.revoke(grant.key, revocation).await);
+            }
+            "it is revoked" => {
+                let revocation = revocation(&grant, 15);
+                grant.revoke(&revocation);
+                check.answered(check.store.revoke(grant.key, revocation).await);
+            }
+            more => {
+                for _ in 0..if more == "it is rotated" { 1 } else { 2 } {
+                    let first = rotation(&grant, 15);
+                    grant.rotate(&first);
+                    check.answered(check.store.rotate(grant.key, first).await);
+                }
+            }
+        }
+        let outcome = grant.rotate(&step);
+        let verdict = check.answered(check.store.rotate(grant.key, step).await);
+        let what = format!("{meanwhile} between reading and rotating");
+        check.holds(verdict.outcome == outcome, format_args!("{what}: {:?} and not {outcome:?}", verdict.outcome));
+        check.finds(&grant, what).await;
     }
 }
 

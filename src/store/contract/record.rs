@@ -158,6 +158,7 @@ pub(super) fn rotation(grant: &Grant, now: i64) -> Rotation {
         grace: seconds(GRACE),
         idle: seconds(IDLE),
         now: at(now),
+        next: None,
     }
 }
 

@@ -25,6 +25,10 @@ impl Step {
         }
     }
 
+    const fn is_of_a_token(&self) -> bool {
+        matches!(self, Self::Revoke(Revocation { token: Some(_), .. }))
+    }
+
     /// What the rules say of it.
     fn apply(&self, grant: &mut Grant) -> Outcome {
         match self {
@@ -55,6 +59,8 @@ impl fmt::Display for Step {
 pub(super) struct Walk {
     random: StdRng,
     pub(super) record: Grant,
+    /// One step before, but for access tokens revoked since, of which [`Rotation::next`] need not know.
+    read: Grant,
     now: i64,
     taken: Vec<Step>,
 }
@@ -76,7 +82,7 @@ impl Walk {
             let issued_until = random.random_bool(0.5).then(|| at(END));
             record.revoked = Some(Box::new(Revoked { tokens, issued_until, ..Revoked::default() }));
         }
-        Self { random, record, now: 5, taken: Vec::new() }
+        Self { random, read: record.clone(), record, now: 5, taken: Vec::new() }
     }
 
     /// The next step, its outcome, and in `record` what then is kept.
@@ -89,7 +95,10 @@ impl Walk {
             self.taken.len() - 1
         });
         let step = &self.taken[index];
-        (step, step.apply(&mut self.record))
+        let before = self.record.clone();
+        let outcome = step.apply(&mut self.record);
+        self.read = if step.is_of_a_token() { self.record.clone() } else { before };
+        (step, outcome)
     }
 
     fn one_in(&mut self, count: u32) -> bool {
@@ -110,6 +119,11 @@ impl Walk {
                 rotated + GRACE,
                 rotated + IDLE,
                 self.record.redeemed_at().map_or(0, seconds) + DOUBLE_SUBMIT,
+                self.record
+                    .revoked
+                    .as_ref()
+                    .and_then(|revoked| revoked.tokens.last())
+                    .map_or(0, |(_, end)| seconds(*end)),
             ];
             self.now = self.any(ends) + self.any([-1, 0, 1]);
         } else {
@@ -156,13 +170,18 @@ impl Walk {
         let current = i64::from(step.generation);
         let presented = (current + self.any([0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -2, 1, 2])).max(0);
         step.generation = u32::try_from(presented).expect("a few more than the record's");
-        match self.random.random_range(0..24) {
+        match self.random.random_range(0..16) {
             0 => step.issuer = "https://other.example".into(),
             1 => step.client = "other".into(),
             2 => step.secret = [3; 16],
             3 => step.grace = seconds(0),
             _ => {}
         }
+        step.next = match self.random.random_range(0..4) {
+            0 => None,
+            1 => step.usual(&self.read),
+            _ => step.usual(&self.record),
+        };
         step
     }
 

@@ -8,29 +8,15 @@ use sqlx::{Row as _, SqlStr};
 use super::DatabaseError;
 use super::connections::Statement;
 use super::statements::Statements;
-use crate::grant::{Grant, GrantRecord, Redemption, Revocation, Rotation};
+use crate::grant::{Grant, Redemption, Revocation, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
-use crate::store::database::{COLUMNS, bind_columns, kept, read, signed, unreadable};
+use crate::store::database::{COLUMNS, bind_columns, read, signed};
 use crate::types::Issuer;
 
 /// The grant of a row.
 pub(super) fn grant(row: &PgRow) -> Result<Arc<Grant>, DatabaseError> {
     Ok(Arc::new(read(row)?))
-}
-
-/// The grant of a row that was rotated: what the row was held against is known.
-pub(super) fn rotated(row: &PgRow, key: GrantKey, step: &Rotation) -> Result<Arc<Grant>, DatabaseError> {
-    let record = GrantRecord {
-        key: *key.as_bytes(),
-        issuer: step.issuer.as_str().to_owned(),
-        client_id: step.client.as_str().to_owned(),
-        secret_hash: Some(step.secret.to_vec()),
-        generation: i64::from(step.generation) + 1,
-        rotated_at: Some(step.now.as_signed()),
-        ..kept(row).map_err(unreadable)?
-    };
-    Ok(Arc::new(Grant::from_record(record)?))
 }
 
 /// A grant, and whether the transition that answered it changed it.
@@ -77,8 +63,14 @@ pub(super) fn redeem<'q>(statements: &Statements, key: &'q GrantKey, step: &'q R
         .bind(step.now.as_signed())
 }
 
-pub(super) fn rotate<'q>(text: &SqlStr, key: &'q GrantKey, step: &'q Rotation) -> Statement<'q> {
-    query(text)
+/// The usual rotation.
+pub(super) fn rotate<'q>(statements: &Statements, key: &'q GrantKey, step: &'q Rotation) -> Statement<'q> {
+    query(&statements.rotate).bind(&key.as_bytes()[..]).bind(i64::from(step.generation)).bind(step.now.as_signed())
+}
+
+/// Any other.
+pub(super) fn rotate_else<'q>(statements: &Statements, key: &'q GrantKey, step: &'q Rotation) -> Statement<'q> {
+    query(&statements.rotate_else)
         .bind(&key.as_bytes()[..])
         .bind(step.issuer.as_str())
         .bind(step.client.as_str())
@@ -86,6 +78,7 @@ pub(super) fn rotate<'q>(text: &SqlStr, key: &'q GrantKey, step: &'q Rotation) -
         .bind(i64::from(step.generation))
         .bind(signed(step.idle))
         .bind(step.now.as_signed())
+        .bind(signed(step.grace))
 }
 
 pub(super) fn revoke<'q>(statements: &Statements, key: &'q GrantKey, step: &'q Revocation) -> Statement<'q> {

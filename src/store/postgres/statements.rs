@@ -5,7 +5,8 @@
 //! left. The statement answers the row as it is afterwards, and whether it changed it. Where it did not, the rules
 //! themselves, asked in Rust on that row, say what became of the step.
 //!
-//! The usual rotation has a statement of its own, the barest there is; where it changes nothing, the other one decides.
+//! The usual rotation has a statement of its own, the barest there is, for a row that was read before; where it changes
+//! nothing, the other one decides.
 //!
 //! What ends something tells the other nodes of it, in the same statement: see `revocations.rs`.
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::store::database::{columns, kept_columns};
+use crate::store::database::columns;
 
 /// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
 /// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.
@@ -94,18 +95,14 @@ const REDEEM: &str = transition!(
     durably!(),
 );
 
-/// The usual rotation, which is that of the current generation: `$2` issuer, `$3` client, `$4` secret, `$5` generation,
-/// `$6` idle, `$7` now. It waits for the disk as the session says, and does not answer what the row was held against.
-// With `client_id = $3` PostgreSQL would rather look into the index of the clients, which is the larger one.
-const ROTATE: &str = concat!(
-    "UPDATE {schema}.oauth_grant SET generation = generation + 1, rotated_at = $7
-     WHERE key = $1 AND issuer = $2 AND client_id IS NOT DISTINCT FROM $3 AND secret_hash = $4 AND generation = $5
-     AND revoked_at IS NULL AND expires_at > $7 AND greatest($7 - rotated_at, 0) < $6 RETURNING ",
-    kept_columns!(),
-);
+/// The usual rotation of a row that was read before: `$2` generation, `$3` now. Nothing else that it was decided by can have
+/// changed since. It waits for the disk as the session says.
+const ROTATE: &str = "UPDATE {schema}.oauth_grant SET generation = generation + 1, rotated_at = $3
+     WHERE key = $1 AND generation = $2 AND revoked_at IS NULL RETURNING 1";
 
-/// A rotation of any other generation: the same, and `$8` grace. Where the generation has become the current one
-/// meanwhile, nothing changes, and the usual statement is sent again. It waits for the disk, since it may end the grant.
+/// A rotation of any other generation: `$2` issuer, `$3` client, `$4` secret, `$5` generation, `$6` idle, `$7` now,
+/// `$8` grace. Where the generation is the current one nothing changes, and what it answers is what the usual statement
+/// needs. It waits for the disk, since it may end the grant.
 const ROTATE_ELSE: &str = transition!(
     replayed!(),
     "revoked_at = CASE WHEN $5::bigint > generation THEN NULL ELSE $7::bigint END,

@@ -27,6 +27,7 @@ macro_rules! on_a_record {
 
 pub(super) static CREATE: Script = Script::new(include_str!("lua/create.lua"));
 pub(super) static REDEEM: Script = on_a_record!("lua/redeem.lua");
+pub(super) static ADVANCE: Script = Script::new(include_str!("lua/advance.lua"));
 pub(super) static ROTATE: Script = on_a_record!("lua/rotate.lua");
 pub(super) static REVOKE: Script = on_a_record!("lua/revoke.lua");
 pub(super) static SWEEP: Script = on_a_record!("lua/sweep.lua");
@@ -38,9 +39,10 @@ pub(super) static FORGET_CLIENT: Script = Script::new(include_str!("lua/forget_c
 
 pub(super) static REPLACE_DOCUMENT: Script = Script::new(include_str!("lua/replace_document.lua"));
 
-pub(super) static ALL: [&Script; 11] = [
+pub(super) static ALL: [&Script; 12] = [
     &CREATE,
     &REDEEM,
+    &ADVANCE,
     &ROTATE,
     &REVOKE,
     &SWEEP,

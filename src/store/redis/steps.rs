@@ -3,8 +3,9 @@
 use redis::Cmd;
 
 use super::names::Names;
-use super::scripts::{Form, REDEEM, REVOKE, ROTATE, Script};
-use crate::grant::{Redemption, Revocation, Rotation};
+use super::rows::lifetime;
+use super::scripts::{ADVANCE, Form, REDEEM, REVOKE, ROTATE, Script};
+use crate::grant::{Grant, Redemption, Revocation, Rotation};
 use crate::handle::GrantKey;
 use crate::types::{ClientId, Issuer, Subject, UnixTime};
 
@@ -27,6 +28,17 @@ pub(super) fn redeem(names: &Names, key: GrantKey, step: &Redemption, form: Form
     call
 }
 
+/// The usual rotation, by which the record becomes `next`.
+pub(super) fn advance(names: &Names, step: &Rotation, next: &Grant, form: Form) -> Cmd {
+    let mut call = ADVANCE.on(form, &[&names.grant(next.key())]);
+    call.arg(step.generation)
+        .arg(next.generation())
+        .arg(step.now.as_signed())
+        .arg(lifetime(next.expires_at().since(step.now).min(step.idle.as_secs())));
+    call
+}
+
+/// Any rotation.
 pub(super) fn rotate(names: &Names, key: GrantKey, step: &Rotation, form: Form) -> Cmd {
     let mut call = call(&ROTATE, form, names, &step.issuer, key);
     call.arg(step.client.as_str())
