@@ -37,8 +37,8 @@ pub(super) async fn exchange(
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
     let mut before = None;
-    let hooked = provider.0.hooks.on_issue.is_some() || provider.0.config.has_dpop_required();
-    if params.get("resource").is_some() || hooked || offline || provider.makes_jwts() {
+    let configured = provider.0.hooks.on_issue.is_some() || provider.0.config.has_dpop_required();
+    if params.get("resource").is_some() || configured || offline || provider.makes_jwts() {
         let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
         if grant.client_id() != client.id() {
             return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
