@@ -21,10 +21,16 @@ pub struct Authorized<U = ()> {
     /// As a function, which is half as long as the id, since every check of a token moves it.
     found: Option<fn() -> TypeId>,
     /// Of most tokens none, so that it is behind a pointer.
-    bound_to: Option<Arc<Thumbprint>>,
-    /// Whether the layer saw a proof of that key. No verifier can say so.
-    proven: bool,
+    bound_to: Option<Arc<Bound>>,
     user: U,
+}
+
+/// The key that a token is bound to.
+#[derive(Clone, Copy)]
+struct Bound {
+    key: Thumbprint,
+    /// Whether the layer saw a proof of it. No verifier can say so.
+    proven: bool,
 }
 
 #[derive(Clone)]
@@ -68,7 +74,7 @@ impl Authorized {
     pub fn new(client: impl Into<ClientId>, subject: Option<Subject>, scope: Scope, expires_at: SystemTime) -> Self {
         let (issuer, client, resources, claims) = (None, client.into(), Vec::new(), None);
         let verified = Verified { issuer, client, subject, scope, resources, expires_at, claims };
-        Self { source: Source::Verified(Arc::new(verified)), found: None, bound_to: None, proven: false, user: () }
+        Self { source: Source::Verified(Arc::new(verified)), found: None, bound_to: None, user: () }
     }
 
     /// For which APIs a verifier found the token to be, `aud`. A layer with a
@@ -95,7 +101,7 @@ impl Authorized {
     /// and where [nobody asks for proofs](crate::bearer#proofs).
     #[must_use]
     pub fn bound_to(mut self, key: Thumbprint) -> Self {
-        self.bound_to = Some(Arc::new(key));
+        self.bound_to = Some(Arc::new(Bound { key, proven: false }));
         self
     }
 
@@ -110,12 +116,12 @@ impl Authorized {
 
     pub(crate) const fn of_grant(grant: Arc<Grant>, scope_mask: u64, resource_mask: u16, expires_at: UnixTime) -> Self {
         let granted = Granted { grant, scope_mask, resource_mask, expires_at, scope: OnceLock::new() };
-        Self { source: Source::Grant(granted), found: None, bound_to: None, proven: false, user: () }
+        Self { source: Source::Grant(granted), found: None, bound_to: None, user: () }
     }
 
     #[cfg(feature = "jwt")]
     pub(super) fn proven(mut self) -> Self {
-        self.proven = true;
+        self.bound_to = self.bound_to.map(|bound| Arc::new(Bound { proven: true, ..*bound }));
         self
     }
 
@@ -226,7 +232,7 @@ impl<U> Authorized<U> {
     /// token can use it.
     #[must_use]
     pub fn key(&self) -> Option<Thumbprint> {
-        self.bound_to.as_deref().copied()
+        self.bound_to.as_ref().map(|bound| bound.key)
     }
 
     /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)). Of a token that was verified
@@ -264,8 +270,8 @@ impl<U> Authorized<U> {
         self.bound_to.is_some()
     }
 
-    pub(crate) const fn is_proven(&self) -> bool {
-        self.proven
+    pub(crate) fn is_proven(&self) -> bool {
+        self.bound_to.as_ref().is_some_and(|bound| bound.proven)
     }
 
     /// Whether the token is for what lies at `place`.
@@ -283,14 +289,14 @@ impl<U: Clone + Send + Sync + 'static> Authorized<U> {
     /// `Authorized::<()>::from_extensions(..)`.
     #[must_use]
     pub fn from_extensions(extensions: &Extensions) -> Option<Self> {
-        let Authorized { source, found, bound_to, proven, user: () } = extensions.get::<Authorized>().cloned()?;
+        let Authorized { source, found, bound_to, user: () } = extensions.get::<Authorized>().cloned()?;
         let nobody: &dyn Any = &();
         let user = match nobody.downcast_ref::<U>() {
             Some(nobody) => nobody.clone(),
             None if found.is_some_and(|found| found() == TypeId::of::<U>()) => extensions.get::<U>()?.clone(),
             None => return None,
         };
-        Some(Self { source, found, bound_to, proven, user })
+        Some(Self { source, found, bound_to, user })
     }
 }
 

@@ -115,15 +115,13 @@ impl Rejected {
     /// The error stands with the scheme that was tried; beside it stands the other one, where that is taken too
     /// ([RFC 9449 §7.2](https://www.rfc-editor.org/rfc/rfc9449#section-7.2)).
     fn put_challenges(&self, rules: &Rules, scheme: Scheme, headers: &mut HeaderMap) {
-        let Some(proofs) = &rules.proofs else {
-            let ready = self.ready(rules).unwrap_or_else(|| self.challenge(rules, Scheme::Bearer, true));
-            headers.insert(header::WWW_AUTHENTICATE, ready);
-            return;
-        };
-        if proofs.are_required() {
-            headers.insert(header::WWW_AUTHENTICATE, self.challenge(rules, Scheme::Dpop, true));
-        } else {
-            headers.insert(header::WWW_AUTHENTICATE, self.challenge(rules, scheme, true));
+        let required = rules.proofs.as_ref().is_some_and(|proofs| proofs.are_required());
+        let scheme = if required { Scheme::Dpop } else { scheme };
+        let ready = if scheme == Scheme::Bearer { self.ready(rules) } else { None };
+        let told = ready.unwrap_or_else(|| self.challenge(rules, scheme, true));
+        headers.insert(header::WWW_AUTHENTICATE, told);
+        let Some(proofs) = &rules.proofs else { return };
+        if !required {
             headers.append(header::WWW_AUTHENTICATE, self.challenge(rules, scheme.other(), false));
         }
         if let (ErrorCode::UseDpopNonce, Some(nonce)) = (self.error().code(), proofs.nonce()) {
