@@ -10,6 +10,7 @@
 mod endpoints;
 mod issuer;
 mod protected_resource;
+mod pushed;
 mod resources;
 
 use std::fmt;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::{Paths, SERVER_METADATA};
+pub(crate) use endpoints::{Offered, Paths, SERVER_METADATA};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
 pub use protected_resource::ProtectedResource;
 pub(crate) use protected_resource::Terms;
+pub(crate) use pushed::PushedRequests;
 
 use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
@@ -126,6 +128,7 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    pub(crate) pushed: PushedRequests,
     /// How access tokens are written where their resource does not say.
     #[cfg(feature = "jwt")]
     pub(crate) access_token_format: AccessTokenFormat,
@@ -134,6 +137,20 @@ pub(crate) struct Config {
     pub(crate) jwt_claims: Vec<String>,
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: Dpop,
+    /// The resources for which every token is bound.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop_required: Vec<Resource>,
+}
+
+/// Whether and how clients prove a key to which their tokens are bound.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dpop {
+    pub(crate) on: bool,
+    /// Whether a proof needs a nonce of the provider's.
+    pub(crate) nonces: bool,
 }
 
 /// Whether and how clients prove themselves by assertions.
@@ -190,6 +207,33 @@ impl Config {
         on
     }
 
+    /// Whether clients can prove keys.
+    pub(crate) const fn takes_dpop(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let on = self.dpop.on;
+        #[cfg(not(feature = "jwt"))]
+        let on = false;
+        on
+    }
+
+    /// Whether any resource takes bound tokens alone.
+    pub(crate) const fn has_dpop_required(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let any = !self.dpop_required.is_empty();
+        #[cfg(not(feature = "jwt"))]
+        let any = false;
+        any
+    }
+
+    /// Whether this resource does, or what it lies below.
+    pub(crate) fn needs_dpop(&self, place: &Resource) -> bool {
+        #[cfg(feature = "jwt")]
+        let needs = self.dpop_required.iter().any(|required| required.covers(place));
+        #[cfg(not(feature = "jwt"))]
+        let (needs, _) = (false, place);
+        needs
+    }
+
     /// What was asked for, if the client may have all of it.
     pub(crate) fn allowed_scope(&self, client: &Client, asked: &str) -> Result<Scope, ProtocolError> {
         let asked: Scope = asked.parse().map_err(|_| ProtocolError::SCOPE_MALFORMED)?;
@@ -214,6 +258,19 @@ impl Config {
 
     pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(|scope| &*scope.name)
+    }
+
+    /// What others see before a path that a service sees in front of a resource: the origin, and what a proxy takes off.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn public_base(&self, resource: Option<&Resource>) -> String {
+        let place = resource.map_or(&*self.origin, Resource::as_str);
+        let host = place.find("://").map_or(0, |colon| colon + 3);
+        let path = place[host..].find(['/', '?']).map_or(place.len(), |path| host + path);
+        let (origin, path) = place.split_at(path);
+        let stripped = self.paths.stripped_prefix();
+        let is_below = path.is_empty()
+            || path.strip_prefix(stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if is_below { format!("{origin}{stripped}") } else { origin.to_owned() }
     }
 
     /// A path of ours as a URL.
@@ -275,12 +332,22 @@ pub enum ConfigError {
     /// Something is set for JWT access tokens, and none is made.
     #[cfg(feature = "jwt")]
     AccessTokenFormat(String),
+    /// There can be no feed of revocations.
+    #[cfg(feature = "jwt")]
+    RevocationFeed(String),
     /// Something is set for clients that sign, and none is taken.
     #[cfg(feature = "jwt")]
     PrivateKeyJwt(String),
+    /// Something is set for proofs of keys, and none is looked at.
+    #[cfg(feature = "jwt")]
+    Dpop(String),
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
+    /// Clients are to manage what the store cannot change.
+    Registration(String),
+    /// Something is set for pushed authorization requests, and none is taken.
+    PushedAuthorizationRequests(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -320,9 +387,15 @@ impl fmt::Display for ConfigError {
             #[cfg(feature = "jwt")]
             Self::AccessTokenFormat(why) => write!(f, "access tokens: {why}"),
             #[cfg(feature = "jwt")]
+            Self::RevocationFeed(why) => write!(f, "revocation feed: {why}"),
+            #[cfg(feature = "jwt")]
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
+            Self::Dpop(why) => write!(f, "DPoP: {why}"),
+            #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
+            Self::Registration(why) => write!(f, "registration: {why}"),
+            Self::PushedAuthorizationRequests(why) => write!(f, "pushed authorization requests: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

@@ -30,8 +30,10 @@ use crate::handle::{GrantKey, TokenId};
 use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, UnixTime};
 
 mod record;
+mod revoked_tokens;
 
 pub use record::GrantRecord;
+pub use revoked_tokens::{RevokedTokens, Tokens};
 
 /// What a user allowed a client, or a client itself, and what became of it.
 // In the order of the fields, those first that every check of a token reads: of many grants a record is not in the

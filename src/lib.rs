@@ -21,8 +21,8 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
-//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; clients that sign, `private_key_jwt`. Needs
-//!   a C compiler.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; tokens that are bound to a key of their
+//!   client: see `dpop`; clients that sign, `private_key_jwt`. Needs a C compiler.
 //! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
@@ -40,6 +40,8 @@ pub mod bearer;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "jwt")]
+pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -60,6 +62,8 @@ pub mod page;
 pub mod provider;
 pub mod registration;
 pub mod resource_server;
+#[cfg(feature = "jwt")]
+mod revoked_list;
 pub mod secret;
 mod span;
 pub mod store;
@@ -68,6 +72,8 @@ pub mod testing;
 pub mod types;
 
 pub use authorization::{Approval, Denial};
+#[cfg(feature = "jwt")]
+pub use bearer::Dpop;
 pub use bearer::{
     Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
     Verification, Verify,
@@ -79,19 +85,19 @@ pub use config::AccessTokenFormat;
 pub use config::{ConfigError, ConfigErrors, Endpoints, ProtectedResource};
 #[cfg(feature = "pages")]
 pub use endpoint::ConnectedApps;
-#[cfg(feature = "jwt")]
-pub use endpoint::JwkSet;
 pub use endpoint::{
-    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, ResourceMetadata,
-    Revocation, Token, WellKnown,
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, PushedAuthorizationRequest,
+    Registration, ResourceMetadata, Revocation, Token, WellKnown,
 };
+#[cfg(feature = "jwt")]
+pub use endpoint::{JwkSet, RevocationFeed};
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use fetch::Fetch;
 #[cfg(feature = "http-client")]
 pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
-pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, RevokedTokens, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
@@ -116,4 +122,6 @@ pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationT
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{OpenRedis, RedisStore};
-pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
+pub use types::{
+    ClientId, InvalidResource, InvalidScope, InvalidThumbprint, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime,
+};

@@ -145,7 +145,8 @@ impl AuthorizationRequest {
     }
 
     /// Where this request goes on after a login: an absolute path with a query, on this site, without what the login has
-    /// done: `prompt=login` and `max_age`. State the [time](crate::Approval::auth_time) of it.
+    /// done: `prompt=login` and `max_age`. State the [time](crate::Approval::auth_time) of it. Of one that was
+    /// [pushed](crate::ProviderBuilder::pushed_authorization_requests) the query has a reference alone.
     #[must_use]
     pub fn resume_url(&self) -> String {
         let rest = |prompt: &str| prompt.split(' ').filter(|one| *one != "login").collect::<Vec<_>>().join(" ");
@@ -157,7 +158,11 @@ impl AuthorizationRequest {
             .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        format!("{}?{}", self.provider.0.config.paths.authorization, form_encode(&params))
+        let mut query = form_encode(&params);
+        if let Some(pushed) = &self.request.pushed {
+            query = self.provider.pushed_query(self.client().id(), pushed, &query);
+        }
+        format!("{}?{query}", self.provider.0.config.paths.authorization)
     }
 
     /// A token for this page's form: a MAC over the session and this request, so that a form of another session, or of

@@ -16,7 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{any_service, get};
 use http::{Method, Request, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::json;
 use site::{Pair, Site, assert_refused, redemption, refreshing, site_with, with};
 use support::{
     Answer, App, ISSUER, SECRET, WEB, basic, bearer, builder, code_of, form, redeem, request, seconds, send,
@@ -24,7 +24,7 @@ use support::{
 use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
-    Approval, AuthorizationRequest, Authorized, BearerLayer, Client, GrantType, ProtectedResource, Provider,
+    Approval, AuthorizationRequest, Authorized, BearerLayer, Client, Grant, GrantType, ProtectedResource, Provider,
     ProviderBuilder, ResourceServer,
 };
 
@@ -484,10 +484,25 @@ async fn a_resource_of_which_nothing_was_granted_gets_no_token() {
     given_is(&redeeming(FILES).await, "notes:write offline_access", 600);
 }
 
+/// What is configured no more, or was never noted, is told by old grants: for them nothing changes.
+#[tokio::test]
+async fn a_grant_of_an_unknown_resource_or_of_none_goes_on_as_it_was() {
+    for resources in ["", "https://gone.example/v1"] {
+        let site = site();
+        let tokens = site.connect("profile notes:read").await;
+        let mut record = site.shelf.only().to_record();
+        resources.clone_into(&mut record.resources);
+        let grant = Grant::from_record(record).expect("a record");
+        site.shelf.put_back([(grant.key(), grant)].into());
+        given_is(&site.refresh(&tokens.refresh).await, "profile notes:read", 600);
+    }
+}
+
 #[cfg(feature = "jwt")]
 mod jwt {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::Value;
     use tower_oauth::AccessTokenFormat;
 
     use super::*;

@@ -340,7 +340,7 @@ async fn a_handler_answers_that_the_user_has_to_step_up() {
         let needed = StepUp::acr("mfa").max_age(FIVE_MINUTES);
         if needed.is_met(&token, ManualClock::default().now()) { Ok("done") } else { Err(needed) }
     }
-    let provider = good(builder(&ManualClock::default()));
+    let provider = good(stepping(builder(&ManualClock::default())));
     let app = approving(&provider);
     let cookie = async |token: Authorized| ([(header::SET_COOKIE, "a=b")], transfer(token).await).into_response();
     let handlers = Router::new()
@@ -372,7 +372,7 @@ async fn a_handler_answers_that_the_user_has_to_step_up() {
 /// Outside axum, and without a layer: a good answer to HTTP by itself
 #[tokio::test]
 async fn an_answer_without_a_layer_is_a_challenge_too() {
-    let provider = good(builder(&ManualClock::default()));
+    let provider = good(stepping(builder(&ManualClock::default())));
     let inner = service_fn(async |_: Request<Body>| {
         Ok::<_, Infallible>(Response::<String>::from(StepUp::acr(" phr  mfa ").max_age(Duration::from_millis(5_900))))
     });
@@ -395,10 +395,35 @@ async fn an_answer_without_a_layer_is_a_challenge_too() {
     assert_eq!((answer.status.as_u16(), challenge(&answer)), (401, &*expected));
 }
 
+/// Which layers complete the answer of a handler: those of a provider that says what its users can do, those that were
+/// told of a step-up, and those over a verifier. Through the others it goes as it is.
+#[tokio::test]
+async fn a_layer_that_nobody_told_of_step_ups_leaves_the_answer_alone() {
+    let provider = good(builder(&ManualClock::default()));
+    let inner = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::<String>::from(StepUp::acr("mfa"))));
+    let token = provider.issue("app", "alice", "profile".parse().expect("a scope")).await.expect("a token");
+    let alone =
+        format!("Bearer error=\"insufficient_user_authentication\", error_description=\"{WHY}\", acr_values=\"mfa\"");
+    let completed = |realm: &str| alone.replace("Bearer ", &format!("Bearer realm=\"{realm}\", "));
+    for (layer, asked, expected) in [
+        (provider.bearer(), bearer("/", token.secret()), alone.clone()),
+        (provider.bearer().optional(), request(Method::GET, "/"), alone.clone()),
+        (
+            provider.bearer().optional().step_up(StepUp::acr("mfa")),
+            request(Method::GET, "/"),
+            format!("{}, {METADATA}", completed(ISSUER)),
+        ),
+        (BearerLayer::new(Foreign), bearer("/", "{}"), completed("api")),
+    ] {
+        let answer = send(&layer.layer(inner), asked).await;
+        assert_eq!((answer.status.as_u16(), challenge(&answer)), (401, &*expected));
+    }
+}
+
 /// gRPC over HTTP/2, "Responses": UNAUTHENTICATED, in headers alone; the challenge is among them
 #[tokio::test]
 async fn a_call_of_grpc_is_answered_as_grpc() {
-    let provider = good(builder(&ManualClock::default()));
+    let provider = good(stepping(builder(&ManualClock::default())));
     let token = provider.issue("app", "alice", "profile".parse().expect("a scope")).await.expect("a token");
     let inner = service_fn(async |_: Request<Body>| {
         Ok::<_, Infallible>(Response::<String>::from(StepUp::acr("mfa")).map(|_| "a message".to_owned()))
@@ -470,7 +495,7 @@ async fn a_step_up_is_told() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
     let site = site_with(move |builder| {
-        builder.on_event(move |event| {
+        stepping(builder).on_event(move |event| {
             let subject = event.subject.map(ToString::to_string).unwrap_or_default();
             ear.lock().expect("no panic").push(format!("{} {subject}", event.kind.reason().unwrap_or_default()));
         })

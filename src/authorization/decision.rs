@@ -193,6 +193,8 @@ mod tests {
             scope: "profile notes:read".parse().unwrap(),
             resources: Arc::from([]),
             challenge: None,
+            pushed: None,
+            dpop_jkt: None,
             params: Params::parse(b"").unwrap(),
         });
         let approval = Approval::new(Arc::clone(&request), "alice".into()).claim("n", "a claim");

@@ -6,6 +6,7 @@ use tower::Layer;
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
+use super::dpop::Proofs;
 use super::require::Require;
 use super::service::Bearer;
 use super::step_up::StepUp;
@@ -13,7 +14,7 @@ use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
 
@@ -33,6 +34,8 @@ pub(super) struct Rules {
     /// How the user has to have authenticated.
     pub(super) step_up: Option<StepUp>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether the service inside may answer that the user has to authenticate, and is waited for with all of this.
+    pub(super) completes: bool,
     /// What a challenge tells.
     pub(super) hint: Hint,
     pub(super) optional: bool,
@@ -44,6 +47,8 @@ pub(super) struct Rules {
     pub(super) resource: Option<Resource>,
     /// Whether for that and for nothing above it.
     pub(super) alone: bool,
+    /// `None` where none are looked at.
+    pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
     pub(super) events: Events,
@@ -54,6 +59,9 @@ impl Rules {
     fn guard(&mut self, resource: Option<Resource>) {
         let config = self.provider.as_ref().map(|provider| &provider.0.config);
         self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
+        if let Some(provider) = &self.provider {
+            self.proofs = Proofs::of(provider, resource.as_ref()).map(Arc::new);
+        }
         self.resource = resource;
         self.alone = false;
     }
@@ -83,6 +91,7 @@ impl Provider {
         rules.provider = Some(self.clone());
         rules.events = self.0.events.clone();
         rules.clock = self.clock();
+        rules.completes = !self.0.config.acr_values.is_empty();
         rules.guard(self.0.config.resources.first().cloned());
         layer
     }
@@ -99,8 +108,8 @@ impl ResourceServer {
         let mut layer = self.provider.bearer();
         let (origin, path) = Config::metadata_of(self.resource());
         let rules = layer.rules();
+        rules.guard(Some(self.resource().clone()));
         rules.hint.metadata = Some(format!("{origin}{path}"));
-        rules.resource = Some(self.resource().clone());
         rules.alone = true;
         layer
     }
@@ -114,12 +123,14 @@ impl BearerLayer {
             require: Require::default(),
             step_up: None,
             clock: Arc::new(SystemClock),
+            completes: true,
             hint: Hint::default(),
             optional: false,
             preflights: true,
             challenges: OnceLock::new(),
             resource: None,
             alone: false,
+            proofs: None,
             provider: None,
             events: Events::default(),
         };
@@ -128,7 +139,7 @@ impl BearerLayer {
 }
 
 impl<R> BearerLayer<R> {
-    fn rules(&mut self) -> &mut Rules {
+    pub(super) fn rules(&mut self) -> &mut Rules {
         let rules = Arc::make_mut(&mut self.rules);
         rules.challenges = OnceLock::new();
         rules
@@ -170,7 +181,9 @@ impl<R> BearerLayer<R> {
     /// # Ok::<_, tower_oauth::ConfigErrors>(())
     /// ```
     pub fn step_up(mut self, needed: StepUp) -> Self {
-        self.rules().step_up = Some(needed);
+        let rules = self.rules();
+        rules.step_up = Some(needed);
+        rules.completes = true;
         self
     }
 
@@ -225,6 +238,29 @@ impl<R> BearerLayer<R> {
     /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). A provider's own layer knows.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.rules().hint.metadata = Some(url.into());
+        self
+    }
+
+    /// Hears of every request that this layer refuses, with the reason: for a layer over a [verifier](Verify), which has no
+    /// provider to [tell](crate::ProviderBuilder::on_event). A provider's own layer tells that one's hook, or else this one
+    /// alone.
+    ///
+    /// It is called in the middle of a request, so it must not wait.
+    ///
+    /// ```
+    /// # fn layer(verifier: impl tower_oauth::Verify) {
+    /// use tower_oauth::BearerLayer;
+    /// use tower_oauth::event::{Event, EventKind};
+    ///
+    /// let layer = BearerLayer::new(verifier).on_event(|event: &Event<'_>| match event.kind {
+    ///     // The issuer cannot be reached.
+    ///     EventKind::Unavailable => eprintln!("{event}: {:?}", event.source),
+    ///     _ => {}
+    /// });
+    /// # }
+    /// ```
+    pub fn on_event(mut self, hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.rules().events = Events::to(hear);
         self
     }
 

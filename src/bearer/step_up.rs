@@ -12,8 +12,9 @@ use crate::types::UnixTime;
 /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
 ///
 /// A [layer](crate::BearerLayer::step_up) asks it of every token. A handler that alone knows when it is needed answers with
-/// it; the bearer layer above puts its realm, its scopes and its metadata into the challenge, and answers gRPC as gRPC. It
-/// is a good answer to HTTP without a layer, too.
+/// it, which is a challenge by itself. The bearer layer above puts its realm, its scopes and its metadata into it, and
+/// answers gRPC as gRPC: every layer that was told of a step-up or takes what a verifier says, and those of a provider that
+/// says [what its users can do](crate::ProviderBuilder::acr_values_supported).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -15,7 +15,7 @@ use crate::jwt::JwtError;
 use crate::provider::OwnJwt;
 use crate::provider::Provider;
 use crate::span;
-use crate::types::{Resource, UnixTime};
+use crate::types::{Resource, Thumbprint, UnixTime};
 
 /// Decides whether a token is good. A [`Provider`] is one for its own tokens, and where the layer was not told what lies
 /// behind it, for those of its default resource; so is an `Arc` of one.
@@ -68,7 +68,7 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// What stands behind `Bearer`. Its alphabet is not checked yet: whatever is not good is refused anyway.
+    /// What stands behind `Bearer` or `DPoP`. Its alphabet is not checked yet: whatever is not good is refused anyway.
     #[must_use]
     pub const fn token(&self) -> &'a str {
         self.token
@@ -164,12 +164,9 @@ impl fmt::Debug for Verification {
 
 impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
-        // RFC 8707 §2: nobody can forget to ask what a token is for.
-        let own = || self.0.config.resources.first().cloned();
-        let place = credentials.resource.is_none().then(own).flatten();
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
-            Err(HandleError::Malformed) => return no_handle(self, credentials.token, place),
+            Err(HandleError::Malformed) => return no_handle(self, credentials.token, self.place(&credentials)),
             Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::OfUnknownKey)),
             Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
@@ -178,7 +175,17 @@ impl Verify for Provider {
             return Verification(Answer::Refused(Own::Expired));
         }
         let key = self.0.handles.key_of(handle.grant);
-        by_grant(self, key, move |grant| meant(admit(&handle, grant, now)?, place.as_ref()))
+        match self.place(&credentials) {
+            None => by_grant(self, key, move |grant| admit(&handle, grant, now)),
+            place => by_grant(self, key, move |grant| meant(admit(&handle, grant, now)?, place.as_ref())),
+        }
+    }
+}
+
+impl Provider {
+    /// What a token has to be for where the layer does not say: nobody can forget to ask (RFC 8707 §2).
+    fn place(&self, credentials: &Credentials<'_>) -> Option<Resource> {
+        if credentials.resource.is_some() { None } else { self.0.config.resources.first().cloned() }
     }
 }
 
@@ -283,12 +290,19 @@ impl From<Own> for Refusal {
     }
 }
 
+fn bound(token: Authorized, key: Option<Thumbprint>) -> Authorized {
+    match key {
+        None => token,
+        Some(key) => token.bound_to(key),
+    }
+}
+
 /// Whether the grant stands behind its token.
 fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
     if !grant.admits(handle.token, handle.issued_at, now) {
         return Err(Own::Revoked);
     }
-    Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
+    Ok(bound(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at), handle.bound_to))
 }
 
 /// Whether the grant stands behind its token, and behind all that it says.
@@ -298,5 +312,5 @@ fn admit_jwt(jwt: &OwnJwt, grant: Arc<Grant>, now: UnixTime) -> Result<Authorize
         return Err(Own::Revoked);
     }
     let (scope, resources) = jwt.masks(&grant).ok_or(Own::Forged)?;
-    Ok(Authorized::of_grant(grant, scope, resources, jwt.expires_at()))
+    Ok(bound(Authorized::of_grant(grant, scope, resources, jwt.expires_at()), jwt.bound_to()))
 }

@@ -20,8 +20,8 @@ pub enum AccessTokenFormat {
 /// An API for which clients can ask for tokens ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)); a text is one.
 ///
 /// What is not said here is as everywhere at the provider. To say it of the
-/// [default resource](crate::ProviderBuilder::default_resource), name that one; of two with one URI, the later one adds
-/// to the first.
+/// [default resource](crate::ProviderBuilder::default_resource), name that one. Of two with one URI, what the later one says
+/// holds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,6 +48,8 @@ pub struct ProtectedResource {
     pub(crate) access_token_lifetime: Option<Duration>,
     #[cfg(feature = "jwt")]
     pub(crate) format: Option<AccessTokenFormat>,
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop_required: bool,
 }
 
 impl ProtectedResource {
@@ -59,6 +61,8 @@ impl ProtectedResource {
             access_token_lifetime: None,
             #[cfg(feature = "jwt")]
             format: None,
+            #[cfg(feature = "jwt")]
+            dpop_required: false,
         }
     }
 
@@ -93,6 +97,16 @@ impl ProtectedResource {
     #[cfg(feature = "jwt")]
     pub fn access_token_format(mut self, format: AccessTokenFormat) -> Self {
         self.format = Some(format);
+        self
+    }
+
+    /// Every access token for it is bound to a key of its client, `dpop_bound_access_tokens_required`
+    /// ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)): the token endpoint gives out no other, and the
+    /// provider's own bearer layer for it, or for what lies below it, takes no other. The provider has to
+    /// [look at proofs](crate::ProviderBuilder::dpop).
+    #[cfg(feature = "jwt")]
+    pub fn dpop_bound_access_tokens_required(mut self) -> Self {
+        self.dpop_required = true;
         self
     }
 }

@@ -73,14 +73,14 @@ impl Config {
     }
 
     /// Whether one of these resources takes a scope; a refresh token is no matter of a resource.
-    pub(crate) fn is_taken<'a>(&self, name: &str, resources: impl IntoIterator<Item = &'a Resource>) -> bool {
-        let takes = |terms: &Terms| terms.scope.as_ref().is_none_or(|scope| scope.contains(name));
-        name == OFFLINE_ACCESS || resources.into_iter().any(|resource| takes(self.terms_of(resource)))
+    pub(crate) fn is_taken(&self, name: &str, resources: &[Resource]) -> bool {
+        let takes = |resource| self.terms_of(resource).scope.as_ref().is_none_or(|scope| scope.contains(name));
+        name == OFFLINE_ACCESS || !self.has_own_scopes(resources) || resources.iter().any(takes)
     }
 
-    /// Whether each of these resources takes some scopes and not others.
+    /// Whether each of these resources takes some scopes and not others. A record that names none can be old.
     fn has_own_scopes(&self, resources: &[Resource]) -> bool {
-        resources.iter().all(|resource| self.terms_of(resource).scope.is_some())
+        !resources.is_empty() && resources.iter().all(|resource| self.terms_of(resource).scope.is_some())
     }
 
     /// Whether one token can be for all of these: where their scopes differ, each gets its own
@@ -160,7 +160,8 @@ impl Config {
 
     /// The scopes that a route of a resource can require: those that it takes, and those that nobody is granted.
     pub(crate) fn required_at(&self, resource: &Resource) -> impl Iterator<Item = &str> {
-        let here = self.scopes.iter().filter(move |scope| scope.reserved || self.is_taken(&scope.name, [resource]));
+        let resource = std::slice::from_ref(resource);
+        let here = self.scopes.iter().filter(move |scope| scope.reserved || self.is_taken(&scope.name, resource));
         here.map(|scope| &*scope.name)
     }
 

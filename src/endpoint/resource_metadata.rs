@@ -11,6 +11,8 @@ use super::ResponseFuture;
 use super::leaf::{Leaf, Leaves};
 use crate::config::Config;
 use crate::http::Reply;
+#[cfg(feature = "jwt")]
+use crate::jwt::Algorithm;
 use crate::provider::ResourceServer;
 use crate::types::Resource;
 
@@ -71,6 +73,13 @@ pub(super) fn document(config: &Config, resource: &Resource) -> Map<String, Valu
         put("scopes_supported", scopes.into());
     }
     put("bearer_methods_supported", json!(["header"]));
+    #[cfg(feature = "jwt")]
+    if config.takes_dpop() {
+        put("dpop_signing_alg_values_supported", json!(Algorithm::ALL.map(Algorithm::as_str)));
+    }
+    if config.needs_dpop(resource) {
+        put("dpop_bound_access_tokens_required", true.into());
+    }
     metadata
 }
 

@@ -85,6 +85,12 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     if config.registration.is_some() {
         put("registration_endpoint", config.url(&config.paths.registration).into());
     }
+    if let Some(pushed) = &config.paths.pushed_authorization_request {
+        put("pushed_authorization_request_endpoint", config.url(pushed).into());
+    }
+    if config.pushed.required {
+        put("require_pushed_authorization_requests", true.into());
+    }
     if !scopes.is_empty() {
         put("scopes_supported", scopes.into());
     }
@@ -97,12 +103,22 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     put("token_endpoint_auth_methods_supported", json!(methods));
     put("revocation_endpoint_auth_methods_supported", json!(methods));
     put("introspection_endpoint_auth_methods_supported", json!(confidential));
+    if let Some(feed) = &config.paths.revocation_feed {
+        // Of no standard, which leaves room for such (RFC 8414 §2).
+        put("revocation_feed_endpoint", config.url(feed).into());
+        put("revocation_feed_endpoint_auth_methods_supported", json!(confidential));
+    }
     #[cfg(feature = "jwt")]
     if config.takes_assertions() {
         let algorithms = json!(Algorithm::ALL.map(Algorithm::as_str));
-        for endpoint in ["token", "revocation", "introspection"] {
+        let feed = config.paths.revocation_feed.is_some().then_some("revocation_feed");
+        for endpoint in ["token", "revocation", "introspection"].into_iter().chain(feed) {
             put(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), algorithms.clone());
         }
+    }
+    #[cfg(feature = "jwt")]
+    if config.takes_dpop() {
+        put("dpop_signing_alg_values_supported", json!(Algorithm::ALL.map(Algorithm::as_str)));
     }
     put("code_challenge_methods_supported", json!(["S256"]));
     put("authorization_response_iss_parameter_supported", true.into());

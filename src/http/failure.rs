@@ -2,7 +2,6 @@ use std::error::Error;
 
 use http::StatusCode;
 
-#[cfg(feature = "jwt")]
 use super::BoxError;
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
@@ -35,7 +34,6 @@ impl Failure {
     }
 
     /// What the operator may know of it.
-    #[cfg(feature = "jwt")]
     pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(StoreError::new(source));
         self
@@ -49,7 +47,9 @@ impl Failure {
         match self.error {
             ProtocolError::CROSS_SITE => StatusCode::FORBIDDEN,
             ProtocolError::METHOD_NOT_TAKEN => StatusCode::METHOD_NOT_ALLOWED,
-            ProtocolError::BODY_TOO_LONG | ProtocolError::REQUEST_BODY_TOO_LONG => StatusCode::PAYLOAD_TOO_LARGE,
+            ProtocolError::BODY_TOO_LONG
+            | ProtocolError::REQUEST_BODY_TOO_LONG
+            | ProtocolError::PUSHED_REQUEST_TOO_LONG => StatusCode::PAYLOAD_TOO_LARGE,
             ProtocolError::REQUEST_TOO_LONG => StatusCode::URI_TOO_LONG,
             ProtocolError::BODY_IS_NO_FORM | ProtocolError::BODY_IS_NO_JSON => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             error => match error.code() {

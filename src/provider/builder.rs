@@ -1,8 +1,11 @@
 #[cfg(feature = "jwt")]
+mod dpop;
+#[cfg(feature = "jwt")]
 mod jwt;
 mod mcp;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
+mod pushed;
 mod resources;
 mod step_up;
 
@@ -16,12 +19,14 @@ use std::time::Duration;
 use super::PublishedKeys;
 use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
+use crate::authorization::RequestUris;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
-use crate::config::{AccessTokenFormat, PrivateKeyJwt};
+use crate::config::{AccessTokenFormat, Dpop, PrivateKeyJwt};
 use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Offered, Paths, ProtectedResource,
+    PushedRequests, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
@@ -63,8 +68,11 @@ pub struct ProviderBuilder {
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    dpop: Dpop,
     #[cfg(feature = "jwt")]
     fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
@@ -98,8 +106,11 @@ impl ProviderBuilder {
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            dpop: Dpop::default(),
             #[cfg(feature = "jwt")]
             fetch: None,
             token_prefix: "toa".to_owned(),
@@ -185,9 +196,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
-    /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
-    /// authorization and introspection endpoints.
+    /// The origins whose pages may read the metadata and use the token, revocation, registration and pushed
+    /// authorization request endpoints, such as `https://app.example`. By default any: these endpoints know no cookies.
+    /// Pages of other origins never get at the authorization and introspection endpoints, nor at the feed of revocations.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -323,7 +334,12 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
+        let offered = Offered {
+            pushed_authorization_request: self.pushed.on,
+            jwks: makes_jwts,
+            revocation_feed: self.has_revocation_feed(),
+        };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), offered, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -339,8 +355,11 @@ impl ProviderBuilder {
         self.lifetimes.check(&mut wrong);
         let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
+        self.check_pushed(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_dpop(&mut wrong);
         let prefix = &*self.token_prefix;
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
@@ -348,15 +367,24 @@ impl ProviderBuilder {
         let grants = self.grants.clone();
         let client_store =
             self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
+        if self.registration.as_ref().is_some_and(|policy| policy.management) && !client_store.manages_registrations() {
+            wrong.push(ConfigError::Registration(
+                "this store of clients cannot change what registered itself: leave `.management()` out".to_owned(),
+            ));
+        }
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
         let secrets = self.check_secrets(&mut wrong);
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
         #[cfg(feature = "jwt")]
+        self.check_revocation_feed(makes_jwts, &mut wrong);
+        #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
-        let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
+        let (Some(url), Some(secrets), Some(handles), Some(grants), true) =
+            (url, secrets, handles, grants, wrong.is_empty())
+        else {
             return Err(ConfigErrors(wrong.into()));
         };
         let skew = grants.clock_skew().unwrap_or_default();
@@ -367,7 +395,12 @@ impl ProviderBuilder {
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
+        let request_uris = RequestUris::new(&secrets, &url.issuer);
+        #[cfg(feature = "jwt")]
+        let dpop_nonces = self.nonces(&secrets, &url.issuer);
         let config = Config {
+            #[cfg(feature = "jwt")]
+            dpop_required: self.dpop_required(),
             #[cfg(feature = "jwt")]
             access_token_format: self.common_format(),
             #[cfg(feature = "jwt")]
@@ -390,17 +423,21 @@ impl ProviderBuilder {
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
+            #[cfg(feature = "jwt")]
+            dpop: self.dpop,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
         }
         #[cfg(feature = "jwt")]
-        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(fetch, Arc::clone(&self.clock)));
+        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(&fetch, &self.clock));
         let inner = Inner {
             config,
             handles,
+            request_uris,
             hooks: self.hooks,
             events: self.events,
             clients: fixed,
@@ -412,6 +449,8 @@ impl ProviderBuilder {
             signing,
             #[cfg(feature = "jwt")]
             published_keys,
+            #[cfg(feature = "jwt")]
+            dpop_nonces,
         };
         let provider = Provider(Arc::new(inner));
         #[cfg(feature = "jwt")]
@@ -426,6 +465,13 @@ impl ProviderBuilder {
             let own = self.resources.iter().filter_map(|resource| resource.format);
             own.chain([self.common_format()]).any(|format| format == AccessTokenFormat::Jwt)
         };
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    fn has_revocation_feed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.jwts.revocation_feed;
         #[cfg(not(feature = "jwt"))]
         false
     }
@@ -478,7 +524,9 @@ impl ProviderBuilder {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
             #[cfg(feature = "jwt")]
-            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
+            for why in [self.cannot_sign(client), self.cannot_prove(client)].into_iter().flatten() {
+                wrong.push(ConfigError::Client { client: id.clone(), why });
+            }
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }

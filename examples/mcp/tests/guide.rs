@@ -3,5 +3,5 @@
 #[test]
 fn the_guide_shows_this_program() {
     let (guide, program) = (include_str!("../../../src/guide/mcp.md"), include_str!("../src/main.rs"));
-    assert!(guide.contains(&format!("```rust,ignore\n{program}```\n")), "src/guide/mcp.md shows another program");
+    assert!(guide.contains(&format!("```rs\n{program}```\n")), "src/guide/mcp.md shows another program");
 }

@@ -49,19 +49,24 @@ pub(crate) fn provider(
         .resource_scope("profile notes:read notes:write")
         .acr_values_supported([login::PASSWORD])
         // 10,000 clients at most, and one that nobody connects is kept for a day.
-        .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
+        .registration(
+            RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid").management(),
+        )
+        // Clients may push what they ask for; none has to.
+        .pushed_authorization_requests()
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
     #[cfg(feature = "jwt")]
-    let builder = clients_that_sign(builder);
+    let builder = clients_with_keys(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 
-/// Clients may prove themselves by a key of their own, which they register or, with the feature `http-client`, publish.
+/// Clients may prove themselves by a key of their own, which they register or, with the feature `http-client`, publish;
+/// and they may have their tokens bound to one (DPoP).
 #[cfg(feature = "jwt")]
-fn clients_that_sign(builder: ProviderBuilder) -> ProviderBuilder {
-    let builder = builder.private_key_jwt();
+fn clients_with_keys(builder: ProviderBuilder) -> ProviderBuilder {
+    let builder = builder.private_key_jwt().dpop();
     #[cfg(feature = "http-client")]
     let builder = match tower_oauth::HttpClient::new() {
         Ok(client) => builder.fetch(client),

@@ -19,8 +19,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// What the resources' metadata name as their scopes ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
-    /// By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
+    /// What the metadata of resources without [scopes of their own](ProtectedResource::scope) name as their scopes
+    /// ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)). By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
     pub fn resource_scope(mut self, scope: impl Into<String>) -> Self {
         self.resource_scope = Some(scope.into());
         self

@@ -10,8 +10,9 @@ impl ProviderBuilder {
     /// With them a request's `acr_values` and `max_age` bind
     /// ([RFC 9470 §5](https://www.rfc-editor.org/rfc/rfc9470#section-5)): an approval that does not
     /// [state](crate::Approval::acr) one of the values, or no [time](crate::Approval::auth_time) that is recent enough, is
-    /// `unmet_authentication_requirements`, and so is a request that asks for none of these. By default there are none,
-    /// and what a request asks for is for the page to know.
+    /// `unmet_authentication_requirements`, and so is a request that asks for none of these. And the provider's bearer
+    /// layers complete the [`StepUp`](crate::StepUp) of a handler. By default there are none, and what a request asks for
+    /// is for the page to know.
     pub fn acr_values_supported<T: Into<String>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
         self.acr_values = Some(values.into_iter().map(Into::into).collect());
         self
