@@ -15,8 +15,8 @@ use support::{Answer, App, ISSUER, VERIFIER, authorization, bearer, challenge, f
 use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::{ManualClock, doctor};
 use tower_oauth::{
-    Approval, AuthorizationRequest, Authorized, BearerLayer, McpLayer, MemoryStore, ProtectedResource, Provider,
-    ProviderBuilder, Refusal, RegistrationPolicy, Verification,
+    Approval, AuthorizationRequest, Authorized, BearerLayer, Issuers, McpLayer, MemoryStore, ProtectedResource,
+    Provider, ProviderBuilder, Refusal, RegistrationPolicy, Verification,
 };
 
 const MCP: &str = "https://shift.example/mcp";
@@ -552,4 +552,49 @@ async fn the_doctor_names_what_keeps_clients_away() {
             assert!(found.iter().any(|problem| problem.contains(word)), "{word} in {found:#?}");
         }
     }
+}
+
+// ---- several issuers, and what the operator hears --------------------------------------------------------------------
+
+/// In a set each host has its own root. Where several share one, nobody can tell whose the root is, and each has its documents
+/// behind its own path.
+#[tokio::test]
+async fn in_a_set_the_root_of_a_host_is_its_issuers() {
+    let of = |issuer: &str| builder(issuer).mcp(format!("{issuer}/mcp")).build().expect("a provider");
+    let hosts = ["https://a.example", "https://b.example", "https://c.example/one", "https://c.example/two"];
+    let set = Issuers::new(hosts.map(of)).expect("a set");
+    let app: App = BoxCloneSyncService::new(Router::new().layer(set.layer()).into_service());
+    for (host, path, resource) in [
+        ("a.example", "", Some("https://a.example/mcp")),
+        ("b.example", "", Some("https://b.example/mcp")),
+        ("b.example", "/mcp", Some("https://b.example/mcp")),
+        ("c.example", "", None),
+        ("c.example", "/two/mcp", Some("https://c.example/two/mcp")),
+    ] {
+        let mut asked = request(Method::GET, &format!("{RESOURCE}{path}"));
+        asked.headers_mut().insert(header::HOST, host.parse().expect("a host"));
+        let answer = send(&app, asked).await;
+        match resource {
+            Some(resource) => assert_eq!(answer.json()["resource"], resource, "{host}{path}"),
+            None => assert_eq!(answer.status, StatusCode::NOT_FOUND, "{host}{path}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_operator_hears_of_a_call_that_was_refused() {
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&reasons);
+    let builder = builder(ISSUER).mcp(MCP).on_event(move |event| {
+        let client = event.client.map(ToString::to_string);
+        hears.lock().expect("a list").extend(event.kind.reason().map(|reason| (reason, client)));
+    });
+    let provider = builder.build().expect("a provider");
+    let layer = guard(&provider);
+    let site = site_of(provider, layer);
+    let token = site.token("notes:read").await;
+    site.post(&token, &call("add_note")).await;
+    site.post(&token, "no message").await;
+    let expected = [("scope_insufficient", Some("app".to_owned())), ("message_illegible", None)];
+    assert_eq!(*reasons.lock().expect("a list"), expected);
 }

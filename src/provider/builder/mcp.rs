@@ -23,7 +23,8 @@ impl ProviderBuilder {
     ///
     /// And clients that look for metadata at the root of the origin find them there, whatever the paths of the issuer and
     /// of the resource are: `/.well-known/oauth-authorization-server`, and `/.well-known/oauth-protected-resource` where
-    /// one resource alone is on this origin. PKCE and `iss` are there anyway. See [`mcp`](crate::mcp) for an example and
+    /// one resource alone is on this origin. [`layer`](crate::Provider::layer) answers both; who mounts the endpoints one by one
+    /// routes them to [`well_known`](crate::Provider::well_known). PKCE and `iss` are there anyway. See [`mcp`](crate::mcp) for an example and
     /// for the other role.
     pub fn mcp(mut self, resource: impl Into<ProtectedResource>) -> Self {
         self.mcp.push(resource.into());
