@@ -10,7 +10,7 @@
 //! - Clients and grants live in a [`store`].
 //! - [`issuers`]: several of them in one process, by host or path.
 //! - [`mcp`]: the authorization server of an MCP server, and the layer for that server.
-//! - [`guide`]: coming from pyoauth2, hook by hook.
+//! - [`guide`]: an MCP server from nothing; coming from pyoauth2, hook by hook.
 //!
 //! # Features
 //! - `memory` (default): [`MemoryStore`].

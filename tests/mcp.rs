@@ -330,7 +330,8 @@ async fn a_call_without_its_scope_is_a_403_that_names_all_that_it_needs() {
     let token = site.token("notes:read").await;
     let read = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "a:b"}}).to_string();
     let batch = format!("[{},{}]", call("list_notes"), call("add_note"));
-    for body in [call("add_note"), read, batch] {
+    let twice = format!("[{},{read}]", call("add_note"));
+    for body in [call("add_note"), read, batch, twice] {
         let answer = site.post(&token, &body).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{body}: {answer:?}");
         let challenge = answer.header(header::WWW_AUTHENTICATE);

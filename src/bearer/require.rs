@@ -59,9 +59,14 @@ impl Require {
 
     /// What to ask for, so that all of it is there (RFC 6750 §3.1).
     pub(crate) fn scope(&self) -> String {
-        let first = self.groups.iter().filter_map(|group| group.first()).map(String::as_str);
-        // A refresh token is no matter of a resource, so no challenge asks for one.
-        first.filter(|name| *name != OFFLINE_ACCESS).collect::<Vec<_>>().join(" ")
+        let mut names = Vec::new();
+        for name in self.groups.iter().filter_map(|group| group.first()) {
+            // A refresh token is no matter of a resource, so no challenge asks for one.
+            if name != OFFLINE_ACCESS && !names.contains(&&**name) {
+                names.push(&**name);
+            }
+        }
+        names.join(" ")
     }
 }
 

@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::iter;
 use std::sync::Arc;
 
 use tower::Layer;
@@ -93,18 +92,11 @@ impl<R> McpLayer<R> {
         self.bearer.place().expect("the bearer layer has to say what lies behind it: write `.resource(..)`")
     }
 
-    /// All scopes that something here needs.
-    pub(super) fn scopes(&self) -> Vec<String> {
-        let more = self.tools.iter().chain(&self.methods).map(|(_, scope)| scope.scope());
-        let mut scopes = Vec::new();
-        for scope in iter::once(self.bearer.scope().to_owned()).chain(more) {
-            for name in scope.split(' ').filter(|name| !name.is_empty()) {
-                if !scopes.iter().any(|known| known == name) {
-                    scopes.push(name.to_owned());
-                }
-            }
-        }
-        scopes
+    /// All scopes that something here needs, spaces between them.
+    pub(super) fn scope(&self) -> String {
+        let mut all = Require::from(self.bearer.scope());
+        self.tools.iter().chain(&self.methods).for_each(|(_, scope)| all.add(scope.clone()));
+        all.scope()
     }
 
     /// Whether these can be required here is told at once, and not by the first request.

@@ -69,9 +69,9 @@ impl<R> McpLayer<R> {
             "authorization_servers": issuers,
             "bearer_methods_supported": ["header"],
         });
-        let scopes = self.scopes();
-        if !scopes.is_empty() {
-            document["scopes_supported"] = scopes.into();
+        let scope = self.scope();
+        if !scope.is_empty() {
+            document["scopes_supported"] = scope.split(' ').collect::<Vec<_>>().into();
         }
         let cors = CorsLayer::new()
             .allow_origin(Any)

@@ -43,7 +43,23 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let (origin, path) = parts(mcp)?;
-    let mut visit = Visit { app, origin: origin.clone(), seen: Vec::new() };
+    let ask = async |method: Method, url: &str| {
+        let (of, path) = parts(url)?;
+        if of != origin {
+            return Ok(None);
+        }
+        let host = origin.split("://").nth(1).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(if path.is_empty() { "/" } else { &path })
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28");
+        let request = request.body(String::new().into()).map_err(FlowError::other)?;
+        send(app.clone(), request).await.map(Some)
+    };
+    let mut visit = Visit { ask, seen: Vec::new() };
     let named = visit.challenge(mcp).await?;
     let (at_path, at_root) = (format!("{origin}{RESOURCE}{path}"), format!("{origin}{RESOURCE}"));
     // Who is told a place looks nowhere else.
@@ -94,71 +110,35 @@ struct Asked {
     problems: Vec<String>,
 }
 
-struct Visit<S> {
-    app: S,
-    origin: String,
+/// What was seen so far, and how to ask on: nobody answers for another origin.
+struct Visit<A> {
+    ask: A,
     seen: Vec<Asked>,
 }
 
-impl<S> Visit<S> {
-    async fn ask<ReqBody, ResBody>(&self, method: Method, url: &str) -> Result<Option<Received>, FlowError>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        S::Error: Into<BoxError>,
-        ReqBody: From<String>,
-        ResBody: Body,
-        ResBody::Error: Into<BoxError>,
-    {
-        let (origin, path) = parts(url)?;
-        if origin != self.origin {
-            return Ok(None);
-        }
-        let host = origin.split("://").nth(1).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(if path.is_empty() { "/" } else { &path })
-            .header(header::HOST, host)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2026-07-28");
-        let request = request.body(String::new().into()).map_err(FlowError::other)?;
-        send(self.app.clone(), request).await.map(Some)
-    }
-
+impl<A: AsyncFn(Method, &str) -> Result<Option<Received>, FlowError>> Visit<A> {
     /// The first request of every client has no token. Answers where the refusal says that the metadata are.
-    async fn challenge<ReqBody, ResBody>(&mut self, mcp: &str) -> Result<Option<String>, FlowError>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        S::Error: Into<BoxError>,
-        ReqBody: From<String>,
-        ResBody: Body,
-        ResBody::Error: Into<BoxError>,
-    {
+    async fn challenge(&mut self, mcp: &str) -> Result<Option<String>, FlowError> {
         let mut asked = Asked { method: Method::POST, url: mcp.to_owned(), status: None, problems: Vec::new() };
         let mut named = None;
-        if let Some(answer) = self.ask(Method::POST, mcp).await? {
+        if let Some(answer) = (self.ask)(Method::POST, mcp).await? {
             asked.status = Some(answer.status);
-            let challenge = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-            asked.problems.extend(challenge_problems(answer.status, challenge.unwrap_or_default()));
-            named = challenge.and_then(|challenge| parameter(challenge, "resource_metadata")).map(str::to_owned);
+            let mut challenges =
+                answer.headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+            let challenge = challenges.find(|challenge| is_bearer(challenge)).unwrap_or_default();
+            asked.problems.extend(challenge_problems(answer.status, challenge));
+            named = parameter(challenge, "resource_metadata").map(str::to_owned);
         }
         self.seen.push(asked);
         Ok(named)
     }
 
     /// Looks for a document as clients do, until one is there; then for the rest, which no client asks for any more.
-    async fn search<ReqBody, ResBody>(
+    async fn search(
         &mut self,
         places: &[String],
         problems: impl Fn(&Map<String, Value>) -> Vec<String>,
-    ) -> Result<Option<Map<String, Value>>, FlowError>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        S::Error: Into<BoxError>,
-        ReqBody: From<String>,
-        ResBody: Body,
-        ResBody::Error: Into<BoxError>,
-    {
+    ) -> Result<Option<Map<String, Value>>, FlowError> {
         let mut found = None;
         for (at, place) in places.iter().enumerate().filter(|(at, place)| !places[..*at].contains(place)) {
             if found.is_some() {
@@ -178,14 +158,7 @@ impl<S> Visit<S> {
     }
 
     /// Tells what is at places that help some clients, and that no client needs.
-    async fn glance<ReqBody, ResBody>(&mut self, places: &[String]) -> Result<(), FlowError>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        S::Error: Into<BoxError>,
-        ReqBody: From<String>,
-        ResBody: Body,
-        ResBody::Error: Into<BoxError>,
-    {
+    async fn glance(&mut self, places: &[String]) -> Result<(), FlowError> {
         for place in places {
             if self.seen.iter().all(|asked| asked.url != *place) {
                 let (_, asked) = self.document(place).await?;
@@ -196,16 +169,9 @@ impl<S> Visit<S> {
     }
 
     /// A document, if one is there.
-    async fn document<ReqBody, ResBody>(&self, url: &str) -> Result<(Option<Map<String, Value>>, Asked), FlowError>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-        S::Error: Into<BoxError>,
-        ReqBody: From<String>,
-        ResBody: Body,
-        ResBody::Error: Into<BoxError>,
-    {
+    async fn document(&self, url: &str) -> Result<(Option<Map<String, Value>>, Asked), FlowError> {
         let mut asked = Asked { method: Method::GET, url: url.to_owned(), status: None, problems: Vec::new() };
-        let Some(answer) = self.ask(Method::GET, url).await? else { return Ok((None, asked)) };
+        let Some(answer) = (self.ask)(Method::GET, url).await? else { return Ok((None, asked)) };
         asked.status = Some(answer.status);
         if answer.status != StatusCode::OK {
             return Ok((None, asked));
@@ -225,7 +191,7 @@ fn challenge_problems(status: StatusCode, challenge: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if status != StatusCode::UNAUTHORIZED {
         problems.push("without a token it has to be a 401: put the layer around the MCP server itself".to_owned());
-    } else if !challenge.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
+    } else if !is_bearer(challenge) {
         problems.push("it has no `WWW-Authenticate: Bearer ..`".to_owned());
     } else if parameter(challenge, "resource_metadata").is_none() {
         problems.push("its challenge has no `resource_metadata`: clients have to guess".to_owned());
@@ -291,6 +257,10 @@ fn first_issuer(document: &Map<String, Value>) -> Option<String> {
 
 fn has_offline_access(scope: &str) -> bool {
     scope.split(' ').any(|name| name == "offline_access")
+}
+
+fn is_bearer(challenge: &str) -> bool {
+    challenge.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "))
 }
 
 /// A parameter of a challenge, between quotes.
