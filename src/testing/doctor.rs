@@ -206,7 +206,8 @@ fn challenge_problems(status: StatusCode, challenge: &str) -> Vec<String> {
 fn resource_problems(document: &Map<String, Value>, mcp: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let resource = text(document, "resource");
-    if resource != mcp {
+    let is_same = |it: &Resource| mcp.parse().is_ok_and(|mcp: Resource| mcp == *it);
+    if !resource.parse().is_ok_and(|resource| is_same(&resource)) {
         problems.push(format!("its `resource` is {resource:?} and not the URL of the server, {mcp:?}"));
     }
     if first_issuer(document).is_none() {
