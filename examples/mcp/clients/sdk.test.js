@@ -44,10 +44,10 @@ class Person {
 
 const REFRESHING = ['authorization_code', 'refresh_token'];
 
-/** The first asks for what the challenge names, and the second for `offline_access` too, since it is offered. */
+/** The first asks for what the challenge names. The second adds `offline_access`, since it is offered, and what it had. */
 const LINES = [
   { line: '1.32', sdk: { ...auth, ...client, ...http }, first: 'notes:read', more: 'notes:read notes:write' },
-  { line: '2.4', sdk: two, first: 'notes:read offline_access', more: 'notes:read notes:write offline_access' },
+  { line: '2.4', sdk: two, first: 'notes:read offline_access', more: 'notes:read offline_access notes:write' },
 ];
 
 const text = (result) => result.content[0].text;
