@@ -28,12 +28,14 @@ use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, Un
 pub(crate) mod assertion;
 #[cfg(feature = "jwt")]
 mod keys;
+mod managed;
 mod record;
 
 #[cfg(feature = "jwt")]
 pub(crate) use keys::Keys;
 #[cfg(feature = "jwt")]
 use keys::RegisteredKeys;
+pub(crate) use managed::Managed;
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +190,8 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// Whether its authorization requests are pushed.
+    pushes: bool,
     /// Whether its tokens are always bound to a key of its own.
     bound_tokens: bool,
     /// The API that it serves, if it is no app but the server of one.
@@ -195,6 +199,8 @@ struct Registration {
     /// `None`: the provider's.
     access_token_lifetime: Option<Duration>,
     refresh_token_max_age: Option<Duration>,
+    /// `None` where nobody manages its registration.
+    managed: Option<Managed>,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -249,10 +255,12 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            pushes: false,
             bound_tokens: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
+            managed: None,
             problems: Vec::new(),
         }))
     }
@@ -384,6 +392,14 @@ impl Client {
         self.set(|client| client.pkce = false)
     }
 
+    /// Takes authorization requests of this client only where it has pushed them, `require_pushed_authorization_requests`
+    /// ([RFC 9126 §6](https://www.rfc-editor.org/rfc/rfc9126#section-6)). The provider has to
+    /// [take such requests](crate::ProviderBuilder::pushed_authorization_requests).
+    #[must_use]
+    pub fn require_pushed_authorization_requests(self) -> Self {
+        self.set(|client| client.pushes = true)
+    }
+
     /// Gives this client no token that is not bound to a key of its own, `dpop_bound_access_tokens`
     /// ([RFC 9449 §5.2](https://www.rfc-editor.org/rfc/rfc9449#section-5.2)): a token request without a proof is
     /// `invalid_dpop_proof`. The provider has to [look at proofs](crate::ProviderBuilder::dpop).
@@ -453,6 +469,10 @@ impl Client {
     /// (RFC 9700 §2.1.1).
     pub(crate) fn needs_pkce(&self) -> bool {
         self.0.pkce || !self.is_confidential()
+    }
+
+    pub(crate) fn has_to_push(&self) -> bool {
+        self.0.pushes
     }
 
     pub(crate) fn wants_bound_tokens(&self) -> bool {

@@ -123,6 +123,20 @@ impl Salt {
 /// Names one access token within its grant.
 pub(crate) type TokenId = [u8; 8];
 
+/// Names an access token without opening anything, `jti`: by its grant, and within that.
+pub(crate) fn jti(grant: GrantKey, token: &TokenId) -> String {
+    URL_SAFE_NO_PAD.encode([&grant.0[..], token].concat())
+}
+
+/// What a [`jti`] was made of.
+#[cfg(feature = "jwt")]
+pub(crate) fn from_jti(text: &str) -> Option<(GrantKey, TokenId)> {
+    let mut bytes = [0; 24];
+    let decoded = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok().filter(|length| *length == bytes.len());
+    let (grant, token) = decoded.and_then(|_| bytes.split_first_chunk())?;
+    Some((GrantKey(*grant), token.try_into().ok()?))
+}
+
 /// What a code says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CodeHandle {

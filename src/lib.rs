@@ -60,6 +60,8 @@ pub mod page;
 pub mod provider;
 pub mod registration;
 pub mod resource_server;
+#[cfg(feature = "jwt")]
+mod revoked_list;
 pub mod secret;
 mod span;
 pub mod store;
@@ -71,8 +73,8 @@ pub use authorization::{Approval, Denial};
 #[cfg(feature = "jwt")]
 pub use bearer::Dpop;
 pub use bearer::{
-    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
-    Verify,
+    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
+    Verification, Verify,
 };
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};
@@ -81,24 +83,24 @@ pub use config::AccessTokenFormat;
 pub use config::{ConfigError, ConfigErrors, Endpoints, ProtectedResource};
 #[cfg(feature = "pages")]
 pub use endpoint::ConnectedApps;
-#[cfg(feature = "jwt")]
-pub use endpoint::JwkSet;
 pub use endpoint::{
-    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
-    WellKnown,
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, PushedAuthorizationRequest,
+    Registration, ResourceMetadata, Revocation, Token, WellKnown,
 };
+#[cfg(feature = "jwt")]
+pub use endpoint::{JwkSet, RevocationFeed};
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use fetch::Fetch;
 #[cfg(feature = "http-client")]
 pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
-pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, RevokedTokens, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
-pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]
 pub use provider::{Signer, SigningKeys};
 pub use registration::RegistrationPolicy;

@@ -443,6 +443,7 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
     assert_eq!(metadata["jwks_uri"], example.url("/v1/oauth2/jwks"));
     let keys = browser.get(metadata["jwks_uri"].as_str().expect("a URL")).await.json();
     assert_eq!(keys["keys"][0]["kid"], header["kid"]);
+    assert_eq!(metadata["revocation_feed_endpoint"], example.url("/v1/oauth2/revoked"));
     assert_eq!(browser.get_with(&example.url("/v1/users/me"), token).await.status, StatusCode::OK);
     let mut browser = logged_in(&example).await;
     let page = connected(&mut browser, &example).await;
@@ -1147,6 +1148,32 @@ async fn prompt_is_obeyed() {
     browser.get(&answer.redirect()).await;
     assert!(browser.get(&consent.url).await.parameters().contains_key("code"));
     assert!(browser.get(&question).await.text.contains(">Allow<"));
+}
+
+/// RFC 9470: who has to log in anew, and what nobody can do here
+#[tokio::test]
+async fn a_client_may_want_a_recent_login_and_deleting_does() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
+    assert_eq!(metadata["acr_values_supported"], serde_json::json!(["password"]));
+    let client = CommandLine::new();
+    let told = browser.get(&client.url(&example, &[("acr_values", "mfa")])).await.parameters();
+    assert_eq!(told["error"], "unmet_authentication_requirements");
+    let wanted = [("scope", "notes:write"), ("acr_values", "mfa password"), ("max_age", "0")];
+    let login = browser.get(&client.url(&example, &wanted)).await.redirect();
+    assert!(login.starts_with(&example.url("/login?")), "{login}");
+    let page = browser.get(&login).await;
+    let answer = browser.submit(&page, &[("username", "alice"), ("password", "wonderland")]).await;
+    let consent = browser.get(&answer.redirect()).await;
+    let code = &browser.submit(&consent, &[("decision", "allow")]).await.parameters()["code"];
+    let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &client.redemption(code)).await.json();
+    let credentials = format!("Bearer {}", tokens["access_token"].as_str().expect("a token"));
+    let url = example.url("/v1/notes");
+    let deleted = browser.send(Method::DELETE, &url, &[("authorization", &credentials)], String::new()).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    let refused = browser.send(Method::DELETE, &url, &[], String::new()).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use support::{App, SECRET, app, builder, send, with_members};
 use tower_oauth::resource_server::IntrospectorBuilder;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector};
+use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector, StepUp};
 use web::{Web, document};
 
 const ENDPOINT: &str = "https://shift.example/introspect";
@@ -121,6 +121,24 @@ async fn an_active_token_passes_with_all_that_is_said_of_it() {
     let expected: Map<String, Value> =
         [("jti".to_owned(), "1".into()), ("username".to_owned(), "alice@example.com".into())].into_iter().collect();
     assert_eq!(token.claims(), Some(&expected));
+}
+
+/// RFC 9470 §6.2: how and when the user authenticated, by the introspector's clock
+#[tokio::test]
+async fn an_active_token_is_asked_how_and_when_its_user_authenticated() {
+    for (claims, good) in [
+        (json!({"acr": "mfa", "auth_time": NOW - 60}), true),
+        (json!({"acr": "mfa", "auth_time": NOW - 61}), false),
+        (json!({"acr": "pwd", "auth_time": NOW}), false),
+        (json!({}), false),
+    ] {
+        let layer = scene(but(claims)).introspector().bearer();
+        let layer = layer.step_up(StepUp::acr("mfa").max_age(Duration::from_secs(60)));
+        let answer = through(&layer, "good").await;
+        assert_eq!(answer.status == StatusCode::OK, good, "{answer:?}");
+        let expected = "error=\"insufficient_user_authentication\"";
+        assert!(good || answer.header(header::WWW_AUTHENTICATE).contains(expected), "{answer:?}");
+    }
 }
 
 /// A client is no user, whether or not it is named as one.

@@ -27,7 +27,7 @@ use tower::{Layer, ServiceExt};
 use tower_oauth::jwt::Jwks;
 use tower_oauth::resource_server::{JwtVerifierBuilder, TrustedIssuer};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, Verification, Verify};
+use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, StepUp, Verification, Verify};
 use web::Web;
 
 const KEYS: &str = "https://shift.example/keys";
@@ -103,6 +103,19 @@ async fn a_token_of_a_trusted_issuer_passes_with_all_that_it_says() {
     let expected = json!({"tenant": "blue", "jti": "1", "iat": NOW, "auth_time": NOW - 60});
     assert_eq!(token.claims().cloned().map(Value::Object), Some(expected));
     assert!(token.grant().is_none());
+}
+
+/// RFC 9470 §6.1: how and when the user authenticated, by the verifier's clock
+#[tokio::test]
+async fn a_token_is_asked_how_and_when_its_user_authenticated() {
+    let scene = scene();
+    let layer = scene.verifier().bearer().step_up(StepUp::acr("mfa").max_age(Duration::from_secs(60)));
+    assert_good(&through(&layer, &scene.token(json!({"acr": "mfa", "auth_time": NOW - 60}))).await);
+    for claims in [json!({}), json!({"acr": "mfa", "auth_time": NOW - 61}), json!({"acr": "pwd", "auth_time": NOW})] {
+        let answer = through(&layer, &scene.token(claims)).await;
+        let expected = "error=\"insufficient_user_authentication\"";
+        assert!(answer.header(header::WWW_AUTHENTICATE).contains(expected), "{answer:?}");
+    }
 }
 
 /// RFC 9068 §5: where a client acts for itself, `sub` is the client, and that is no user.

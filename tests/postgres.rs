@@ -297,10 +297,22 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Database::new().await).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Database::new().await).await;
+}
+
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Database::new().await).await;
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Database::new().await).await;
 }
 
 #[cfg(feature = "jwt")]

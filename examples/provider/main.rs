@@ -65,7 +65,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let customapp = CustomApp::bind(address, &issuer).await;
     let clients = customapp.as_ref().map(|(app, _)| app.as_client());
-    let clients = clients.into_iter().chain([command_line()]);
+    let clients = clients.into_iter().chain([command_line()]).chain(resource_server(&issuer, args.access_token));
     let written = access_tokens(args.access_token)?;
     let provider = match args.store {
         Store::Memory => {
@@ -195,7 +195,10 @@ async fn redis(_url: &str) -> Result<MemoryStore, String> {
 fn access_tokens(format: AccessToken) -> Result<fn(ProviderBuilder) -> ProviderBuilder, String> {
     Ok(match format {
         AccessToken::Handle => |builder| builder,
-        AccessToken::Jwt => |builder| builder.access_token_format(tower_oauth::AccessTokenFormat::Jwt),
+        // Whoever verifies JWTs apart from the provider can ask what was revoked.
+        AccessToken::Jwt => {
+            |builder| builder.access_token_format(tower_oauth::AccessTokenFormat::Jwt).revocation_feed()
+        }
     })
 }
 
@@ -217,6 +220,12 @@ fn command_line() -> Client {
         .redirect_uri("http://127.0.0.1/callback")
         .redirect_uri("http://[::1]/callback")
         .redirect_uri("http://localhost/callback")
+}
+
+/// An API apart from the provider, `examples/resource_server.rs`. That everybody knows its secret is for an example alone.
+fn resource_server(issuer: &str, format: AccessToken) -> Option<Client> {
+    let server = || Client::resource_server("api", "the-secret-of-the-api-of-this-example", issuer);
+    matches!(format, AccessToken::Jwt).then(server)
 }
 
 /// On Unix tokio sets `SO_REUSEADDR`, so that the port can be had again right after a crash.

@@ -7,7 +7,7 @@ use http::Extensions;
 use serde_json::{Map, Value};
 
 use super::require::Require;
-use crate::grant::Grant;
+use crate::grant::{ACR, Grant};
 use crate::types::{ClientId, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime};
 
 /// What a good token says: who is calling, through which client, and what it may do.
@@ -198,6 +198,25 @@ impl<U> Authorized<U> {
         }
     }
 
+    /// How the user proved who they are, `acr`, if the [page](crate::Approval::acr) or the issuer said so.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.claims()?.get(ACR)?.as_str()
+    }
+
+    /// When the user last proved who they are, `auth_time`, if the [page](crate::Approval::auth_time) or the issuer said
+    /// so. A refresh does not change it.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<SystemTime> {
+        match &self.source {
+            Source::Grant(granted) => granted.grant.auth_time().map(Into::into),
+            Source::Verified(verified) => {
+                let seconds = verified.claims.as_ref()?.get("auth_time")?.as_u64()?;
+                Some(UnixTime::from_secs(seconds.min(UnixTime::FAR_FUTURE.as_secs())).into())
+            }
+        }
+    }
+
     /// Who issued the token, `iss`; `None` where a [verifier](crate::Verify) of an app's own did not say.
     ///
     /// A user of one issuer is nobody at another: where several are trusted, look users up by both.
@@ -217,7 +236,7 @@ impl<U> Authorized<U> {
     }
 
     /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)). Of a token that was verified
-    /// as a JWT or by introspection: each claim that has no method here.
+    /// as a JWT or by introspection: each claim that has no method here, and `acr` and `auth_time`.
     #[must_use]
     pub fn claims(&self) -> Option<&Map<String, Value>> {
         match &self.source {

@@ -6,6 +6,7 @@ use super::authorized::Authorized;
 use super::dpop::Proofs;
 use super::layer::Rules;
 use super::service::Scheme;
+use super::step_up::StepUp;
 use super::verify::{Own, Refusal};
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
@@ -29,6 +30,8 @@ pub(super) enum Rejected {
     Refused(ProtocolError),
     /// Its token is good, and may not do this.
     Forbidden(ProtocolError, Box<Authorized>),
+    /// The user has to authenticate again or in another way; with the token, where it is known.
+    StepUp(StepUp, Option<Box<Authorized>>),
     /// Its token is the provider's own, and not good.
     Own(Own),
     /// Nobody can tell now: 503.
@@ -55,6 +58,7 @@ impl Rejected {
     const fn error(&self) -> ProtocolError {
         match self {
             Self::Refused(error) | Self::Forbidden(error, _) => *error,
+            Self::StepUp(..) => StepUp::ERROR,
             Self::Own(own) => own.error(),
             Self::Unavailable(_) => ProtocolError::TOKEN_NOT_CHECKED,
         }
@@ -80,6 +84,9 @@ impl Rejected {
         // §3.1: a request that says nothing of a token hears of no error.
         if tells_error && error != ProtocolError::TOKEN_MISSING {
             text += &format!(", error=\"{}\", error_description=\"{}\"", error.code(), quotable(error.description()));
+        }
+        if let Self::StepUp(step_up, _) = self {
+            text += &step_up.parameters();
         }
         if error.code() != ErrorCode::InvalidRequest {
             // No scope would make a user of a client.
@@ -129,11 +136,11 @@ impl Rejected {
         span::record("oauth.error", self.error().code().as_str());
         match self {
             Self::Unavailable(error) => rules.events.tell(&Event::unavailable(error)),
-            Self::Forbidden(error, token) => rules.events.tell(&Event {
+            Self::Forbidden(_, token) | Self::StepUp(_, Some(token)) => rules.events.tell(&Event {
                 client: Some(token.client_id()),
                 subject: token.user_subject(),
                 grant: token.grant().map(Grant::key),
-                ..Event::refused(*error)
+                ..Event::refused(self.error())
             }),
             _ => rules.events.tell(&Event::refused(self.error())),
         }
@@ -143,17 +150,36 @@ impl Rejected {
     pub(super) fn response<ReqBody, B: Default>(&self, request: &Request<ReqBody>, rules: &Rules) -> Response<B> {
         let mut response = self.as_http(rules, rules.scheme(request.headers()));
         if is_grpc(request) {
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert("grpc-status", HeaderValue::from_static(self.status().1));
-            headers.insert(
-                "grpc-message",
-                HeaderValue::try_from(percent_encoded(self.error().description()))
-                    .unwrap_or(HeaderValue::from_static("")),
-            );
-            *response.status_mut() = StatusCode::OK;
+            self.as_grpc(&mut response);
         }
         response
+    }
+
+    /// Makes the answer one of gRPC.
+    fn as_grpc<B>(&self, response: &mut Response<B>) {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static(self.status().1));
+        headers.insert(
+            "grpc-message",
+            HeaderValue::try_from(percent_encoded(self.error().description())).unwrap_or(HeaderValue::from_static("")),
+        );
+        *response.status_mut() = StatusCode::OK;
+    }
+
+    /// Completes the answer of a service inside that says that the user has to authenticate.
+    pub(super) fn complete<B: Default>(rules: &Rules, scheme: Scheme, is_grpc: bool, response: &mut Response<B>) {
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return;
+        }
+        let Some(step_up) = response.extensions_mut().remove::<StepUp>() else { return };
+        let rejected = Self::StepUp(step_up, None);
+        rejected.report(rules);
+        rejected.put_challenges(rules, scheme, response.headers_mut());
+        if is_grpc {
+            *response.body_mut() = B::default();
+            rejected.as_grpc(response);
+        }
     }
 
     /// The whole answer to a request that is no gRPC.
@@ -174,7 +200,7 @@ impl Rejected {
 /// Requests whose answers are read as gRPC: `application/grpc`, `application/grpc+proto`, `application/grpc-web`, ..
 ///
 /// gRPC is always a POST. Anything else gets the status of HTTP: a 200 to a GET could be kept by a cache for others.
-fn is_grpc<B>(request: &Request<B>) -> bool {
+pub(super) fn is_grpc<B>(request: &Request<B>) -> bool {
     if request.method() != Method::POST {
         return false;
     }
@@ -183,7 +209,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 /// What may stand between quotes: RFC 6749 §5.2 allows printable ASCII without `"` and `\`.
-fn quotable(text: &str) -> String {
+pub(super) fn quotable(text: &str) -> String {
     text.chars().filter(|char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\')).collect()
 }
 

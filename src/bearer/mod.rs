@@ -53,6 +53,7 @@ mod layer;
 mod preflight;
 mod require;
 mod service;
+mod step_up;
 mod user;
 mod verify;
 
@@ -65,5 +66,6 @@ pub use future::ResponseFuture as BearerFuture;
 pub use layer::BearerLayer;
 pub use require::Require;
 pub use service::Bearer;
+pub use step_up::StepUp;
 pub use user::{NoUser, ResolveUser, UserAnswer};
 pub use verify::{Credentials, Refusal, Verification, Verify};

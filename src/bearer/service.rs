@@ -92,7 +92,7 @@ impl<R: ResolveUser> BearerLayer<R> {
                 if rules.optional {
                     request.extensions_mut().insert(Optional);
                 }
-                ResponseFuture::calling(inner.call(request))
+                ResponseFuture::calling(inner, request, rules)
             }
             Err(ProtocolError::TOKEN_MISSING) if rules.preflights && is_preflight(&request) => {
                 ResponseFuture::preflight(inner.call(request), Arc::clone(rules), span)
@@ -104,7 +104,7 @@ impl<R: ResolveUser> BearerLayer<R> {
                     Err(rejected) => ResponseFuture::rejected(rules, &request, &rejected, &span),
                     Ok((token, None)) => {
                         request.extensions_mut().insert(token);
-                        ResponseFuture::calling(inner.call(request))
+                        ResponseFuture::calling(inner, request, rules)
                     }
                     Ok((token, Some(user))) => ResponseFuture::resolving(user, token, pending(inner, request, span)),
                 }
@@ -182,8 +182,17 @@ impl Rules {
             Err(refusal) => return Err(refusal.into()),
         };
         self.check_binding(&token)?;
-        if self.resource.as_ref().is_some_and(|here| !token.is_for(here)) {
+        if !self.is_meant(&token) {
             return Err(Rejected::Forbidden(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE, Box::new(token)));
+        }
+        if let Some(needed) = &self.step_up {
+            if token.user_subject().is_none() {
+                return Err(Rejected::Forbidden(ProtocolError::USER_NEEDED, Box::new(token)));
+            }
+            // Before the scopes: the challenge names them too, so that one more authorization is enough.
+            if !needed.is_met(&token, self.clock.now()) {
+                return Err(Rejected::StepUp(needed.clone(), Some(Box::new(token))));
+            }
         }
         if !token.satisfies(&self.require) {
             return Err(Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token)));

@@ -5,7 +5,7 @@ use super::leaf::leaf_service;
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::grant::Grant;
-use crate::handle::{AccessHandle, RefreshHandle, TokenId};
+use crate::handle::{AccessHandle, RefreshHandle, TokenId, jti};
 use crate::http::{Failure, Reply, json};
 #[cfg(feature = "jwt")]
 use crate::provider::OwnJwt;
@@ -94,7 +94,14 @@ fn access_token(
     put("iat", handle.issued_at.as_secs().into());
     put("exp", handle.expires_at.as_secs().into());
     put("aud", resources.iter().map(|resource| resource.as_str()).collect::<Vec<_>>().into());
-    put("jti", provider.token_id(grant.key(), &handle.token).into());
+    put("jti", jti(grant.key(), &handle.token).into());
+    // RFC 9470 §6.2
+    if let Some(acr) = grant.acr() {
+        put("acr", acr.into());
+    }
+    if let Some(auth_time) = grant.auth_time() {
+        put("auth_time", auth_time.as_secs().into());
+    }
     confirm(&mut answer, handle.bound_to);
     Some(answer)
 }

@@ -4,16 +4,21 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use http::StatusCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use super::well_known::Document;
+use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
 #[cfg(feature = "jwt")]
-use super::jwks;
-use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
+use super::{jwks, revocation_feed};
 use crate::client::Client;
 use crate::error::ProtocolError;
+#[cfg(feature = "jwt")]
+use crate::http::bare;
 use crate::http::{DPOP, DPOP_NONCE, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
@@ -28,9 +33,14 @@ pub(crate) enum Leaf {
     Revocation,
     Introspection,
     Registration,
+    PushedAuthorizationRequest,
     WellKnown,
+    /// Of the resource at this place of the configuration.
+    ResourceMetadata(usize),
     #[cfg(feature = "jwt")]
     JwkSet,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
 }
 
 /// All of them, of one provider.
@@ -46,9 +56,13 @@ impl Leaves {
             None => AllowOrigin::from(Any),
             Some(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
         };
+        let mut methods = vec![Method::GET, Method::HEAD, Method::POST];
+        if provider.manages_registrations() {
+            methods.extend([Method::PUT, Method::DELETE]);
+        }
         let cors = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods(methods)
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
@@ -69,8 +83,15 @@ impl Leaves {
             path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
             path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if paths.pushed_authorization_request.as_deref().is_some_and(|pushed| path == paths.seen(pushed)) => {
+                Some(Leaf::PushedAuthorizationRequest)
+            }
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
+            #[cfg(feature = "jwt")]
+            path if paths.revocation_feed.as_deref().is_some_and(|feed| path == paths.seen(feed)) => {
+                Some(Leaf::RevocationFeed)
+            }
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }
@@ -90,20 +111,25 @@ impl Leaves {
             let Ok(reply) = match leaf {
                 // For servers; no page of another origin has a reason to ask.
                 Leaf::Introspection => endpoint.call(request).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => endpoint.call(request).await,
                 _ => self.cors.layer(endpoint).call(request).await,
             };
             reply
         };
         let (spanned, route) = match leaf {
-            Leaf::Token => (Spanned::Token, &*paths.token),
-            Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
-            Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
-            Leaf::Registration => (Spanned::Register, &*paths.registration),
-            Leaf::WellKnown => return answer.await,
+            Leaf::Token => (Spanned::Token, Some(&*paths.token)),
+            Leaf::Revocation => (Spanned::Revoke, Some(&*paths.revocation)),
+            Leaf::Introspection => (Spanned::Introspect, Some(&*paths.introspection)),
+            Leaf::Registration => (Spanned::Register, Some(&*paths.registration)),
+            Leaf::PushedAuthorizationRequest => (Spanned::Push, paths.pushed_authorization_request.as_deref()),
+            Leaf::WellKnown | Leaf::ResourceMetadata(_) => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
+            #[cfg(feature = "jwt")]
+            Leaf::RevocationFeed => (Spanned::RevocationFeed, paths.revocation_feed.as_deref()),
         };
-        span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
+        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 
@@ -136,9 +162,20 @@ where
                 Leaf::Revocation => form(provider, request, revocation::revoke).await,
                 Leaf::Introspection => form(provider, request, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::PushedAuthorizationRequest => pushed_authorization_request::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
+                Leaf::ResourceMetadata(place) => {
+                    let document = Document::Resource(&provider.0.config.resources[place]);
+                    well_known::show(&provider, &document, request.method())
+                }
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed if provider.0.config.paths.revocation_feed.is_none() => {
+                    bare(StatusCode::NOT_FOUND)
+                }
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => form(provider, request, revocation_feed::tell).await,
             })
         })
     }

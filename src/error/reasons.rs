@@ -47,6 +47,9 @@ refusals! {
         REDIRECT_URI_NOT_REGISTERED = "redirect_uri_not_registered", "redirect_uri is not registered for this client";
         REQUEST_TOO_LONG = "request_too_long", "the request is longer than 16 KiB";
         REQUEST_BODY_TOO_LONG = "request_body_too_long", "the request is longer than 16 KiB";
+        REQUEST_NOT_PUSHED = "request_not_pushed", "the authorization request has to be pushed";
+        REQUEST_URI_PUSHED = "request_uri_pushed", "a pushed request has no request_uri";
+        PUSHED_REQUEST_TOO_LONG = "pushed_request_too_long", "the request is longer than its request_uri can hold: 11 KiB is safe";
         RESPONSE_MODE_UNKNOWN = "response_mode_unknown", "the only response_mode is query";
         RESPONSE_TYPE_MISSING = "response_type_missing", "response_type is missing";
         CHALLENGE_MISSING = "challenge_missing", "code_challenge is missing: this client needs PKCE with S256";
@@ -55,6 +58,7 @@ refusals! {
         DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "dpop_jkt is not 43 characters of base64url";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
+        MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";
         CROSS_SITE = "cross_site", "the form was sent from another site";
         GRANT_TYPE_MISSING = "grant_type_missing", "grant_type is missing";
         CODE_MISSING = "code_missing", "code is missing";
@@ -87,6 +91,7 @@ refusals! {
         CLIENT_ASSERTION_FORGED = "client_assertion_forged", "client authentication failed";
         CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
+        CLIENT_NOT_RESOURCE_SERVER = "client_not_resource_server", "the feed of revocations is for resource servers";
     }
     InvalidDpopProof {
         DPOP_PROOF_MISSING = "dpop_proof_missing", "a DPoP proof is needed";
@@ -153,6 +158,13 @@ refusals! {
     RequestUriNotSupported {
         REQUEST_URI = "request_uri", "request URIs are not taken";
     }
+    InvalidRequestUri {
+        REQUEST_URI_MALFORMED = "request_uri_malformed", "the request_uri is not good for this request";
+        REQUEST_URI_FORGED = "request_uri_forged", "the request_uri is not good for this request";
+        REQUEST_URI_OF_ANOTHER_CLIENT = "request_uri_of_another_client", "the request_uri is not good for this request";
+        REQUEST_URI_EXPIRED = "request_uri_expired", "the request_uri is not good for this request";
+        REQUEST_URI_USED = "request_uri_used", "the request_uri is not good for this request";
+    }
     InvalidScope {
         SCOPE_MISSING = "scope_missing", "the scope is missing and there is no default";
         SCOPE_EMPTY = "scope_empty", "the scope is empty";
@@ -160,16 +172,21 @@ refusals! {
         SCOPE_NOT_ALLOWED = "scope_not_allowed", "a scope is unknown here or not one that this client may have";
         SCOPE_NOT_GRANTED = "scope_not_granted", "the scope is not part of what was granted";
         SCOPE_GONE = "scope_gone", "nothing of what was granted is left to this client";
+        SCOPE_OF_OTHER_RESOURCE = "scope_of_other_resource", "none of the scopes is one that the resource takes";
         SCOPE_OF_NOTHING = "scope_of_nothing", "there is no scope that this client may have";
     }
     InvalidTarget {
         RESOURCE_UNKNOWN = "resource_unknown", "the resource is not one of this provider's";
         RESOURCE_NOT_GRANTED = "resource_not_granted", "the resource is not one that was granted";
+        RESOURCES_APART = "resources_apart", "these resources take different scopes: ask for one token for each";
         RESOURCES_TOO_MANY = "resources_too_many", "there are more than 16 resources";
     }
     InvalidClientMetadata {
         BODY_IS_NO_JSON = "body_is_no_json", "the body has to be application/json";
         BODY_IS_NO_OBJECT = "body_is_no_object", "the body is no JSON object";
+        METADATA_CLIENT_ID = "metadata_client_id", "client_id is not that of this client, or missing";
+        METADATA_CLIENT_SECRET = "metadata_client_secret", "client_secret is not that of this client";
+        METADATA_OF_THE_PROVIDER = "metadata_of_the_provider", "a member is the provider's to say: leave out registration_access_token, registration_client_uri, client_id_issued_at and client_secret_expires_at";
         METADATA_OF_WRONG_TYPE = "metadata_of_wrong_type", "a member is not of its type";
         METADATA_LIST_TOO_LONG = "metadata_list_too_long", "a list is too long";
         METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control or invisible characters";
@@ -220,10 +237,18 @@ refusals! {
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";
+        REGISTRATION_TOKEN_REFUSED = "registration_token_refused", "the registration access token is not good for a client here";
     }
     InsufficientScope {
         SCOPE_INSUFFICIENT = "scope_insufficient", "the token lacks a scope";
         USER_NEEDED = "user_needed", "this needs the token of a user";
+    }
+    InsufficientUserAuthentication {
+        AUTHENTICATION_INSUFFICIENT = "authentication_insufficient", "the user has to authenticate again or in another way";
+    }
+    UnmetAuthenticationRequirements {
+        AUTHENTICATION_UNMET = "authentication_unmet", "the user did not authenticate as the request asks";
+        ACR_UNKNOWN = "acr_unknown", "none of the acr_values is one of this provider's";
     }
     AccessDenied {
         DENIED = "denied", "the user said no";
@@ -244,6 +269,7 @@ refusals! {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
+        REVOCATIONS_TOO_MANY = "revocations_too_many", "more tokens were revoked one by one than can be told";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }
@@ -268,13 +294,15 @@ mod tests {
     /// RFC 6749 §5.2 and §10.10: whoever guesses learns nothing of how close it was
     #[test]
     fn refusals_of_one_handle_and_of_one_client_look_alike_on_the_wire() {
-        for kind in ["code_", "refresh_", "client_"] {
+        for kind in ["code_", "refresh_", "client_", "request_uri_"] {
             let alike: BTreeSet<_> = ALL
                 .iter()
                 .filter(|error| error.reason().starts_with(kind))
                 .filter(|error| match error.code() {
-                    ErrorCode::InvalidGrant => true,
-                    ErrorCode::InvalidClient => error.reason() != "client_not_confidential",
+                    ErrorCode::InvalidGrant | ErrorCode::InvalidRequestUri => true,
+                    ErrorCode::InvalidClient => {
+                        !matches!(error.reason(), "client_not_confidential" | "client_not_resource_server")
+                    }
                     _ => false,
                 })
                 .map(|error| error.description())

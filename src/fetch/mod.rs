@@ -47,8 +47,27 @@ pub(crate) use flight::Flight;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
 
-/// The most that is read of an answer.
+/// The most that is read of an answer where nothing else is said.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
+
+/// In a request's extensions: how many bytes its answer may have, where that is more than 64 KiB. An issuer that is
+/// [trusted](crate::JwtVerifier) can have so much to tell; nobody is asked for it whose URL a stranger chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostBytes(usize);
+
+impl MostBytes {
+    /// So many bytes.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        Self(most)
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -61,7 +80,8 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 ///   since a name can lead elsewhere a moment later;
 /// - **redirects** are not followed: the answer is handed back as it came. Nor is a proxy asked that would look the name
 ///   up again;
-/// - **size**: an answer of more than 64 KiB is an error, before more of it is read;
+/// - **size**: an answer of more than 64 KiB, or of more than the request's [`MostBytes`], is an error, before more of it
+///   is read;
 /// - **time**: an answer that is not there within 10 seconds, the connection included, is an error.
 ///
 /// Answers of any status are `Ok`. Whoever asked decides what they mean, and keeps what is worth keeping: an answer comes

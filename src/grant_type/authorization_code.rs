@@ -33,17 +33,18 @@ pub(super) async fn exchange(
     if !draft.has_key(bound_to) {
         return Err(Failure::from(ProtocolError::CODE_OF_ANOTHER_KEY).on(key));
     }
-    let offline = provider.0.config.offline_access;
+    let config = &provider.0.config;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
     let mut before = None;
-    let configured = provider.0.hooks.on_issue.is_some() || provider.0.config.has_dpop_required();
-    if params.get("resource").is_some() || configured || offline || provider.makes_jwts() {
+    let of_grant =
+        config.offline_access || config.resources_differ() || config.has_dpop_required() || provider.makes_jwts();
+    if of_grant || params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() {
         let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
         if grant.client_id() != client.id() {
             return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
         }
-        draft.narrow_resources(&grant, params)?;
+        draft.narrow_resources(provider, client, &grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
         draft.is_bound_enough(provider, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;

@@ -28,9 +28,12 @@ pub(super) async fn exchange(
         return Err(ProtocolError::SCOPE_OF_NOTHING.into());
     }
     let resources = config.requested_resources(params.all("resource"))?;
+    config.check_together(&*resources)?;
+    let scope = config.taken(scope, &resources)?;
     draft.use_proof(provider).await?;
     let (id, grant) = provider.machine_grant(client, resources).await?;
     draft.scope = Some(scope);
+    draft.narrow_resources(provider, client, &grant, params)?;
     draft.leaves_something(provider, client, &grant)?;
     draft.is_bound_enough(provider, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;

@@ -72,7 +72,7 @@ impl Draft {
         Self {
             scope: None,
             resources: None,
-            lifetime: provider.access_token_lifetime(client),
+            lifetime: provider.access_token_lifetime(client, []),
             members: TokenResponse::new(),
             proven,
             access_token: None,
@@ -104,8 +104,14 @@ impl Draft {
         }
     }
 
-    /// RFC 8707 §2.2: each resource that is named is one of the grant's.
-    fn narrow_resources(&mut self, grant: &Grant, params: &Params) -> Result<(), ProtocolError> {
+    /// RFC 8707 §2.2: each resource that is named is one of the grant's. What the token is for decides how long it lives.
+    fn narrow_resources(
+        &mut self,
+        provider: &Provider,
+        client: &Client,
+        grant: &Grant,
+        params: &Params,
+    ) -> Result<(), ProtocolError> {
         let named: Result<Vec<Resource>, _> = params.all("resource").map(str::parse).collect();
         let error = ProtocolError::RESOURCE_NOT_GRANTED;
         let named = named.map_err(|_| error)?;
@@ -113,18 +119,31 @@ impl Draft {
             return Err(error);
         }
         self.resources = (!named.is_empty()).then_some(named);
+        provider.0.config.check_together(self.resources(grant))?;
+        self.lifetime = provider.access_token_lifetime(client, self.resources(grant));
         Ok(())
     }
 
-    /// The grant's scope as far as it was asked for now, the client may still have it, and the provider still has it.
+    /// What the token is for.
+    fn resources<'a>(&'a self, grant: &'a Grant) -> &'a [Resource] {
+        self.resources.as_deref().unwrap_or(grant.resources())
+    }
+
+    /// The grant's scope as far as it was asked for now, the client may still have it, the provider still has it, and
+    /// what the token is for takes it.
     fn scope_mask(&self, provider: &Provider, client: &Client, grant: &Grant) -> u64 {
+        let config = &provider.0.config;
         grant.scope().mask(|name| {
-            self.scope.as_ref().is_none_or(|asked| asked.contains(name)) && provider.0.config.may_have(client, name)
+            self.scope.as_ref().is_none_or(|asked| asked.contains(name))
+                && config.may_have(client, name)
+                && config.is_taken(name, self.resources(grant))
         })
     }
 
     /// A grant of which nothing is left gives no token.
     fn leaves_something(&self, provider: &Provider, client: &Client, grant: &Grant) -> Result<(), ProtocolError> {
+        let asked = self.scope.as_ref().unwrap_or(grant.scope());
+        provider.0.config.taken(asked.clone(), self.resources(grant))?;
         if grant.scope().is_empty() || self.scope_mask(provider, client, grant) != 0 {
             return Ok(());
         }

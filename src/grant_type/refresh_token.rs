@@ -87,7 +87,7 @@ async fn check(
     if let Some(asked) = params.get("scope") {
         draft.scope = Some(asked_scope(asked, grant)?);
     }
-    draft.narrow_resources(grant, params)?;
+    draft.narrow_resources(provider, client, grant, params)?;
     if let Some(ask) = &provider.0.hooks.may_continue {
         match ask(Arc::clone(grant)).await? {
             Continue::Yes => {}

@@ -4,6 +4,9 @@ mod dpop;
 mod jwt;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
+mod pushed;
+mod resources;
+mod step_up;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,13 +18,15 @@ use std::time::Duration;
 use super::PublishedKeys;
 use super::hooks::hook;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
+use crate::authorization::RequestUris;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
-};
 #[cfg(feature = "jwt")]
-use crate::config::{Dpop, PrivateKeyJwt};
+use crate::config::{AccessTokenFormat, Dpop, PrivateKeyJwt};
+use crate::config::{
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Offered, Paths, ProtectedResource,
+    PushedRequests, ScopeEntry,
+};
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
 #[cfg(feature = "jwt")]
@@ -31,7 +36,7 @@ use crate::handle::Handles;
 use crate::registration::RegistrationPolicy;
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
-use crate::types::{ClientId, Issuer, Resource, Scope};
+use crate::types::{ClientId, Issuer, Scope};
 
 /// How far apart the clocks of a node and of its store may be without a word.
 const SKEW: Duration = Duration::from_secs(2);
@@ -55,10 +60,12 @@ pub struct ProviderBuilder {
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
+    acr_values: Option<Vec<String>>,
     grant_limit: usize,
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
     #[cfg(feature = "jwt")]
@@ -90,10 +97,12 @@ impl ProviderBuilder {
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
+            acr_values: None,
             grant_limit: 100,
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
             #[cfg(feature = "jwt")]
@@ -177,36 +186,15 @@ impl ProviderBuilder {
         self
     }
 
-    /// What a token is for that was asked for without naming a resource, in place of the issuer's origin. Where other
-    /// [issuers](crate::Issuers) have a part of that origin, it is the issuer itself: what lies below its path.
-    pub fn default_resource(mut self, resource: impl Into<String>) -> Self {
-        self.default_resource = Some(resource.into());
-        self
-    }
-
-    /// One more API for which clients can ask for tokens, beside the [default one](Self::default_resource)
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
-    pub fn resource(mut self, resource: impl Into<ProtectedResource>) -> Self {
-        self.resources.push(resource.into());
-        self
-    }
-
-    /// What the resources' metadata name as their scopes ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
-    /// By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
-    pub fn resource_scope(mut self, scope: impl Into<String>) -> Self {
-        self.resource_scope = Some(scope.into());
-        self
-    }
-
     /// Lets clients register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)). By default they cannot.
     pub fn registration(mut self, policy: RegistrationPolicy) -> Self {
         self.registration = Some(policy);
         self
     }
 
-    /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
-    /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
-    /// authorization and introspection endpoints.
+    /// The origins whose pages may read the metadata and use the token, revocation, registration and pushed
+    /// authorization request endpoints, such as `https://app.example`. By default any: these endpoints know no cookies.
+    /// Pages of other origins never get at the authorization and introspection endpoints, nor at the feed of revocations.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -341,21 +329,28 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
+        let offered = Offered {
+            pushed_authorization_request: self.pushed.on,
+            jwks: makes_jwts,
+            revocation_feed: self.has_revocation_feed(),
+        };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), offered, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
         let resource_scope = self.resource_scope.as_deref();
         let resource_scope = resource_scope.map(|text| self.check_scope(text, "`.resource_scope(..)`", &mut wrong));
         let default_scope = self.check_scope(&self.default_scope, "`.default_scope(..)`", &mut wrong);
-        let resources = self.check_resources(url.as_ref(), &mut wrong);
+        let (resources, terms) = self.check_resources(url.as_ref(), &mut wrong);
         for origin in self.cors_origins.iter().flatten() {
             if !IssuerUrl::parse(origin).is_ok_and(|url| url.path.is_empty()) {
                 wrong.push(ConfigError::Origin(origin.clone()));
             }
         }
         self.lifetimes.check(&mut wrong);
+        let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
+        self.check_pushed(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
         #[cfg(feature = "jwt")]
@@ -367,15 +362,24 @@ impl ProviderBuilder {
         let grants = self.grants.clone();
         let client_store =
             self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
+        if self.registration.as_ref().is_some_and(|policy| policy.management) && !client_store.manages_registrations() {
+            wrong.push(ConfigError::Registration(
+                "this store of clients cannot change what registered itself: leave `.management()` out".to_owned(),
+            ));
+        }
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
         let secrets = self.check_secrets(&mut wrong);
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
         #[cfg(feature = "jwt")]
+        self.check_revocation_feed(makes_jwts, &mut wrong);
+        #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
-        let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
+        let (Some(url), Some(secrets), Some(handles), Some(grants), true) =
+            (url, secrets, handles, grants, wrong.is_empty())
+        else {
             return Err(ConfigErrors(wrong.into()));
         };
         let skew = grants.clock_skew().unwrap_or_default();
@@ -386,13 +390,14 @@ impl ProviderBuilder {
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
+        let request_uris = RequestUris::new(&secrets, &url.issuer);
         #[cfg(feature = "jwt")]
-        let dpop_nonces = secrets.as_ref().and_then(|secrets| self.nonces(secrets, &url.issuer));
+        let dpop_nonces = self.nonces(&secrets, &url.issuer);
         let config = Config {
             #[cfg(feature = "jwt")]
             dpop_required: self.dpop_required(),
             #[cfg(feature = "jwt")]
-            formats: self.formats(),
+            access_token_format: self.common_format(),
             #[cfg(feature = "jwt")]
             jwt_claims,
             issuer: url.issuer,
@@ -403,13 +408,16 @@ impl ProviderBuilder {
             includes: self.includes,
             default_resources: resources.first().cloned().into_iter().collect(),
             resources,
+            terms,
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
+            acr_values,
             grant_limit: self.grant_limit.max(1),
             resource_scope,
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
             #[cfg(feature = "jwt")]
@@ -423,6 +431,7 @@ impl ProviderBuilder {
         let inner = Inner {
             config,
             handles,
+            request_uris,
             hooks: self.hooks,
             events: self.events,
             clients: fixed,
@@ -446,7 +455,17 @@ impl ProviderBuilder {
     /// Whether any access token is a JWT.
     fn makes_jwts(&self) -> bool {
         #[cfg(feature = "jwt")]
-        return self.formats().any();
+        return {
+            let own = self.resources.iter().filter_map(|resource| resource.format);
+            own.chain([self.common_format()]).any(|format| format == AccessTokenFormat::Jwt)
+        };
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    fn has_revocation_feed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.jwts.revocation_feed;
         #[cfg(not(feature = "jwt"))]
         false
     }
@@ -491,19 +510,6 @@ impl ProviderBuilder {
         });
         scope.iter().for_each(|name| self.check_known(name, true, of, wrong));
         scope
-    }
-
-    fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
-        let default = self.default_resource.as_ref().or(url.map(|url| &url.origin));
-        let mut resources = Vec::new();
-        for text in default.into_iter().chain(self.resources.iter().map(|resource| &resource.uri)) {
-            match text.parse::<Resource>() {
-                Ok(resource) if !resources.contains(&resource) => resources.push(resource),
-                Ok(_) => {}
-                Err(why) => wrong.push(ConfigError::Resource(format!("{text:?}: {why}"))),
-            }
-        }
-        resources
     }
 
     fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<ClientId, Client> {

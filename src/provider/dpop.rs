@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Provider;
-use crate::clock::Clock;
 use crate::dpop::{Nonces, Presented, Proof, SingleUse};
 use crate::error::{ProtocolError, StoreError};
 use crate::store::OnceKey;
@@ -55,9 +54,5 @@ impl Provider {
     /// Those of which a proof has to have one.
     pub(crate) fn dpop_nonces(&self) -> Option<Arc<Nonces>> {
         self.0.dpop_nonces.clone()
-    }
-
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.0.clock)
     }
 }

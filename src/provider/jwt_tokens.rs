@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::Provider;
 use super::signing::PAUSE;
 use crate::error::StoreError;
-use crate::grant::Grant;
-use crate::handle::{AccessHandle, GrantKey, TokenId};
+use crate::grant::{ACR, Grant};
+use crate::handle::{AccessHandle, GrantKey, TokenId, from_jti, jti};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
 use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
@@ -32,11 +30,8 @@ impl OwnJwt {
             return Err(JwtError::Expired);
         }
         let claims = access_token::verify(token, &provider.0.config.issuer, keys, now, LEEWAY)?;
-        let mut id = [0; 24];
-        let decoded = URL_SAFE_NO_PAD.decode_slice(&claims.id, &mut id);
-        let (Ok(24), Some((key, token))) = (decoded, id.split_first_chunk()) else { return Err(JwtError::Malformed) };
-        let token = token.try_into().map_err(|_| JwtError::Malformed)?;
-        Ok(Self { key: GrantKey::from_bytes(*key), token, claims })
+        let (key, token) = from_jti(&claims.id).ok_or(JwtError::Malformed)?;
+        Ok(Self { key, token, claims })
     }
 
     pub(crate) const fn issued_at(&self) -> UnixTime {
@@ -74,7 +69,7 @@ impl Provider {
 
     /// Whether an access token of this grant, for these of its resources, is a JWT.
     pub(crate) fn is_jwt(&self, grant: &Grant, resources: u16) -> bool {
-        self.makes_jwts() && self.0.config.formats.want_jwt(Resource::masked(grant.resources(), resources))
+        self.makes_jwts() && self.0.config.want_jwt(Resource::masked(grant.resources(), resources))
     }
 
     /// The JWT that says what a handle does.
@@ -85,7 +80,7 @@ impl Provider {
             client: grant.client_id().clone(),
             scope: grant.scope().masked(handle.scope),
             resources: Resource::masked(grant.resources(), handle.resources).cloned().collect(),
-            id: self.token_id(grant.key(), &handle.token),
+            id: jti(grant.key(), &handle.token),
             issued_at: handle.issued_at,
             expires_at: handle.expires_at,
             auth_time: grant.auth_time(),
@@ -97,11 +92,11 @@ impl Provider {
         Ok(with_signature(&input, &signature))
     }
 
-    /// Those of a grant's claims that everybody may read.
+    /// Those of a grant's claims that everybody may read, and how the user authenticated (RFC 9470 §6.1).
     fn public_claims(&self, grant: &Grant) -> Map<String, Value> {
         let Some(claims) = grant.claims() else { return Map::new() };
-        let public = self.0.config.jwt_claims.iter();
-        public.filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect()
+        let public = self.0.config.jwt_claims.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
+        public.chain(grant.acr().map(|acr| (ACR.to_owned(), acr.into()))).collect()
     }
 
     /// Opens a JWT without waiting; `None` where the keys have to be read for it.

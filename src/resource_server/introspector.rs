@@ -114,7 +114,7 @@ impl Introspector {
 
     /// A layer that takes the tokens of this issuer, for this verifier's resource.
     pub fn bearer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone()).resource(self.0.resource.as_str())
+        BearerLayer::new(self.clone()).resource(self.0.resource.as_str()).clock(Arc::clone(&self.0.clock))
     }
 }
 

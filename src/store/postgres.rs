@@ -9,6 +9,7 @@ mod documents;
 mod keys;
 mod open;
 mod revocations;
+mod revoked;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use self::rows::query;
 use self::statements::Statements;
 use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which, signed};
 use super::{GrantStore, Holder, OnceKey};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::random;
 use crate::types::{Issuer, UnixTime};
@@ -280,6 +281,14 @@ impl GrantStore for PostgresStore {
         new: &[u8],
     ) -> Result<bool, DatabaseError> {
         self.replace(issuer, name, old, new).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, DatabaseError> {
+        self.find_revoked(issuer, now).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

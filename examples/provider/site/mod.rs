@@ -47,8 +47,13 @@ pub(crate) fn provider(
         .reserved_scope("admin", "Administer this site")
         .default_scope("profile")
         .resource_scope("profile notes:read notes:write")
+        .acr_values_supported([login::PASSWORD])
         // 10,000 clients at most, and one that nobody connects is kept for a day.
-        .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
+        .registration(
+            RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid").management(),
+        )
+        // Clients may push what they ask for; none has to.
+        .pushed_authorization_requests()
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
     #[cfg(feature = "jwt")]

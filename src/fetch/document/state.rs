@@ -39,9 +39,7 @@ impl<T> State<T> {
         match self.usable(now, terms) {
             Some(value) if failed.is_some() => Step::Answer(Ok(Arc::clone(value))),
             // While the other side is down nobody waits for each try.
-            Some(value)
-                if self.failed_within(terms.fresh_at_least, now).is_some() || self.is_within(now, Duration::ZERO) =>
-            {
+            Some(value) if self.failed_within(terms.down_for, now).is_some() || self.is_within(now, Duration::ZERO) => {
                 Step::AnswerAndFetch(Arc::clone(value))
             }
             _ => failed.map_or(Step::Fetch, |error| Step::Answer(Err(error.clone()))),
