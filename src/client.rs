@@ -377,7 +377,8 @@ impl Client {
     }
 
     /// Ends every secret that it has so far at `end`, or before where that was said. With
-    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place.
+    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place. A client that signs from now on has none that
+    /// goes on.
     #[must_use]
     pub fn retire_secrets(self, end: SystemTime) -> Self {
         let end = end.into();
@@ -528,6 +529,13 @@ impl Client {
         say(
             !confidential && !client.secrets.is_empty(),
             "it has a secret and the method `none`: choose one of the two",
+        );
+        say(
+            confidential
+                && !client.auth_method.needs_secret()
+                && client.secrets.iter().any(|secret| secret.until == UnixTime::FAR_FUTURE),
+            "it signs and has a secret, which is never taken: leave `.and_secret(..)` out, or end those from before with \
+             `.retire_secrets(..)`",
         );
         say(!confidential && !client.pkce, "a public client needs PKCE: drop `.danger_without_pkce()`");
         say(

@@ -1,7 +1,8 @@
 //! What an operator may want to know of: every exchange, every refusal with its reason, and everything that looks like
 //! an attack.
 //!
-//! One hook hears all of it ([`ProviderBuilder::on_event`](crate::ProviderBuilder::on_event)). With the feature
+//! One hook hears all of it ([`ProviderBuilder::on_event`](crate::ProviderBuilder::on_event)); where there is no provider, a
+//! layer over a verifier tells what it refuses ([`BearerLayer::on_event`](crate::BearerLayer::on_event)). With the feature
 //! `tracing` it is also logged, with the target `tower_oauth::audit`, and with the feature `metrics` counted, as
 //! `oauth_events_total` with the labels `event` and `reason`.
 //!

@@ -198,7 +198,7 @@ async fn access_token(provider: &Provider, id: GrantId, grant: &Grant) -> Result
     let lifetime = provider.0.config.lifetimes.access_token;
     let resources = Resource::full_mask(grant.resources());
     let handle = provider.access_handle(id, grant, grant.scope().full_mask(), resources, lifetime);
-    provider.access_token(&handle, grant).await
+    provider.access_token(&handle, grant).await?.map_err(StoreError::new)
 }
 
 /// A client that goes through the flow against a service, as a browser and a server would.

@@ -5,6 +5,14 @@
 #[cfg(feature = "jwt")]
 #[path = "support/jws.rs"]
 mod jws;
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+#[expect(dead_code, reason = "an example of its own")]
+#[path = "../examples/resource_server.rs"]
+mod over_axum;
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+#[expect(dead_code, reason = "an example of its own")]
+#[path = "../examples/tonic_resource_server.rs"]
+mod over_tonic;
 #[cfg(feature = "postgres")]
 #[path = "support/postgres.rs"]
 mod postgres;
@@ -451,6 +459,62 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
 
     let error = refused(&["--access-token", "paper"]);
     assert!(error.contains("write `--access-token handle` or `--access-token jwt`"), "{error}");
+}
+
+/// RFC 9068 §4, RFC 8414 §3: what the program issues is good at the resource servers of the other examples, which know its
+/// issuer alone, and goes on being good there while it is away. What is no access token of its is none there either.
+#[tokio::test]
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+async fn with_jwts_a_token_is_good_at_the_resource_servers_of_the_other_examples() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tower_oauth::{HttpClient, JwtVerifier};
+
+    let secret = scratch("secret");
+    let jwts = ["--listen", "127.0.0.1:0", "--secret", path(&secret), "--access-token", "jwt"];
+    let (example, other) = (Example::start_with(&jwts), Example::start());
+    let fetch = HttpClient::builder().allow_loopback().build().expect("roots");
+    let verifier = JwtVerifier::builder(&example.origin).issuer(&*example.origin).fetch(fetch).build();
+    let verifier = verifier.expect("a good configuration");
+    let listen = async || tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (api, grpc) = (listen().await, listen().await);
+    let origin = |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().expect("an address"));
+    let (hello, service) = (format!("{}/hello", origin(&api)), origin(&grpc));
+    let app = over_axum::app(&verifier, &example.url("/.well-known/oauth-protected-resource"));
+    // They end with the runtime of the test.
+    tokio::spawn(async { axum::serve(api, app).await });
+    tokio::spawn(async move { over_tonic::serve(grpc, &verifier, std::future::pending()).await });
+    let channel = tonic::transport::Endpoint::new(service).expect("an origin").connect().await.expect("it listens");
+    let check = async |token: &str| {
+        let mut request = tonic::Request::new(HealthCheckRequest::default());
+        let credentials = format!("Bearer {token}").parse().expect("a value");
+        request.metadata_mut().insert("authorization", credentials);
+        HealthClient::new(channel.clone()).check(request).await.err().map(|status| status.code())
+    };
+
+    let mut browser = logged_in(&example).await;
+    let tokens = CommandLine::new().tokens(&example, &mut browser, "profile").await;
+    let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+    let (access, refresh) = (token("access_token"), token("refresh_token"));
+    let handle = CommandLine::new().tokens(&other, &mut logged_in(&other).await, "profile").await;
+    let handle = handle["access_token"].as_str().expect("a token").to_owned();
+    let (signed, signature) = access.rsplit_once('.').expect("three parts");
+    let forged = format!("{signed}.{}", signature.chars().rev().collect::<String>());
+    for token in [&refresh, &handle, &forged] {
+        let answer = browser.get_with(&hello, token).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
+        assert!(answer.header("www-authenticate").contains(&example.origin), "{:?}", answer.headers);
+        assert_eq!(check(token).await, Some(tonic::Code::Unauthenticated), "{token}");
+    }
+    let narrow = CommandLine::new().tokens(&example, &mut browser, "notes:read").await;
+    let narrow = narrow["access_token"].as_str().expect("a token");
+    assert_eq!(browser.get_with(&hello, narrow).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(check(narrow).await, Some(tonic::Code::PermissionDenied));
+    let answer = browser.get_with(&hello, &access).await;
+    assert_eq!((answer.status, &*answer.text), (StatusCode::OK, "Hello, alice\n"));
+    assert_eq!(check(&access).await, None);
+    example.kill();
+    assert_eq!(browser.get_with(&hello, &access).await.status, StatusCode::OK);
+    assert_eq!(check(&access).await, None);
 }
 
 /// What another node revoked is refused a moment later, and 5 seconds later at the latest (`cache` of the stores).

@@ -4,6 +4,8 @@
 #[cfg(feature = "jwt")]
 #[path = "support/jws.rs"]
 mod jws;
+#[path = "support/lossy.rs"]
+mod lossy;
 #[path = "support/moves.rs"]
 mod moves;
 #[path = "support/nodes.rs"]
@@ -15,10 +17,11 @@ mod postgres;
 mod prover;
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
+use lossy::Lossy;
 use nodes::{
     Durable, Held, Place, is_good, issued, nothing_is_consumed_where_a_write_fails, redemption_of, refused, secrets,
     unavailable, what_cannot_be_read_is_an_answer_to_try_again,
@@ -27,6 +30,7 @@ use postgres::{Database, Server};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use support::{App, ISSUER, WEB, app, bearer, builder, code, form, redeem, refresh, seconds, send, tokens};
+use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     ClientRegistry, ClientStore, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey, PostgresStore,
@@ -577,6 +581,53 @@ async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
         nothing_is_consumed_where_a_write_fails(&store, &clock, fail, async || repair(&database).await, when).await;
         database.run("DELETE FROM oauth.oauth_grant").await;
     }
+}
+
+/// RFC 9700 §4.14.2, RFC 6749 §4.1.2: the store asks again where an answer is lost, and recognizes its own commit. What ends
+/// a grant is told of once, whichever answer it is that is lost.
+#[tokio::test]
+async fn where_an_answer_is_lost_the_end_of_a_grant_is_told_once() {
+    let (database, clock) = (Database::new().await, ManualClock::default());
+    let wire = Lossy::to(database.port()).await;
+    let url = database.url().replace(&format!(":{}/", database.port()), &format!(":{}/", wire.port()));
+    let store = PostgresStore::connect(&url).migrate().cache(Duration::ZERO).await.expect("a database");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let provider = builder(&clock).store(store).secrets(secrets(&[1]));
+    let provider = provider.on_event(move |event: &Event<'_>| ear.lock().unwrap().push(event.to_string()));
+    let app = app(&provider.build().expect("a good configuration"));
+    let mut lost = 0;
+    // More than it takes: the grant is read, a statement is prepared where its connection is new, and run.
+    for answer in 1..8 {
+        let used = code(&app, "profile").await;
+        issued(&redeem(&app, &used).await);
+        let (_, stolen) = tokens(&app, "profile").await;
+        issued(&refresh(&app, &stolen).await);
+        let (access, given_back) = tokens(&app, "profile").await;
+        clock.advance(seconds(11));
+        heard.lock().unwrap().clear();
+        wire.lose(answer);
+        refused(&refresh(&app, &stolen).await);
+        lost += usize::from(wire.lost());
+        wire.lose(answer);
+        let revoked = send(&app, form("/revoke", &[("token", &given_back), ("client_id", "public")])).await;
+        assert_eq!(revoked.status, StatusCode::OK);
+        lost += usize::from(wire.lost());
+        wire.lose(answer);
+        refused(&redeem(&app, &used).await);
+        lost += usize::from(wire.lost());
+        let told = std::mem::take(&mut *heard.lock().unwrap());
+        let expected = [
+            "replayed: refresh_reuse",
+            "refused: refresh_replayed",
+            "revoked: client",
+            "replayed: code_reuse",
+            "refused: code_replayed",
+        ];
+        assert_eq!(told, expected, "answer {answer}");
+        assert!(!is_good(&app, &access).await);
+    }
+    assert!(lost >= 6, "{lost} answers were lost");
 }
 
 /// Whatever connections were open: the store's own, and those of a pool that does not test them.

@@ -415,8 +415,9 @@ async fn an_assertion_in_the_query_is_refused_and_stays_good() {
 #[tokio::test]
 async fn a_client_that_signs_is_not_known_otherwise_and_no_other_client_by_an_assertion() {
     let clock = ManualClock::default();
-    // One that has a secret left from before.
+    // One that has a secret left from before, which is not over yet.
     let both = Client::confidential("both", SECRET)
+        .retire_secrets(clock.now() + seconds(600))
         .grant_types([GrantType::ClientCredentials])
         .token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)
         .jwks(jwks([("es256", &KEYS.es256)]));
@@ -712,6 +713,16 @@ fn what_cannot_work_does_not_build() {
         (
             Client::confidential("x", SECRET).token_endpoint_auth_method(AuthMethod::PrivateKeyJwt),
             "add them with `.jwks(..)`",
+        ),
+        (
+            Client::private_key_jwt("x", jwks([("a", &KEYS.es256)])).and_secret(SECRET),
+            "it signs and has a secret, which is never taken: leave `.and_secret(..)` out",
+        ),
+        (
+            Client::confidential("x", SECRET)
+                .token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)
+                .jwks(jwks([("a", &KEYS.es256)])),
+            "end those from before with `.retire_secrets(..)`",
         ),
         (Client::confidential("x", SECRET).jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
         (Client::public("x").jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),

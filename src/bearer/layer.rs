@@ -14,7 +14,7 @@ use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
 
@@ -216,6 +216,29 @@ impl<R> BearerLayer<R> {
     /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). A provider's own layer knows.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.rules().hint.metadata = Some(url.into());
+        self
+    }
+
+    /// Hears of every request that this layer refuses, with the reason: for a layer over a [verifier](Verify), which has no
+    /// provider to [tell](crate::ProviderBuilder::on_event). A provider's own layer tells that one's hook, or else this one
+    /// alone.
+    ///
+    /// It is called in the middle of a request, so it must not wait.
+    ///
+    /// ```
+    /// # fn layer(verifier: impl tower_oauth::Verify) {
+    /// use tower_oauth::BearerLayer;
+    /// use tower_oauth::event::{Event, EventKind};
+    ///
+    /// let layer = BearerLayer::new(verifier).on_event(|event: &Event<'_>| match event.kind {
+    ///     // The issuer cannot be reached.
+    ///     EventKind::Unavailable => eprintln!("{event}: {:?}", event.source),
+    ///     _ => {}
+    /// });
+    /// # }
+    /// ```
+    pub fn on_event(mut self, hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.rules().events = Events::to(hear);
         self
     }
 

@@ -263,6 +263,7 @@ refusals! {
         PAGE_FAILED = "page_failed", "the login page failed";
         APPROVAL_TOO_WIDE = "approval_too_wide", "the approval grants more than was asked for, or nothing, or for no time, or names no user";
         DECISION_MISPLACED = "decision_misplaced", "the decision is on another request than this one";
+        ACCESS_TOKEN_TOO_LONG = "access_token_too_long", "the access token would be longer than what is read, 8 KiB";
         PATH_CLAIMED_TWICE = "path_claimed_twice", "two providers claim this path: give each its own `Endpoints`";
     }
     TemporarilyUnavailable {

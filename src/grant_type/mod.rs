@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::client::{Client, GrantType};
-use crate::error::{ProtocolError, StoreError};
+use crate::error::ProtocolError;
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::handle::{AccessHandle, GrantId};
@@ -24,6 +24,10 @@ pub(crate) type TokenResponse = Map<String, Value>;
 
 /// The members that are the standard's, whatever a hook adds.
 const MEMBERS: [&str; 5] = ["access_token", "token_type", "expires_in", "refresh_token", "scope"];
+
+/// What to do about a token that is refused here.
+const TOO_LONG: &str = "attach shorter claims, name fewer of them in `.access_token_claims(..)`, or leave the token a handle: \
+                        `.access_token_format(AccessTokenFormat::Handle)`";
 
 /// Every grant type, so that what is published and what is answered cannot disagree.
 pub(crate) const ALL: [GrantType; 3] =
@@ -208,11 +212,12 @@ impl Draft {
         client: &Client,
         id: GrantId,
         grant: &Grant,
-    ) -> Result<(AccessHandle, String), StoreError> {
+    ) -> Result<(AccessHandle, String), Failure> {
         let scope = self.scope_mask(provider, client, grant);
         let handle = provider.access_handle(id, grant, scope, self.resource_mask(grant), self.lifetime);
         let handle = AccessHandle { bound_to: self.key(), ..handle };
-        Ok((handle, provider.access_token(&handle, grant).await?))
+        let token = provider.access_token(&handle, grant).await?;
+        Ok((handle, token.map_err(|error| Failure::from(error).on(grant.key()).because(TOO_LONG))?))
     }
 
     /// Makes the access token, unless it is made, and the response around it.

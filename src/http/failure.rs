@@ -2,7 +2,6 @@ use std::error::Error;
 
 use http::StatusCode;
 
-#[cfg(feature = "jwt")]
 use super::BoxError;
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
@@ -35,7 +34,6 @@ impl Failure {
     }
 
     /// What the operator may know of it.
-    #[cfg(feature = "jwt")]
     pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(StoreError::new(source));
         self

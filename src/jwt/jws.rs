@@ -13,7 +13,7 @@ use super::jwk::{Jwks, PublicKey};
 use crate::error::ProtocolError;
 
 /// The longest token that is read, in characters.
-const LONGEST: usize = 8 * 1024;
+pub(crate) const LONGEST: usize = 8 * 1024;
 
 /// What a header may not have: it names keys or asks for something that nobody here does (RFC 8725 §3.10; RFC 7515
 /// §4.1.11; RFC 7797 §3; RFC 7516 §4.1.3). Whoever makes tokens decides by it how they are checked. `jwk` is none of these

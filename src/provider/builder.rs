@@ -427,7 +427,7 @@ impl ProviderBuilder {
             self.events.tell(&Event::new(EventKind::ClockSkew));
         }
         #[cfg(feature = "jwt")]
-        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(fetch, Arc::clone(&self.clock)));
+        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(&fetch, &self.clock));
         let inner = Inner {
             config,
             handles,

@@ -6,13 +6,16 @@ use serde_json::{Map, Value};
 
 use super::Provider;
 use super::signing::PAUSE;
-use crate::error::StoreError;
+use crate::error::{ProtocolError, StoreError};
 use crate::grant::{ACR, Grant};
 use crate::handle::{AccessHandle, GrantKey, TokenId, from_jti, jti};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
-use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
+use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, LONGEST, signing_input, with_signature};
 use crate::types::{Resource, Subject, Thumbprint, UnixTime};
+
+/// The longest token that is made: with what stands before it, it is as long as the header that a bearer layer reads.
+const LONGEST_MADE: usize = LONGEST - "Bearer ".len();
 
 /// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
 pub(crate) struct OwnJwt {
@@ -72,8 +75,13 @@ impl Provider {
         self.makes_jwts() && self.0.config.want_jwt(Resource::masked(grant.resources(), resources))
     }
 
-    /// The JWT that says what a handle does.
-    pub(super) async fn sign_access(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+    /// The JWT that says what a handle does. What an app attached, or how it names its resources, can make it too long for
+    /// whoever is to read it.
+    pub(super) async fn sign_access(
+        &self,
+        handle: &AccessHandle,
+        grant: &Grant,
+    ) -> Result<Result<String, ProtocolError>, StoreError> {
         let key = self.signing()?.key(self).await?;
         let claims = AccessClaims {
             subject: grant.subject().cloned(),
@@ -88,8 +96,8 @@ impl Provider {
             others: self.public_claims(grant),
         };
         let input = signing_input(key.public(), TYPE, &claims.to_json(&self.0.config.issuer));
-        let signature = key.sign(input.as_bytes()).await?;
-        Ok(with_signature(&input, &signature))
+        let token = with_signature(&input, &key.sign(input.as_bytes()).await?);
+        Ok(if token.len() <= LONGEST_MADE { Ok(token) } else { Err(ProtocolError::ACCESS_TOKEN_TOO_LONG) })
     }
 
     /// Those of a grant's claims that everybody may read, and how the user authenticated (RFC 9470 §6.1).

@@ -62,7 +62,7 @@ use crate::clock::Clock;
 use crate::config::{Config, OFFLINE_ACCESS};
 #[cfg(feature = "jwt")]
 use crate::dpop::Nonces;
-use crate::error::StoreError;
+use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
 #[cfg(feature = "jwt")]
 use crate::grant::RevokedTokens;
@@ -154,7 +154,7 @@ impl Provider {
     /// registered, and the scope is not checked.
     ///
     /// # Errors
-    /// If the store, or whoever signs, cannot answer.
+    /// If the store, or whoever signs, cannot answer, or a JWT would have more than 8 KiB.
     pub async fn issue(
         &self,
         client: impl Into<ClientId>,
@@ -177,7 +177,7 @@ impl Provider {
         let id = GrantId::generate();
         let grant = self.direct_grant(id, client, Some(subject), scope, resources, lifetime);
         let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
-        let token = self.access_token(&handle, &grant).await?;
+        let token = self.access_token(&handle, &grant).await?.map_err(StoreError::new)?;
         self.0.grants.create(grant.clone()).await?;
         self.tell(&Event::of(EventKind::Issued, &grant));
         Ok(AccessToken(token))
@@ -460,15 +460,19 @@ impl Provider {
         }
     }
 
-    /// The token of a handle, in the format that its resources want.
-    pub(crate) async fn access_token(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+    /// The token of a handle, in the format that its resources want, if it can be one there.
+    pub(crate) async fn access_token(
+        &self,
+        handle: &AccessHandle,
+        grant: &Grant,
+    ) -> Result<Result<String, ProtocolError>, StoreError> {
         #[cfg(feature = "jwt")]
         if self.is_jwt(grant, handle.resources) {
             return self.sign_access(handle, grant).await;
         }
         #[cfg(not(feature = "jwt"))]
         let _ = grant;
-        Ok(self.0.handles.mint_access(handle))
+        Ok(Ok(self.0.handles.mint_access(handle)))
     }
 
     #[cfg(not(feature = "jwt"))]

@@ -46,6 +46,9 @@ impl ProviderBuilder {
     /// Which of the claims that the app [attached](crate::Approval::claim) a JWT access token carries. By default none:
     /// the client reads it, and whoever else gets to see it ([RFC 9068 §6](https://www.rfc-editor.org/rfc/rfc9068#section-6)).
     /// This provider's own layers find all of them at the grant, in either format.
+    ///
+    /// A token of more than 8 KiB is one that nobody reads: the token endpoint answers 500, `server_error`, and consumes
+    /// neither the code nor the refresh token; an [event](crate::event) says so.
     pub fn access_token_claims<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.jwts.claims = names.into_iter().map(Into::into).collect();
         self

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Endpoint, Inner, Introspector};
+use super::{AT_ONCE, BackOff, Endpoint, Inner, Introspector};
 use crate::client::ClientSecret;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, ConfigErrors};
@@ -113,6 +113,7 @@ impl IntrospectorBuilder {
                     refused: Cache::new(self.remember),
                     asking: Mutex::default(),
                     at_once: Semaphore::new(AT_ONCE),
+                    back_off: BackOff::default(),
                 })))
             }
             _ => Err(ConfigErrors(wrong.into())),
