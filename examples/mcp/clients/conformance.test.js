@@ -27,9 +27,15 @@ async function run(options, person) {
   const child = spawn(node, [judge, 'authorization', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((exit) => child.once('exit', exit));
   const said = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    said.push(line);
-    if (line.startsWith('http')) await fetch(await person(line));
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      said.push(line);
+      const waits = line.startsWith('Callback server started');
+      if (waits) await fetch(await person(said.find((line) => line.startsWith('http'))));
+    }
+  } catch (error) {
+    child.kill();
+    throw error;
   }
   return { status: await ended, said: said.join('\n') };
 }
