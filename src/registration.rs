@@ -1,6 +1,7 @@
 //! Clients that register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)): what they may become.
 //!
-//! Off until a [`RegistrationPolicy`] is configured.
+//! Off until a [`RegistrationPolicy`] is configured. Clients that nobody registers, and that describe themselves at a URL
+//! which is their id: [`ClientIdMetadataPolicy`].
 //!
 //! ```
 //! use tower_oauth::{MemoryStore, Provider, RegistrationPolicy};
@@ -13,6 +14,7 @@
 //! # Ok::<_, tower_oauth::ConfigErrors>(())
 //! ```
 
+mod metadata_document;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
 
@@ -25,6 +27,9 @@ use subtle::ConstantTimeEq;
 use crate::client::{AuthMethod, Client, ClientSecret, GrantType};
 use crate::error::ProtocolError;
 use crate::types::{ClientId, RedirectUri, Scope};
+
+pub use metadata_document::ClientIdMetadataPolicy;
+pub(crate) use metadata_document::of_document;
 
 /// Who may register clients, how many, and what they may have.
 #[derive(Clone, Debug)]

@@ -111,6 +111,7 @@ impl Client {
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
+            from_document: false,
             problems: Vec::new(),
         })))
     }

@@ -18,12 +18,9 @@ use tokio::time::timeout;
 
 use self::state::{State, Step};
 use super::freshness::freshness;
-use super::{BoxError, DynFetch, Flight, MOST_BYTES};
+use super::{BoxError, DynFetch, Flight, MOST_BYTES, MostBytes};
 use crate::clock::Clock;
 use crate::types::UnixTime;
-
-/// A client that has not answered by then is not waited for, however patient it is itself.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long documents are kept.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +37,15 @@ pub(crate) struct Terms {
     pub(crate) cooldown: Duration,
     /// For how long a failure is the answer before there is another try.
     pub(crate) back_off: Duration,
+    /// For how long after a failure nobody waits for such a try who can have one that is good.
+    pub(crate) down_for: Duration,
+    /// A client that has not answered by then is not waited for, however patient it is itself.
+    pub(crate) longest: Duration,
 }
 
 impl Default for Terms {
     /// Fresh for 1 minute to 1 hour, 5 minutes where nothing is said; good for 1 hour after that; anew every 30 seconds;
-    /// a failure holds for 5 seconds.
+    /// a failure holds for 5 seconds, and for 1 minute nobody waits; 30 seconds for a fetch.
     fn default() -> Self {
         Self {
             fresh_at_least: Duration::from_secs(60),
@@ -53,6 +54,8 @@ impl Default for Terms {
             stale_if_error: Duration::from_secs(3_600),
             cooldown: Duration::from_secs(30),
             back_off: Duration::from_secs(5),
+            down_for: Duration::from_secs(60),
+            longest: Duration::from_secs(30),
         }
     }
 }
@@ -60,11 +63,16 @@ impl Default for Terms {
 /// Makes what is kept of an answer that is 200 and small enough. It is told the URL.
 type Read<T> = Box<dyn Fn(&str, &Response<Bytes>) -> Result<T, BoxError> + Send + Sync>;
 
+/// Makes the request for what lies at a URL.
+type Ask = Box<dyn Fn(&str) -> http::Result<Request<Bytes>> + Send + Sync>;
+
 /// Where documents of one kind come from, and what becomes of them.
 pub(crate) struct Source<T> {
     fetch: Arc<dyn DynFetch>,
     clock: Arc<dyn Clock>,
     terms: Terms,
+    ask: Ask,
+    most_bytes: usize,
     read: Read<T>,
 }
 
@@ -75,19 +83,31 @@ impl<T> Source<T> {
         terms: Terms,
         read: impl Fn(&str, &Response<Bytes>) -> Result<T, BoxError> + Send + Sync + 'static,
     ) -> Self {
-        Self { fetch, clock, terms, read: Box::new(read) }
+        Self { fetch, clock, terms, ask: Box::new(get), most_bytes: MOST_BYTES, read: Box::new(read) }
+    }
+
+    /// Asks by another request, and for an answer of up to so many bytes.
+    pub(crate) fn asking(
+        self,
+        ask: impl Fn(&str) -> http::Result<Request<Bytes>> + Send + Sync + 'static,
+        most_bytes: usize,
+    ) -> Self {
+        Self { ask: Box::new(ask), most_bytes, ..self }
     }
 
     /// The document, and for how long it is fresh.
     async fn load(&self, url: &str) -> Result<(T, Duration), BoxError> {
-        let request = Request::get(url).header(ACCEPT, "application/json, application/jwk-set+json");
-        let response = timeout(LONGEST, self.fetch.fetch(request.body(Bytes::new())?)).await??;
+        let mut request = (self.ask)(url)?;
+        if self.most_bytes != MOST_BYTES {
+            request.extensions_mut().insert(MostBytes(self.most_bytes));
+        }
+        let response = timeout(self.terms.longest, self.fetch.fetch(request)).await??;
         if response.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", response.status()).into());
+            return Err(Unfit::Status(response.status()).into());
         }
         // Whoever fetched it.
-        if response.body().len() > MOST_BYTES {
-            return Err("the answer is longer than 64 KiB".into());
+        if response.body().len() > self.most_bytes {
+            return Err(Unfit::TooLong(self.most_bytes).into());
         }
         let value = (self.read)(url, &response)?;
         let terms = &self.terms;
@@ -98,6 +118,10 @@ impl<T> Source<T> {
     fn now(&self) -> UnixTime {
         self.clock.now().into()
     }
+}
+
+fn get(url: &str) -> http::Result<Request<Bytes>> {
+    Request::get(url).header(ACCEPT, "application/json, application/jwk-set+json").body(Bytes::new())
 }
 
 type Answer<T> = Result<Arc<T>, FetchError>;
@@ -146,6 +170,27 @@ impl<T: Send + Sync + 'static> Document<T> {
         self.landed(flight).await.or_else(|error| self.usable().ok_or(error))
     }
 
+    /// The document as it is now: never a stale one, whatever becomes of the fetch.
+    pub(crate) async fn current(&self) -> Answer<T> {
+        let flight = {
+            let mut state = self.0.state();
+            match state.current(self.0.source.now()) {
+                Step::Answer(answer) => return answer,
+                Step::AnswerAndFetch(value) => {
+                    self.fetch(&mut state);
+                    return Ok(value);
+                }
+                Step::Fetch => self.fetch(&mut state),
+            }
+        };
+        self.landed(flight).await
+    }
+
+    /// What there is without a fetch, however stale it may be given out.
+    pub(crate) fn at_hand(&self) -> Option<Arc<T>> {
+        self.usable()
+    }
+
     /// The document, for somebody who missed something in `seen`, such as a key. At most once in
     /// [a while](Terms::cooldown) it is fetched anew for that; otherwise the answer is what there is. An error says that
     /// nobody can tell now whether there is a newer one.
@@ -159,6 +204,17 @@ impl<T: Send + Sync + 'static> Document<T> {
             }
         };
         self.landed(flight).await
+    }
+
+    /// Whether it was there the last time that it was asked for, or somebody waits for it now: so that another one who asks
+    /// has nothing asked for that a stranger made up.
+    pub(super) fn is_expected(&self) -> bool {
+        self.0.state().is_expected()
+    }
+
+    /// Whether nothing is kept of it, and nothing is on its way.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.state().is_nothing()
     }
 
     /// Whether it is being fetched.
@@ -209,6 +265,26 @@ impl<T> fmt::Debug for Document<T> {
         f.debug_tuple("Document").field(&self.0.url).finish()
     }
 }
+
+/// An answer of which nothing is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unfit {
+    /// Another one than 200.
+    Status(StatusCode),
+    /// More bytes than these.
+    TooLong(usize),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the answer is {status}"),
+            Self::TooLong(most) => write!(f, "the answer is longer than {} KiB", most / 1024),
+        }
+    }
+}
+
+impl Error for Unfit {}
 
 /// A document cannot be had.
 #[derive(Clone, Debug)]

@@ -30,7 +30,7 @@ use self::address::Policy;
 pub use self::error::HttpClientError;
 use self::network::{Network, System};
 use self::target::Target;
-use super::{Fetch, MOST_BYTES};
+use super::{Fetch, MOST_BYTES, MostBytes};
 
 /// The most that is read of the head of an answer, in bytes.
 const MOST_HEAD: usize = 16 * 1024;
@@ -54,7 +54,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("tower-oauth/", env!
 /// - No redirect is followed: the answer is handed back. No proxy is asked, whatever the environment says.
 /// - Each request has a connection of its own, so that each is looked at.
 /// - The whole exchange takes at most 10 seconds (see [`timeout`](HttpClientBuilder::timeout)); the head of an answer has
-///   at most 16 KiB and its body at most 64 KiB.
+///   at most 16 KiB and its body at most 64 KiB, or as much as the request's [`MostBytes`].
 /// - Certificates are checked by the platform's verifier.
 ///
 /// What cannot be told from outside is a NAT64, a 6rd or an ISATAP with a prefix of the network's own, which carry an IPv4
@@ -170,11 +170,12 @@ where
     // Dropping it closes the connection, wherever the exchange stands.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
+    let most = request.extensions().get().map_or(MOST_BYTES, |MostBytes(most)| *most);
     let (head, body) = sender.send_request(request).await.map_err(HttpClientError::connection)?.into_parts();
-    if body.size_hint().lower() > MOST_BYTES as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(HttpClientError::TooLarge);
     }
-    let body = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| {
+    let body = Limited::new(body, most).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { HttpClientError::TooLarge } else { HttpClientError::Connection(error) }
     })?;
     Ok(Response::from_parts(head, body.to_bytes()))

@@ -1,4 +1,4 @@
-//! How this crate reads what others publish: the metadata and the keys of issuers, the keys of clients.
+//! How this crate reads what others publish: the metadata and the keys of issuers, the keys and the metadata of clients.
 //!
 //! Everything outbound goes through one [`Fetch`]. An app that has an HTTP client already makes it one:
 //!
@@ -19,36 +19,54 @@
 //! }
 //! ```
 
-#[cfg(feature = "jwt")]
 mod at_most;
-// Introspection, which needs no feature, looks for less than what is looked for by key.
+// What needs no feature looks for less than what is looked for by key.
 #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some of it is for keys"))]
 mod document;
-#[cfg(feature = "jwt")]
+#[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some of it is for keys"))]
 mod documents;
 mod erased;
 mod flight;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod http_client;
+mod pace;
 
 use std::error::Error;
 
 use bytes::Bytes;
 use http::{Request, Response};
 
-#[cfg(feature = "jwt")]
 pub(crate) use at_most::AtMost;
-pub(crate) use document::{Document, FetchError, Source, Terms};
-#[cfg(feature = "jwt")]
+pub(crate) use document::{Document, FetchError, Source, Terms, Unfit};
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
 pub(crate) use flight::Flight;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
+pub(crate) use pace::Pace;
 
-/// The most that is read of an answer.
+/// The most that is read of an answer where nothing else is said.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
+
+/// In a request's extensions: how many bytes its answer may have, where that is not 64 KiB. An issuer that is
+/// [trusted](crate::resource_server) can have more to tell; who a stranger named is asked for that much at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostBytes(usize);
+
+impl MostBytes {
+    /// So many bytes.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        Self(most)
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -61,7 +79,8 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 ///   since a name can lead elsewhere a moment later;
 /// - **redirects** are not followed: the answer is handed back as it came. Nor is a proxy asked that would look the name
 ///   up again;
-/// - **size**: an answer of more than 64 KiB is an error, before more of it is read;
+/// - **size**: an answer of more than 64 KiB, or of more than the request's [`MostBytes`], is an error, before more of it
+///   is read;
 /// - **time**: an answer that is not there within 10 seconds, the connection included, is an error.
 ///
 /// Answers of any status are `Ok`. Whoever asked decides what they mean, and keeps what is worth keeping: an answer comes

@@ -64,7 +64,7 @@ static NOBODY: LazyLock<Client> = LazyLock::new(|| Client::confidential("", Clie
 /// The client of a request, if it proves that it is.
 pub(crate) async fn authenticate(provider: &Provider, headers: &HeaderMap, params: &Params) -> Result<Client, Failure> {
     let Presented { id, proof } = presented(provider, headers, params)?;
-    let client = provider.client(&id).await?;
+    let client = provider.client_that_sends(&id, params).await?;
     let proven = match proof.secret() {
         Some(secret) => client.as_ref().unwrap_or(&NOBODY).has_secret(secret, provider.now()),
         None => true,

@@ -26,6 +26,7 @@ mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
+mod metadata_documents;
 #[cfg(feature = "jwt")]
 mod signer;
 #[cfg(feature = "jwt")]
@@ -48,6 +49,8 @@ pub use hooks::{Continue, Issuance};
 #[cfg(feature = "jwt")]
 pub(crate) use jwt_tokens::OwnJwt;
 use machine::MachineGrants;
+use metadata_documents::MetadataDocuments;
+pub(crate) use metadata_documents::NoClient;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
 
@@ -77,6 +80,8 @@ pub(crate) struct Inner {
     grants: Arc<dyn DynGrants>,
     clock: Arc<dyn Clock>,
     machine: MachineGrants,
+    /// `None` where no client describes itself.
+    documents: Option<MetadataDocuments>,
     /// `None` where no access token is a JWT.
     #[cfg(feature = "jwt")]
     signing: Option<signing::Signing>,
@@ -224,7 +229,13 @@ impl Provider {
         self.0.clock.now().into()
     }
 
+    /// A client that is registered, or of which is known already what it says of itself.
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        Ok(self.own_client(id).await?.or_else(|| self.described_at_hand(id)))
+    }
+
+    /// A client that the app has, or its store.
+    async fn own_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         // RFC 6749 Appendix A.1. Some stores cannot even be asked for other names: PostgreSQL fails at a NUL.
         if !id.as_str().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Ok(None);
@@ -237,13 +248,11 @@ impl Provider {
 
     /// What a client that registers itself may become.
     pub(crate) fn registrable(&self) -> Allowed {
-        Allowed {
-            scope: self.0.config.registrable_scope(),
-            #[cfg(feature = "jwt")]
-            private_key_jwt: self.0.config.takes_assertions(),
-            #[cfg(feature = "jwt")]
-            jwks_uri: self.0.published_keys.is_some(),
-        }
+        #[cfg(feature = "jwt")]
+        let fetches = self.0.published_keys.is_some();
+        #[cfg(not(feature = "jwt"))]
+        let fetches = false;
+        self.0.config.allowed(self.0.config.registrable.as_ref(), fetches)
     }
 
     /// Keeps a client that registered itself; false if there are as many as there can be.

@@ -39,13 +39,29 @@ impl<T> State<T> {
         match self.usable(now, terms) {
             Some(value) if failed.is_some() => Step::Answer(Ok(Arc::clone(value))),
             // While the other side is down nobody waits for each try.
-            Some(value)
-                if self.failed_within(terms.fresh_at_least, now).is_some() || self.is_within(now, Duration::ZERO) =>
-            {
+            Some(value) if self.failed_within(terms.down_for, now).is_some() || self.is_within(now, Duration::ZERO) => {
                 Step::AnswerAndFetch(Arc::clone(value))
             }
             _ => failed.map_or(Step::Fetch, |error| Step::Answer(Err(error.clone()))),
         }
+    }
+
+    pub(super) fn current(&self, now: UnixTime) -> Step<T> {
+        if let Some(value) = self.fresh(now) {
+            return Step::Answer(Ok(Arc::clone(value)));
+        }
+        match &self.kept {
+            Some(kept) if self.is_within(now, Duration::ZERO) => Step::AnswerAndFetch(Arc::clone(&kept.value)),
+            _ => Step::Fetch,
+        }
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        self.kept.is_some() && self.failed.is_none() || self.flight().is_some()
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.kept.is_none() && self.flight().is_none()
     }
 
     pub(super) fn newer(&mut self, seen: &Arc<T>, now: UnixTime, terms: &Terms) -> Step<T> {
