@@ -27,6 +27,9 @@ struct Site {
     customapp: Option<Arc<str>>,
 }
 
+/// What apps may ask for that nobody here has looked at.
+const FOR_STRANGERS: &str = "profile email notes:read notes:write offline_access openid";
+
 /// The provider's whole configuration.
 pub(crate) fn provider(
     issuer: &str,
@@ -48,28 +51,31 @@ pub(crate) fn provider(
         .default_scope("profile")
         .resource_scope("profile notes:read notes:write")
         // 10,000 clients at most, and one that nobody connects is kept for a day.
-        .registration(RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid"))
+        .registration(RegistrationPolicy::open().scope(FOR_STRANGERS))
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
     #[cfg(feature = "jwt")]
-    let builder = clients_that_sign(builder);
+    let builder = builder.private_key_jwt();
+    #[cfg(feature = "http-client")]
+    let builder = what_clients_publish(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 
-/// Clients may prove themselves by a key of their own, which they register or, with the feature `http-client`, publish.
-#[cfg(feature = "jwt")]
-fn clients_that_sign(builder: ProviderBuilder) -> ProviderBuilder {
-    let builder = builder.private_key_jwt();
-    #[cfg(feature = "http-client")]
-    let builder = match tower_oauth::HttpClient::new() {
-        Ok(client) => builder.fetch(client),
+/// Reads what clients publish, their keys and the documents of those that nobody registered: over `https`, and nothing of
+/// this machine or its network.
+#[cfg(feature = "http-client")]
+fn what_clients_publish(builder: ProviderBuilder) -> ProviderBuilder {
+    match tower_oauth::HttpClient::new() {
+        Ok(client) => {
+            let policy = tower_oauth::ClientIdMetadataPolicy::open().scope(FOR_STRANGERS);
+            builder.fetch(client).client_id_metadata_documents(policy)
+        }
         Err(error) => {
-            eprintln!("clients cannot publish their keys (`jwks_uri`): {error}");
+            eprintln!("nothing is read that clients publish (`jwks_uri`, `client_id`): {error}");
             builder
         }
-    };
-    builder
+    }
 }
 
 /// Routes first, each protected one with its bearer layer; the provider's layer last, around them all.
