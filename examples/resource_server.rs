@@ -1,4 +1,5 @@
-//! An API apart from its authorization server: it verifies JWT access tokens by the keys that the server publishes.
+//! An API apart from its authorization server: it verifies JWT access tokens by the keys that the server publishes, and
+//! asks the server every few seconds which of them were revoked.
 //!
 //! The server is `examples/provider`, started with `--access-token jwt`; this API is a part of that provider's own.
 //!
@@ -8,6 +9,7 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
+use tower_oauth::resource_server::TrustedIssuer;
 use tower_oauth::{Authorized, HttpClient, JwtVerifier};
 
 const ISSUER: &str = "http://127.0.0.1:3000";
@@ -27,7 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Only an issuer on this machine is asked over plain HTTP: elsewhere `HttpClient::new()?` is enough.
     let client = HttpClient::builder().allow_loopback().build()?;
     // The keys are fetched when the first token comes, so it does not matter who starts first.
-    let verifier = JwtVerifier::builder(ISSUER).issuer(ISSUER).fetch(client).build()?;
+    let issuer = TrustedIssuer::from(ISSUER).revocation_feed("api", "the-secret-of-the-api-of-this-example");
+    let verifier = JwtVerifier::builder(ISSUER).issuer(issuer).fetch(client).build()?;
     let app = app(&verifier, &format!("{ISSUER}/.well-known/oauth-protected-resource"));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
     println!("http://127.0.0.1:4000/hello");

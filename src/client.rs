@@ -28,12 +28,14 @@ use crate::types::{ACCESS_TOKEN_LIFE, ClientId, RedirectUri, Resource, Scope, Un
 pub(crate) mod assertion;
 #[cfg(feature = "jwt")]
 mod keys;
+mod managed;
 mod record;
 
 #[cfg(feature = "jwt")]
 pub(crate) use keys::Keys;
 #[cfg(feature = "jwt")]
 use keys::RegisteredKeys;
+pub(crate) use managed::Managed;
 
 /// How a client proves itself at the token endpoint, `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,11 +190,17 @@ struct Registration {
     grant_types: Vec<GrantType>,
     native: Option<bool>,
     pkce: bool,
+    /// Whether its authorization requests are pushed.
+    pushes: bool,
+    /// Whether its tokens are always bound to a key of its own.
+    bound_tokens: bool,
     /// The API that it serves, if it is no app but the server of one.
     resource: Option<Resource>,
     /// `None`: the provider's.
     access_token_lifetime: Option<Duration>,
     refresh_token_max_age: Option<Duration>,
+    /// `None` where nobody manages its registration.
+    managed: Option<Managed>,
     /// Whether its id is the address of the document that says all this.
     from_document: bool,
     /// What is wrong with what was set, for the one report of `build()`.
@@ -249,9 +257,12 @@ impl Client {
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             native: None,
             pkce: true,
+            pushes: false,
+            bound_tokens: false,
             resource: None,
             access_token_lifetime: None,
             refresh_token_max_age: None,
+            managed: None,
             from_document: false,
             problems: Vec::new(),
         }))
@@ -377,7 +388,8 @@ impl Client {
     }
 
     /// Ends every secret that it has so far at `end`, or before where that was said. With
-    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place.
+    /// [`and_secret`](Self::and_secret) behind it, a new one takes their place. A client that signs from now on has none that
+    /// goes on.
     #[must_use]
     pub fn retire_secrets(self, end: SystemTime) -> Self {
         let end = end.into();
@@ -390,6 +402,23 @@ impl Client {
     #[must_use]
     pub fn danger_without_pkce(self) -> Self {
         self.set(|client| client.pkce = false)
+    }
+
+    /// Takes authorization requests of this client only where it has pushed them, `require_pushed_authorization_requests`
+    /// ([RFC 9126 §6](https://www.rfc-editor.org/rfc/rfc9126#section-6)). The provider has to
+    /// [take such requests](crate::ProviderBuilder::pushed_authorization_requests).
+    #[must_use]
+    pub fn require_pushed_authorization_requests(self) -> Self {
+        self.set(|client| client.pushes = true)
+    }
+
+    /// Gives this client no token that is not bound to a key of its own, `dpop_bound_access_tokens`
+    /// ([RFC 9449 §5.2](https://www.rfc-editor.org/rfc/rfc9449#section-5.2)): a token request without a proof is
+    /// `invalid_dpop_proof`. The provider has to [look at proofs](crate::ProviderBuilder::dpop).
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn dpop_bound_access_tokens(self) -> Self {
+        self.set(|client| client.bound_tokens = true)
     }
 
     /// The id.
@@ -470,6 +499,14 @@ impl Client {
         self.0.pkce || !self.is_confidential()
     }
 
+    pub(crate) fn has_to_push(&self) -> bool {
+        self.0.pushes
+    }
+
+    pub(crate) fn wants_bound_tokens(&self) -> bool {
+        self.0.bound_tokens
+    }
+
     pub(crate) fn may_use(&self, grant_type: GrantType) -> bool {
         self.0.grant_types.contains(&grant_type)
     }
@@ -519,6 +556,13 @@ impl Client {
         say(
             !confidential && !client.secrets.is_empty(),
             "it has a secret and the method `none`: choose one of the two",
+        );
+        say(
+            confidential
+                && !client.auth_method.needs_secret()
+                && client.secrets.iter().any(|secret| secret.until == UnixTime::FAR_FUTURE),
+            "it signs and has a secret, which is never taken: leave `.and_secret(..)` out, or end those from before with \
+             `.retire_secrets(..)`",
         );
         say(!confidential && !client.pkce, "a public client needs PKCE: drop `.danger_without_pkce()`");
         say(

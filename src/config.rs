@@ -10,21 +10,21 @@
 mod endpoints;
 mod issuer;
 mod protected_resource;
+mod pushed;
+mod resources;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::Paths;
-use endpoints::RESOURCE_METADATA;
+pub(crate) use endpoints::{Offered, Paths};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
-#[cfg(feature = "jwt")]
-pub(crate) use protected_resource::Formats;
 pub use protected_resource::ProtectedResource;
+pub(crate) use protected_resource::Terms;
+pub(crate) use pushed::PushedRequests;
 
 use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
@@ -65,6 +65,12 @@ impl Default for Lifetimes {
 }
 
 impl Lifetimes {
+    /// Whether an access token may live this long.
+    pub(crate) fn allow(&self, access_token: Duration) -> bool {
+        let least = self.refresh_max_age.unwrap_or(self.refresh_idle).min(self.refresh_idle);
+        ACCESS_TOKEN_LIFE.contains(&access_token) && access_token <= least
+    }
+
     pub(crate) fn check(&self, wrong: &mut Vec<ConfigError>) {
         let mut need = |good: bool, what: &str| {
             if !good {
@@ -102,10 +108,14 @@ pub(crate) struct Config {
     pub(crate) includes: Vec<(String, String)>,
     /// The default one is first.
     pub(crate) resources: Vec<Resource>,
+    /// What holds at each of them, in the same order.
+    pub(crate) terms: Vec<Terms>,
     /// The default one alone, shared by every grant that names none.
     pub(crate) default_resources: Arc<[Resource]>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) offline_access: bool,
+    /// The ways in which users authenticate; none: nobody is held to any.
+    pub(crate) acr_values: Vec<String>,
     /// How many live grants one user can have at one client.
     pub(crate) grant_limit: usize,
     /// What the documents of resources name; `None`: all that can be granted.
@@ -118,13 +128,29 @@ pub(crate) struct Config {
     pub(crate) registration: Option<RegistrationPolicy>,
     /// Whether and which clients describe themselves.
     pub(crate) client_id_metadata: Option<ClientIdMetadataPolicy>,
+    pub(crate) pushed: PushedRequests,
+    /// How access tokens are written where their resource does not say.
     #[cfg(feature = "jwt")]
-    pub(crate) formats: Formats,
+    pub(crate) access_token_format: AccessTokenFormat,
     /// Which claims of a grant a JWT carries.
     #[cfg(feature = "jwt")]
     pub(crate) jwt_claims: Vec<String>,
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: Dpop,
+    /// The resources for which every token is bound.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop_required: Vec<Resource>,
+}
+
+/// Whether and how clients prove a key to which their tokens are bound.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dpop {
+    pub(crate) on: bool,
+    /// Whether a proof needs a nonce of the provider's.
+    pub(crate) nonces: bool,
 }
 
 /// Whether and how clients prove themselves by assertions.
@@ -181,22 +207,31 @@ impl Config {
         on
     }
 
-    /// What an authorization request gets: what it asked for, or the default
-    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
-    pub(crate) fn requested_scope(&self, client: &Client, asked: Option<&str>) -> Result<Scope, ProtocolError> {
-        if let Some(asked) = asked {
-            return self.allowed_scope(client, asked);
-        }
-        let default = self.default_scope.filter(|name| self.may_have(client, name));
-        if default == self.default_scope && !default.is_empty() {
-            return Ok(self.default_scope.clone());
-        }
-        let scope =
-            if default.is_empty() && client.registered_scope().is_some() { self.all_of(client) } else { default };
-        if scope.is_empty() && self.has_scopes() {
-            return Err(ProtocolError::SCOPE_MISSING);
-        }
-        Ok(scope)
+    /// Whether clients can prove keys.
+    pub(crate) const fn takes_dpop(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let on = self.dpop.on;
+        #[cfg(not(feature = "jwt"))]
+        let on = false;
+        on
+    }
+
+    /// Whether any resource takes bound tokens alone.
+    pub(crate) const fn has_dpop_required(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let any = !self.dpop_required.is_empty();
+        #[cfg(not(feature = "jwt"))]
+        let any = false;
+        any
+    }
+
+    /// Whether this resource does, or what it lies below.
+    pub(crate) fn needs_dpop(&self, place: &Resource) -> bool {
+        #[cfg(feature = "jwt")]
+        let needs = self.dpop_required.iter().any(|required| required.covers(place));
+        #[cfg(not(feature = "jwt"))]
+        let (needs, _) = (false, place);
+        needs
     }
 
     /// What was asked for, if the client may have all of it.
@@ -211,67 +246,19 @@ impl Config {
         Ok(asked)
     }
 
-    /// The resources that a request names; without any, the default one
-    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
-    pub(crate) fn requested_resources<'a>(
-        &self,
-        asked: impl Iterator<Item = &'a str>,
-    ) -> Result<Arc<[Resource]>, ProtocolError> {
-        let mut places = BTreeSet::new();
-        for text in asked {
-            let place = self.place_of(text).ok_or(ProtocolError::RESOURCE_UNKNOWN)?;
-            places.insert(place);
-        }
-        if places.len() > Resource::MAX {
-            return Err(ProtocolError::RESOURCES_TOO_MANY);
-        }
-        if places.is_empty() {
-            return Ok(Arc::clone(&self.default_resources));
-        }
-        // In the order of the configuration, so that the same resources asked for otherwise are the same list.
-        Ok(places.into_iter().map(|place| self.resources[place].clone()).collect())
-    }
-
-    /// The resource whose document is at a well-known path
-    /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)): its own place, or one below it.
-    pub(crate) fn resource_at(&self, path: &str) -> Option<&Resource> {
-        let rest = path.strip_prefix(RESOURCE_METADATA)?;
-        let place: Resource = self.url(rest).parse().ok()?;
-        let covering = self.resources.iter().filter(|resource| resource.covers(&place));
-        covering.max_by_key(|resource| resource.as_str().len())
-    }
-
-    /// Where the document of what lies at `place` is, if it is ours.
-    pub(crate) fn resource_metadata(&self, place: &Resource) -> Option<String> {
-        let path = place.as_str().strip_prefix(&*self.origin)?;
-        // Else it is a longer host, or another port.
-        if !path.is_empty() && !path.starts_with(['/', '?']) {
-            return None;
-        }
-        Some(self.url(&format!("{RESOURCE_METADATA}{path}")))
-    }
-
-    /// The scopes that a resource's document names. `offline_access` is no matter of a resource.
-    pub(crate) fn resource_scopes(&self) -> impl Iterator<Item = &str> {
-        let named = |name: &str| self.resource_scope.as_ref().is_none_or(|scope| scope.contains(name));
-        self.grantable().filter(move |name| *name != OFFLINE_ACCESS && named(name))
-    }
-
-    fn place_of(&self, text: &str) -> Option<usize> {
-        let asked: Resource = text.parse().ok()?;
-        self.resources.iter().position(|known| *known == asked)
-    }
-
     /// What a client may become that the app does not know, with `scope` or less.
     pub(crate) fn allowed(&self, scope: Option<&Scope>, fetches: bool) -> Allowed {
         #[cfg(not(feature = "jwt"))]
         let _ = fetches;
         Allowed {
             scope: self.grantable_scope().filter(|name| scope.is_none_or(|scope| scope.contains(name))),
+            pushed: self.pushed.on,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.takes_assertions(),
             #[cfg(feature = "jwt")]
             jwks_uri: fetches,
+            #[cfg(feature = "jwt")]
+            dpop: self.takes_dpop(),
         }
     }
 
@@ -282,6 +269,19 @@ impl Config {
 
     pub(crate) fn scope_names(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(|scope| &*scope.name)
+    }
+
+    /// What others see before a path that a service sees in front of a resource: the origin, and what a proxy takes off.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn public_base(&self, resource: Option<&Resource>) -> String {
+        let place = resource.map_or(&*self.origin, Resource::as_str);
+        let host = place.find("://").map_or(0, |colon| colon + 3);
+        let path = place[host..].find(['/', '?']).map_or(place.len(), |path| host + path);
+        let (origin, path) = place.split_at(path);
+        let stripped = self.paths.stripped_prefix();
+        let is_below = path.is_empty()
+            || path.strip_prefix(stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if is_below { format!("{origin}{stripped}") } else { origin.to_owned() }
     }
 
     /// A path of ours as a URL.
@@ -316,6 +316,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A way to authenticate is no authentication context class reference, or none is named.
+    Acr(String),
     /// A path is not of the form `/a/b`, or two endpoints share one.
     Path(String),
     /// An endpoint is where a well-known document is, as it is published or as the service sees it.
@@ -343,12 +345,22 @@ pub enum ConfigError {
     /// Something is set for JWT access tokens, and none is made.
     #[cfg(feature = "jwt")]
     AccessTokenFormat(String),
+    /// There can be no feed of revocations.
+    #[cfg(feature = "jwt")]
+    RevocationFeed(String),
     /// Something is set for clients that sign, and none is taken.
     #[cfg(feature = "jwt")]
     PrivateKeyJwt(String),
+    /// Something is set for proofs of keys, and none is looked at.
+    #[cfg(feature = "jwt")]
+    Dpop(String),
     /// A claim that a JWT access token cannot carry for the app.
     #[cfg(feature = "jwt")]
     AccessTokenClaim(String),
+    /// Clients are to manage what the store cannot change.
+    Registration(String),
+    /// Something is set for pushed authorization requests, and none is taken.
+    PushedAuthorizationRequests(String),
     /// The token prefix is not made of letters and digits.
     TokenPrefix(String),
 }
@@ -362,6 +374,7 @@ impl fmt::Display for ConfigError {
             Self::Scope(why) => write!(f, "scope {why}"),
             Self::Resource(why) => write!(f, "resource {why}"),
             Self::Client { client, why } => write!(f, "client {client:?}: {why}"),
+            Self::Acr(why) => write!(f, "acr {why}"),
             Self::Path(path) => {
                 write!(f, "path {path:?}: write each endpoint as `/name`, no two alike, without a slash at the end")
             }
@@ -388,9 +401,15 @@ impl fmt::Display for ConfigError {
             #[cfg(feature = "jwt")]
             Self::AccessTokenFormat(why) => write!(f, "access tokens: {why}"),
             #[cfg(feature = "jwt")]
+            Self::RevocationFeed(why) => write!(f, "revocation feed: {why}"),
+            #[cfg(feature = "jwt")]
             Self::PrivateKeyJwt(why) => write!(f, "private_key_jwt: {why}"),
             #[cfg(feature = "jwt")]
+            Self::Dpop(why) => write!(f, "DPoP: {why}"),
+            #[cfg(feature = "jwt")]
             Self::AccessTokenClaim(name) => write!(f, "claim {name:?} of an access token: it is the provider's own"),
+            Self::Registration(why) => write!(f, "registration: {why}"),
+            Self::PushedAuthorizationRequests(why) => write!(f, "pushed authorization requests: {why}"),
             Self::TokenPrefix(prefix) => write!(f, "token prefix {prefix:?}: write 1 to 16 ASCII letters and digits"),
         }
     }

@@ -58,6 +58,10 @@ error_codes! {
     InvalidRequest = "invalid_request", Client;
     /// Client authentication failed (RFC 6749 §5.2).
     InvalidClient = "invalid_client", Client;
+    /// The proof of a key is missing or not good for this request (RFC 9449 §5, §7.1).
+    InvalidDpopProof = "invalid_dpop_proof", Client;
+    /// The proof of a key lacks the server's nonce, or has an old one (RFC 9449 §8).
+    UseDpopNonce = "use_dpop_nonce", Client;
     /// The code or refresh token is unknown, expired, used, revoked or another client's (RFC 6749 §5.2).
     InvalidGrant = "invalid_grant", Client;
     /// The client may not use this grant type or endpoint (RFC 6749 §4.1.2.1, §5.2).
@@ -78,10 +82,17 @@ error_codes! {
     RequestNotSupported = "request_not_supported", Client;
     /// Request URIs are not taken (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported = "request_uri_not_supported", Client;
+    /// The request URI is unknown, expired, used or another client's (RFC 9101 §7).
+    InvalidRequestUri = "invalid_request_uri", Client;
     /// The access token is unknown, expired or revoked (RFC 6750 §3.1).
     InvalidToken = "invalid_token", Client;
     /// The access token lacks a scope (RFC 6750 §3.1).
     InsufficientScope = "insufficient_scope", Client;
+    /// The user has to authenticate more recently or in another way (RFC 9470 §3).
+    InsufficientUserAuthentication = "insufficient_user_authentication", User;
+    /// The user did not authenticate as the request asks
+    /// ([OpenID Connect Core Error Code unmet_authentication_requirements 1.0](https://openid.net/specs/openid-connect-unmet-authentication-requirements-1_0.html)).
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", User;
     /// The user or the provider said no (RFC 6749 §4.1.2.1).
     AccessDenied = "access_denied", User;
     /// The user would have to log in, and the request forbids asking (OpenID Connect Core §3.1.2.6).

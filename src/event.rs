@@ -1,7 +1,8 @@
 //! What an operator may want to know of: every exchange, every refusal with its reason, and everything that looks like
 //! an attack.
 //!
-//! One hook hears all of it ([`ProviderBuilder::on_event`](crate::ProviderBuilder::on_event)). With the feature
+//! One hook hears all of it ([`ProviderBuilder::on_event`](crate::ProviderBuilder::on_event)); where there is no provider, a
+//! layer over a verifier tells what it refuses ([`BearerLayer::on_event`](crate::BearerLayer::on_event)). With the feature
 //! `tracing` it is also logged, with the target `tower_oauth::audit`, and with the feature `metrics` counted, as
 //! `oauth_events_total` with the labels `event` and `reason`.
 //!
@@ -77,8 +78,14 @@ pub enum EventKind {
     Revoked(RevocationReason),
     /// A client gave one access token back, now or once more; its grant lives.
     TokenRevoked,
+    /// A client pushed an authorization request; nobody has seen it yet.
+    Pushed,
     /// A client registered itself.
     Registered,
+    /// A client that registered itself replaced its registration.
+    RegistrationUpdated,
+    /// A client that registered itself deleted its registration. That its grants ended is told by itself.
+    RegistrationDeleted,
     /// A client could not prove who it is.
     ClientRefused(ProtocolError),
     /// A request was refused.
@@ -103,7 +110,10 @@ impl EventKind {
             Self::Replayed(_) => "replayed",
             Self::Revoked(_) => "revoked",
             Self::TokenRevoked => "token_revoked",
+            Self::Pushed => "pushed",
             Self::Registered => "registered",
+            Self::RegistrationUpdated => "registration_updated",
+            Self::RegistrationDeleted => "registration_deleted",
             Self::ClientRefused(_) => "client_refused",
             Self::Refused(_) => "refused",
             Self::ClockSkew => "clock_skew",
@@ -213,7 +223,7 @@ fn log(event: &Event<'_>) {
         EventKind::Denied(error) | EventKind::Refused(error) if error.code().fault() == Fault::Server => line!(WARN),
         // Anybody can cause as many of these as they like.
         EventKind::Denied(ProtocolError::LOGIN_REQUIRED) => line!(DEBUG),
-        EventKind::Refused(_) | EventKind::ClientRefused(_) => line!(DEBUG),
+        EventKind::Refused(_) | EventKind::ClientRefused(_) | EventKind::Pushed => line!(DEBUG),
         _ => line!(INFO),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`AuthorizationRequest`] in the handlers of the authorization page.
 //! - [`Authorized`] and `Authorized<User>` in protected handlers; `Option<Authorized>` below an optional layer.
-//! - [`Approval`] and [`Denial`] as answers.
+//! - [`Approval`], [`Denial`] and [`StepUp`] as answers.
 //!
 //! ```
 //! use tower_oauth::Authorized;
@@ -29,7 +29,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::authorization::{Approval, Denial};
-use crate::bearer::{Authorized, Optional};
+use crate::bearer::{Authorized, Optional, StepUp};
 use crate::page::AuthorizationRequest;
 
 /// A layer is missing above a handler, or it stands at the wrong place. The answer is 500, and its body names the line
@@ -118,6 +118,12 @@ impl IntoResponse for Approval {
 }
 
 impl IntoResponse for Denial {
+    fn into_response(self) -> Response {
+        http::Response::<Body>::from(self)
+    }
+}
+
+impl IntoResponse for StepUp {
     fn into_response(self) -> Response {
         http::Response::<Body>::from(self)
     }

@@ -30,8 +30,10 @@ use crate::handle::{GrantKey, TokenId};
 use crate::types::{ClientId, CodeChallenge, Issuer, Resource, Scope, Subject, UnixTime};
 
 mod record;
+mod revoked_tokens;
 
 pub use record::GrantRecord;
+pub use revoked_tokens::{RevokedTokens, Tokens};
 
 /// What a user allowed a client, or a client itself, and what became of it.
 // In the order of the fields, those first that every check of a token reads: of many grants a record is not in the
@@ -66,6 +68,10 @@ pub(crate) struct Claims {
     pub(crate) auth_time: Option<UnixTime>,
     pub(crate) values: Map<String, Value>,
 }
+
+/// The claim that says how the user proved who they are
+/// ([RFC 9068 §2.2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.2.1)).
+pub(crate) const ACR: &str = "acr";
 
 /// What redemption adds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -465,6 +471,12 @@ impl Grant {
     #[must_use]
     pub fn auth_time(&self) -> Option<UnixTime> {
         self.claims.as_deref().and_then(|claims| claims.auth_time)
+    }
+
+    /// How the user proved who they are, `acr`, if the app said so.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.claims()?.get(ACR)?.as_str()
     }
 
     /// When the user approved.

@@ -10,20 +10,26 @@
 //! | `rt`, refresh token | generation 4, salt 16 | 83 |
 //! | `at`, access token | token id 8, issued at 5, expires at 5, scope mask 8, resource mask 2 | 94 |
 //!
+//! One that is bound to a key of its client carries the key's thumbprint behind these, which makes it 43 characters longer,
+//! and has its tag under a key that only bound ones of its kind have. So neither can be made of the other.
+//!
 //! The grant id is in handles only. The key of a grant's record is a hash of it ([`GrantKey`]), which opens nothing.
+
+mod bytes;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use self::bytes::{Reader, Writer, decode, encoded, form_mac, half, long_mac, same, seal};
 use crate::mac::{LONGEST, ShortHmac, sha256};
 use crate::secret::{Secrets, random};
-use crate::types::{Issuer, UnixTime};
+use crate::types::{Issuer, Thumbprint, UnixTime};
 
 /// What a grant's record is called: in stores, logs and pages. It opens nothing, and no token can be made from it.
 ///
@@ -117,6 +123,20 @@ impl Salt {
 /// Names one access token within its grant.
 pub(crate) type TokenId = [u8; 8];
 
+/// Names an access token without opening anything, `jti`: by its grant, and within that.
+pub(crate) fn jti(grant: GrantKey, token: &TokenId) -> String {
+    URL_SAFE_NO_PAD.encode([&grant.0[..], token].concat())
+}
+
+/// What a [`jti`] was made of.
+#[cfg(feature = "jwt")]
+pub(crate) fn from_jti(text: &str) -> Option<(GrantKey, TokenId)> {
+    let mut bytes = [0; 24];
+    let decoded = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok().filter(|length| *length == bytes.len());
+    let (grant, token) = decoded.and_then(|_| bytes.split_first_chunk())?;
+    Some((GrantKey(*grant), token.try_into().ok()?))
+}
+
 /// What a code says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CodeHandle {
@@ -124,6 +144,8 @@ pub(crate) struct CodeHandle {
     /// When the grant ends at the latest, as it was approved. The record has one end at a time, and until the code is
     /// redeemed that is the code's.
     pub(crate) grant_expires_at: UnixTime,
+    /// Whose proof has to come with it (RFC 9449 §10).
+    pub(crate) bound_to: Option<Thumbprint>,
 }
 
 /// What an access token says.
@@ -137,6 +159,8 @@ pub(crate) struct AccessHandle {
     pub(crate) scope: u64,
     /// One bit for each of the grant's resources, in their order.
     pub(crate) resources: u16,
+    /// Whose proof has to come with it (RFC 9449 §7).
+    pub(crate) bound_to: Option<Thumbprint>,
 }
 
 /// What a refresh token says.
@@ -145,6 +169,8 @@ pub(crate) struct RefreshHandle {
     pub(crate) grant: GrantId,
     pub(crate) generation: u32,
     pub(crate) salt: Salt,
+    /// Whose proof has to come with it (RFC 9449 §5).
+    pub(crate) bound_to: Option<Thumbprint>,
 }
 
 /// Why a text is not a handle of ours that is good now.
@@ -164,8 +190,13 @@ const BARE: usize = 1 + 4 + 16 + TAG;
 const CODE: usize = BARE + 5;
 const REFRESH: usize = BARE + 4 + 16;
 const ACCESS: usize = BARE + 8 + 5 + 5 + 8 + 2;
+/// How much longer a bound one is.
+const KEY: usize = 32;
+const BOUND_CODE: usize = CODE + KEY;
+const BOUND_REFRESH: usize = REFRESH + KEY;
+const BOUND_ACCESS: usize = ACCESS + KEY;
 
-// What a tag is over goes into one block.
+// What a tag is over goes into one block, where no key is.
 const _: () = assert!(ACCESS - TAG <= LONGEST && REFRESH - TAG <= LONGEST && CODE - TAG <= LONGEST);
 
 /// The largest generation; one beyond it is no handle.
@@ -177,6 +208,9 @@ struct KeySet {
     code: ShortHmac,
     access: ShortHmac,
     refresh: ShortHmac,
+    bound_code: Hmac<Sha256>,
+    bound_access: Hmac<Sha256>,
+    bound_refresh: Hmac<Sha256>,
     form: Hmac<Sha256>,
 }
 
@@ -196,7 +230,10 @@ impl Handles {
         let mut keys = Vec::<KeySet>::new();
         for secret in secrets.iter() {
             let key = |purpose| ShortHmac::new(&secret.derive(purpose, issuer));
-            let form = Hmac::new_from_slice(&secret.derive::<32>("form", issuer));
+            let long = |purpose| {
+                let key = Hmac::new_from_slice(&secret.derive::<32>(purpose, issuer));
+                key.expect("HMAC takes keys of any length")
+            };
             let id = secret.derive("key id", issuer);
             if keys.iter().any(|known| known.id == id) {
                 return Err("two of the secrets are equal or share a key id: make a new one");
@@ -206,7 +243,10 @@ impl Handles {
                 code: key("code"),
                 access: key("access"),
                 refresh: key("refresh"),
-                form: form.expect("HMAC takes keys of any length"),
+                bound_code: long("bound code"),
+                bound_access: long("bound access"),
+                bound_refresh: long("bound refresh"),
+                form: long("form"),
             });
         }
         if keys.is_empty() {
@@ -235,37 +275,63 @@ impl Handles {
     }
 
     pub(crate) fn mint_code(&self, handle: &CodeHandle) -> String {
-        let mut raw = [0; CODE];
-        Writer(&mut raw)
-            .put(&self.head())
-            .put(&handle.grant.0)
-            .put(&handle.grant_expires_at.as_secs().to_be_bytes()[3..]);
-        seal(&self.code_prefix, &self.keys[0].code, raw)
+        let (keys, prefix) = (&self.keys[0], &*self.code_prefix);
+        match handle.bound_to {
+            None => {
+                let mut raw = [0; CODE];
+                self.write_code(&mut raw, handle);
+                seal(prefix, raw, |said| keys.code.mac(said))
+            }
+            Some(key) => {
+                let mut raw = [0; BOUND_CODE];
+                self.write_code(&mut raw, handle).put(key.as_bytes());
+                seal(prefix, raw, |said| long_mac(&keys.bound_code, said))
+            }
+        }
+    }
+
+    fn write_code<'a>(&self, raw: &'a mut [u8], handle: &CodeHandle) -> Writer<'a> {
+        let end = handle.grant_expires_at.as_secs().to_be_bytes();
+        Writer(raw).put(&self.head()).put(&handle.grant.0).put(&end[3..])
     }
 
     pub(crate) fn open_code(&self, text: &str) -> Result<CodeHandle, HandleError> {
-        let raw = self.open::<CODE>(text, &self.code_prefix, |keys| &keys.code)?;
-        let mut fields = Reader(&raw[5..]);
-        Ok(CodeHandle { grant: GrantId(fields.take()), grant_expires_at: fields.take_seconds() })
+        let prefix = &*self.code_prefix;
+        if is_bound::<BOUND_CODE>(text, prefix) {
+            let mac = |keys: &KeySet, said: &_| long_mac(&keys.bound_code, said);
+            return self.open::<BOUND_CODE>(text, prefix, mac).map(|raw| read_code(&raw));
+        }
+        self.open::<CODE>(text, prefix, |keys, said| keys.code.mac(said)).map(|raw| read_code(&raw))
     }
 
     pub(crate) fn mint_refresh(&self, handle: &RefreshHandle) -> String {
-        let mut raw = [0; REFRESH];
-        Writer(&mut raw)
-            .put(&self.head())
-            .put(&handle.grant.0)
-            .put(&handle.generation.to_be_bytes())
-            .put(&handle.salt.0);
-        seal(&self.refresh_prefix, &self.keys[0].refresh, raw)
+        let (keys, prefix) = (&self.keys[0], &*self.refresh_prefix);
+        match handle.bound_to {
+            None => {
+                let mut raw = [0; REFRESH];
+                self.write_refresh(&mut raw, handle);
+                seal(prefix, raw, |said| keys.refresh.mac(said))
+            }
+            Some(key) => {
+                let mut raw = [0; BOUND_REFRESH];
+                self.write_refresh(&mut raw, handle).put(key.as_bytes());
+                seal(prefix, raw, |said| long_mac(&keys.bound_refresh, said))
+            }
+        }
+    }
+
+    fn write_refresh<'a>(&self, raw: &'a mut [u8], handle: &RefreshHandle) -> Writer<'a> {
+        let grant = Writer(raw).put(&self.head()).put(&handle.grant.0);
+        grant.put(&handle.generation.to_be_bytes()).put(&handle.salt.0)
     }
 
     pub(crate) fn open_refresh(&self, text: &str) -> Result<RefreshHandle, HandleError> {
-        let raw = self.open::<REFRESH>(text, &self.refresh_prefix, |keys| &keys.refresh)?;
-        let mut fields = Reader(&raw[5..]);
-        let handle = RefreshHandle {
-            grant: GrantId(fields.take()),
-            generation: u32::from_be_bytes(fields.take()),
-            salt: Salt(fields.take()),
+        let prefix = &*self.refresh_prefix;
+        let handle = if is_bound::<BOUND_REFRESH>(text, prefix) {
+            let mac = |keys: &KeySet, said: &_| long_mac(&keys.bound_refresh, said);
+            self.open::<BOUND_REFRESH>(text, prefix, mac).map(|raw| read_refresh(&raw))?
+        } else {
+            self.open::<REFRESH>(text, prefix, |keys, said| keys.refresh.mac(said)).map(|raw| read_refresh(&raw))?
         };
         if handle.generation > LAST_GENERATION {
             return Err(HandleError::Malformed);
@@ -274,30 +340,40 @@ impl Handles {
     }
 
     pub(crate) fn mint_access(&self, handle: &AccessHandle) -> String {
-        let mut raw = [0; ACCESS];
-        Writer(&mut raw)
+        let (keys, prefix) = (&self.keys[0], &*self.access_prefix);
+        match handle.bound_to {
+            None => {
+                let mut raw = [0; ACCESS];
+                self.write_access(&mut raw, handle);
+                seal(prefix, raw, |said| keys.access.mac(said))
+            }
+            Some(key) => {
+                let mut raw = [0; BOUND_ACCESS];
+                self.write_access(&mut raw, handle).put(key.as_bytes());
+                seal(prefix, raw, |said| long_mac(&keys.bound_access, said))
+            }
+        }
+    }
+
+    fn write_access<'a>(&self, raw: &'a mut [u8], handle: &AccessHandle) -> Writer<'a> {
+        Writer(raw)
             .put(&self.head())
             .put(&handle.grant.0)
             .put(&handle.token)
             .put(&handle.issued_at.as_secs().to_be_bytes()[3..])
             .put(&handle.expires_at.as_secs().to_be_bytes()[3..])
             .put(&handle.scope.to_be_bytes())
-            .put(&handle.resources.to_be_bytes());
-        seal(&self.access_prefix, &self.keys[0].access, raw)
+            .put(&handle.resources.to_be_bytes())
     }
 
     /// Opens an access token. Its end is for the caller to look at, so that a forged one costs no look at the clock.
     pub(crate) fn open_access(&self, text: &str) -> Result<AccessHandle, HandleError> {
-        let raw = self.open::<ACCESS>(text, &self.access_prefix, |keys| &keys.access)?;
-        let mut fields = Reader(&raw[5..]);
-        Ok(AccessHandle {
-            grant: GrantId(fields.take()),
-            token: fields.take(),
-            issued_at: fields.take_seconds(),
-            expires_at: fields.take_seconds(),
-            scope: u64::from_be_bytes(fields.take()),
-            resources: u16::from_be_bytes(fields.take()),
-        })
+        let prefix = &*self.access_prefix;
+        if is_bound::<BOUND_ACCESS>(text, prefix) {
+            let mac = |keys: &KeySet, said: &_| long_mac(&keys.bound_access, said);
+            return self.open::<BOUND_ACCESS>(text, prefix, mac).map(|raw| read_access(&raw));
+        }
+        self.open::<ACCESS>(text, prefix, |keys, said| keys.access.mac(said)).map(|raw| read_access(&raw))
     }
 
     /// A tag over `parts` that only this provider can make, as text; for forms.
@@ -321,7 +397,7 @@ impl Handles {
         &self,
         text: &str,
         prefix: &str,
-        key: impl Fn(&KeySet) -> &ShortHmac,
+        mac: impl Fn(&KeySet, &[u8]) -> [u8; 32],
     ) -> Result<[u8; RAW], HandleError> {
         // The alphabet has the underscore too, so the prefix is stripped and never searched for.
         let text = text.strip_prefix(prefix).ok_or(HandleError::Malformed)?;
@@ -331,7 +407,7 @@ impl Handles {
         }
         let keys = self.keys.iter().find(|keys| keys.id == raw[1..5]).ok_or(HandleError::UnknownKey)?;
         let (said, tag) = raw.split_last_chunk().expect("a handle is longer than its tag");
-        if same(&half(&key(keys).mac(said)), tag) { Ok(raw) } else { Err(HandleError::Forged) }
+        if same(&half(&mac(keys, said)), tag) { Ok(raw) } else { Err(HandleError::Forged) }
     }
 }
 
@@ -341,69 +417,34 @@ impl fmt::Debug for Handles {
     }
 }
 
-const fn encoded(bytes: usize) -> usize {
-    (bytes * 8).div_ceil(6)
+/// Whether a text is as long as a bound handle is.
+const fn is_bound<const RAW: usize>(text: &str, prefix: &str) -> bool {
+    text.len() == prefix.len() + encoded(RAW)
 }
 
-/// Whether `text`, of the length that `raw` has encoded, is the one spelling of what is then in `raw`. Every check of a
-/// token decodes, and this decoder saves a tenth of all that such a check computes.
-fn decode(text: &str, raw: &mut [u8]) -> bool {
-    base64_simd::URL_SAFE_NO_PAD.decode(text.as_bytes(), base64_simd::Out::from_slice(raw)).is_ok()
+fn read_code(raw: &[u8]) -> CodeHandle {
+    let mut fields = Reader(&raw[5..]);
+    let (grant, grant_expires_at) = (GrantId(fields.take()), fields.take_seconds());
+    CodeHandle { grant, grant_expires_at, bound_to: fields.take_key() }
 }
 
-/// The first half of a digest.
-fn half(digest: &[u8; 32]) -> [u8; 16] {
-    *digest.first_chunk().expect("a digest has 32 bytes")
+fn read_refresh(raw: &[u8]) -> RefreshHandle {
+    let mut fields = Reader(&raw[5..]);
+    let (grant, generation) = (GrantId(fields.take()), u32::from_be_bytes(fields.take()));
+    RefreshHandle { grant, generation, salt: Salt(fields.take()), bound_to: fields.take_key() }
 }
 
-/// In constant time. Two numbers and not two slices, which `subtle` compares byte by byte.
-fn same(a: &[u8; TAG], b: &[u8; TAG]) -> bool {
-    u128::from_ne_bytes(*a).ct_eq(&u128::from_ne_bytes(*b)).into()
-}
-
-/// Each part goes in behind its length, so that no two lists of parts look alike.
-fn form_mac(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = key.clone();
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
-fn seal<const RAW: usize>(prefix: &str, key: &ShortHmac, mut raw: [u8; RAW]) -> String {
-    let (said, tag) = raw.split_at_mut(RAW - TAG);
-    tag.copy_from_slice(&half(&key.mac(said)));
-    let mut text = String::with_capacity(prefix.len() + encoded(RAW));
-    text.push_str(prefix);
-    URL_SAFE_NO_PAD.encode_string(raw, &mut text);
-    text
-}
-
-/// Fills a buffer from its start.
-struct Writer<'a>(&'a mut [u8]);
-
-impl Writer<'_> {
-    fn put(self, bytes: &[u8]) -> Self {
-        let (here, rest) = self.0.split_at_mut(bytes.len());
-        here.copy_from_slice(bytes);
-        Writer(rest)
-    }
-}
-
-/// Takes fields from the start of a buffer that is known to be long enough.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (field, rest) = self.0.split_first_chunk().expect("the layout of a handle is fixed");
-        self.0 = rest;
-        *field
-    }
-
-    fn take_seconds(&mut self) -> UnixTime {
-        let [a, b, c, d, e] = self.take();
-        UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+#[inline(always)]
+fn read_access(raw: &[u8]) -> AccessHandle {
+    let mut fields = Reader(&raw[5..]);
+    AccessHandle {
+        grant: GrantId(fields.take()),
+        token: fields.take(),
+        issued_at: fields.take_seconds(),
+        expires_at: fields.take_seconds(),
+        scope: u64::from_be_bytes(fields.take()),
+        resources: u16::from_be_bytes(fields.take()),
+        bound_to: fields.take_key(),
     }
 }
 
@@ -436,15 +477,16 @@ mod tests {
             expires_at: NOW.plus(std::time::Duration::from_secs(600)),
             scope: 0x8000_0000_0000_0001,
             resources: 0x8001,
+            bound_to: None,
         }
     }
 
     fn code() -> CodeHandle {
-        CodeHandle { grant: GrantId([3; 16]), grant_expires_at: UnixTime::FAR_FUTURE }
+        CodeHandle { grant: GrantId([3; 16]), grant_expires_at: UnixTime::FAR_FUTURE, bound_to: None }
     }
 
     fn refresh(generation: u32) -> RefreshHandle {
-        RefreshHandle { grant: GrantId([0x5a; 16]), generation, salt: Salt([9; 16]) }
+        RefreshHandle { grant: GrantId([0x5a; 16]), generation, salt: Salt([9; 16]), bound_to: None }
     }
 
     #[test]
@@ -462,16 +504,48 @@ mod tests {
         assert!(code.starts_with("toa_ac_") && renewal.starts_with("toa_rt_") && token.starts_with("toa_at_"));
     }
 
+    /// RFC 9449 §6: what a key is bound to names it, under the tag
+    #[test]
+    fn a_bound_handle_carries_its_key_and_is_none_without_it() {
+        let handles = handles(secret(1));
+        let bound_to = Some(Thumbprint::from_bytes([0x77; 32]));
+        let (code, renewal) = (CodeHandle { bound_to, ..code() }, RefreshHandle { bound_to, ..refresh(7) });
+        let access = AccessHandle { bound_to, ..access() };
+        assert!(handles.open_code(&handles.mint_code(&code)) == Ok(code));
+        assert!(handles.open_refresh(&handles.mint_refresh(&renewal)) == Ok(renewal));
+        assert!(handles.open_access(&handles.mint_access(&access)) == Ok(access));
+        let token = handles.mint_access(&access);
+        let lengths = (handles.mint_code(&code).len(), handles.mint_refresh(&renewal).len(), token.len());
+        assert_eq!(lengths, (106, 126, 137));
+        // Without its key, under the tag that it has and under a new one of bound handles.
+        let mut raw = [0; BOUND_ACCESS];
+        assert!(decode(&token["toa_at_".len()..], &mut raw));
+        let cut: [u8; ACCESS] = [&raw[..ACCESS - TAG], &raw[BOUND_ACCESS - TAG..]].concat().try_into().unwrap();
+        let resealed = seal("toa_at_", cut, |said| long_mac(&handles.keys[0].bound_access, said));
+        for cut in [format!("toa_at_{}", URL_SAFE_NO_PAD.encode(cut)), resealed] {
+            assert!(handles.open_access(&cut) == Err(HandleError::Forged));
+        }
+        // A handle that is not bound, with a key put in.
+        let mut bare = [0; ACCESS];
+        assert!(decode(&handles.mint_access(&self::access())["toa_at_".len()..], &mut bare));
+        let grown = [&bare[..ACCESS - TAG], &[0x77; KEY], &bare[ACCESS - TAG..]].concat();
+        let grown = format!("toa_at_{}", URL_SAFE_NO_PAD.encode(grown));
+        assert!(handles.open_access(&grown) == Err(HandleError::Forged));
+    }
+
     #[test]
     fn a_change_of_any_character_is_refused() {
         let handles = handles(secret(1));
         let token = handles.mint_access(&access());
-        for at in 0..token.len() {
-            for other in (0..=0x7f_u8).filter(|other| *other != token.as_bytes()[at]) {
-                let mut forged = token.clone().into_bytes();
-                forged[at] = other;
-                let forged = String::from_utf8(forged).unwrap();
-                assert!(handles.open_access(&forged).is_err(), "{forged}");
+        let bound = AccessHandle { bound_to: Some(Thumbprint::from_bytes([0x77; 32])), ..access() };
+        for token in [&token, &handles.mint_access(&bound)] {
+            for at in 0..token.len() {
+                for other in (0..=0x7f_u8).filter(|other| *other != token.as_bytes()[at]) {
+                    let mut forged = token.clone().into_bytes();
+                    forged[at] = other;
+                    let forged = String::from_utf8(forged).unwrap();
+                    assert!(handles.open_access(&forged).is_err(), "{forged}");
+                }
             }
         }
         for forged in
@@ -501,7 +575,7 @@ mod tests {
         // The keys differ too: a code's bytes under the key for refresh tokens are no code.
         let mut raw = [0; CODE];
         Writer(&mut raw).put(&handles.head()).put(&[3; 16]);
-        let wrong = seal("toa_ac_", &handles.keys[0].refresh, raw);
+        let wrong = seal("toa_ac_", raw, |said| handles.keys[0].refresh.mac(said));
         assert!(handles.open_code(&wrong) == Err(HandleError::Forged));
     }
 
@@ -518,7 +592,7 @@ mod tests {
         let [_, a, b, c, d] = handles.head();
         let mut raw = [0; CODE];
         Writer(&mut raw).put(&[VERSION + 1, a, b, c, d]).put(&[3; 16]);
-        let later = seal("toa_ac_", &handles.keys[0].code, raw);
+        let later = seal("toa_ac_", raw, |said| handles.keys[0].code.mac(said));
         assert!(handles.open_code(&later) == Err(HandleError::Malformed));
     }
 

@@ -20,8 +20,8 @@
 //! - `sqlite`: `SqliteStore`. Needs a C compiler and Rust 1.94.
 //! - `postgres`: `PostgresStore`. Needs Rust 1.94.
 //! - `redis`: `RedisStore`.
-//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; clients that sign, `private_key_jwt`. Needs
-//!   a C compiler.
+//! - `jwt`: access tokens that others verify, and their verification: see `jwt`; tokens that are bound to a key of their
+//!   client: see `dpop`; clients that sign, `private_key_jwt`. Needs a C compiler.
 //! - `http-client`: `HttpClient`, which [fetches](crate::fetch) from public addresses alone. Needs a C compiler.
 //! - `test-util`: a clock that is set by hand, the whole flow in four lines, the suite that every store must pass.
 //!
@@ -39,6 +39,8 @@ pub mod bearer;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "jwt")]
+pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -58,6 +60,8 @@ pub mod page;
 pub mod provider;
 pub mod registration;
 pub mod resource_server;
+#[cfg(feature = "jwt")]
+mod revoked_list;
 pub mod secret;
 mod span;
 pub mod store;
@@ -66,9 +70,11 @@ pub mod testing;
 pub mod types;
 
 pub use authorization::{Approval, Denial};
+#[cfg(feature = "jwt")]
+pub use bearer::Dpop;
 pub use bearer::{
-    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, UserAnswer, Verification,
-    Verify,
+    Authorized, Bearer, BearerLayer, Credentials, NoUser, Refusal, Require, ResolveUser, StepUp, UserAnswer,
+    Verification, Verify,
 };
 pub use client::{AuthMethod, Client, ClientSecret, GrantType};
 pub use clock::{Clock, SystemClock};
@@ -77,24 +83,24 @@ pub use config::AccessTokenFormat;
 pub use config::{ConfigError, ConfigErrors, Endpoints, ProtectedResource};
 #[cfg(feature = "pages")]
 pub use endpoint::ConnectedApps;
-#[cfg(feature = "jwt")]
-pub use endpoint::JwkSet;
 pub use endpoint::{
-    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, Registration, Revocation, Token,
-    WellKnown,
+    Authorize, AuthorizeLayer, Introspection, Nest, ProviderLayer, ProviderService, PushedAuthorizationRequest,
+    Registration, ResourceMetadata, Revocation, Token, WellKnown,
 };
+#[cfg(feature = "jwt")]
+pub use endpoint::{JwkSet, RevocationFeed};
 pub use error::{ErrorCode, Fault, InvalidRecord, ProtocolError, StoreError};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use fetch::Fetch;
 #[cfg(feature = "http-client")]
 pub use fetch::{HttpClient, HttpClientBuilder, HttpClientError};
-pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, Rotation, Verdict};
+pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReason, RevokedTokens, Rotation, Verdict};
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
 pub use page::{AuthorizationRequest, escape};
-pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, Sweeper};
+pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]
 pub use provider::{Signer, SigningKeys};
 pub use registration::{ClientIdMetadataPolicy, RegistrationPolicy};
@@ -113,4 +119,6 @@ pub use store::{ClientStore, GrantStore, Holder, Layered, OnceKey, RegistrationT
 pub use store::{OpenPostgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{OpenRedis, RedisStore};
-pub use types::{ClientId, InvalidResource, InvalidScope, Issuer, Resource, Scope, Subject, UnixTime};
+pub use types::{
+    ClientId, InvalidResource, InvalidScope, InvalidThumbprint, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime,
+};

@@ -26,6 +26,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http::{Extensions, Response, StatusCode};
 
@@ -34,7 +35,7 @@ use crate::client::Client;
 use crate::error::StoreError;
 use crate::provider::Provider;
 use crate::store::Holder;
-use crate::types::{Scope, Subject, form_encode, host_of};
+use crate::types::{Resource, Scope, Subject, form_encode, host_of};
 
 /// A validated authorization request. Cloning copies two pointers.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ impl AuthorizationRequest {
         &self.request.client
     }
 
-    /// What it asks for, or gets without asking.
+    /// What it asks for, or gets without asking: of that, what the [resources](Self::resources) take.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.request.scope
@@ -76,6 +77,12 @@ impl AuthorizationRequest {
     /// What it asks for, each with its meaning to a user.
     pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
         self.request.scope.iter().map(|name| (name, self.provider.meaning(name)))
+    }
+
+    /// For which APIs it asks ([RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707#section-2.1)); one that asks for none
+    /// gets the [default one](crate::ProviderBuilder::default_resource). What is approved is good at each of them.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> + '_ {
+        self.request.resources.iter()
     }
 
     /// Where the answer goes.
@@ -110,13 +117,36 @@ impl AuthorizationRequest {
         self.request.has_prompt(value)
     }
 
+    /// How the user has to authenticate: authentication context class references, in order of preference
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)). Who has done one of them is approved with
+    /// [`Approval::acr`]; for others there is [`unmet_authentication_requirements`](Self::unmet_authentication_requirements).
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> + '_ {
+        self.request.acr_values()
+    }
+
+    /// How long ago the user may have authenticated; zero: they have to do it now.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.request.max_age()
+    }
+
+    /// Whether a user who authenticated then need not do it again for [`max_age`](Self::max_age); where that is zero they
+    /// always do. Ask it again when they decide: a page may have been open for long.
+    #[must_use]
+    pub fn is_recent(&self, auth_time: SystemTime) -> bool {
+        let age = self.provider.now().since(auth_time.into());
+        self.max_age().is_none_or(|max_age| !max_age.is_zero() && age <= max_age.as_secs())
+    }
+
     /// Any parameter of the request, `None` where it is left out or empty.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.request.params.get(name)
     }
 
-    /// Where this request goes on after a login: an absolute path with a query, on this site, without `prompt=login`.
+    /// Where this request goes on after a login: an absolute path with a query, on this site, without what the login has
+    /// done: `prompt=login` and `max_age`. State the [time](crate::Approval::auth_time) of it. Of one that was
+    /// [pushed](crate::ProviderBuilder::pushed_authorization_requests) the query has a reference alone.
     #[must_use]
     pub fn resume_url(&self) -> String {
         let rest = |prompt: &str| prompt.split(' ').filter(|one| *one != "login").collect::<Vec<_>>().join(" ");
@@ -124,10 +154,15 @@ impl AuthorizationRequest {
             .request
             .params
             .iter()
+            .filter(|(name, _)| *name != "max_age")
             .map(|(name, value)| (name, if name == "prompt" { rest(value) } else { value.to_owned() }))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        format!("{}?{}", self.provider.0.config.paths.authorization, form_encode(&params))
+        let mut query = form_encode(&params);
+        if let Some(pushed) = &self.request.pushed {
+            query = self.provider.pushed_query(self.client().id(), pushed, &query);
+        }
+        format!("{}?{query}", self.provider.0.config.paths.authorization)
     }
 
     /// A token for this page's form: a MAC over the session and this request, so that a form of another session, or of
@@ -191,6 +226,12 @@ impl AuthorizationRequest {
     /// Nobody is logged in and `prompt=none` forbids asking: `login_required`.
     pub fn login_required(&self) -> Denial {
         Denial::login_required(Arc::clone(&self.request))
+    }
+
+    /// The user cannot authenticate as the request asks: `unmet_authentication_requirements`
+    /// ([RFC 9470 §5](https://www.rfc-editor.org/rfc/rfc9470#section-5)).
+    pub fn unmet_authentication_requirements(&self) -> Denial {
+        Denial::unmet_authentication_requirements(Arc::clone(&self.request))
     }
 
     /// The user would have to agree and `prompt=none` forbids asking: `consent_required`.

@@ -1,7 +1,9 @@
 //! Clients that register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)): what they may become.
 //!
-//! Off until a [`RegistrationPolicy`] is configured. Clients that nobody registers, and that describe themselves at a URL
-//! which is their id: [`ClientIdMetadataPolicy`].
+//! Off until a [`RegistrationPolicy`] is configured. Where it [says so](RegistrationPolicy::management), they also read,
+//! replace and delete what they registered ([RFC 7592](https://www.rfc-editor.org/rfc/rfc7592)).
+//!
+//! Clients that nobody registers, and that describe themselves at a URL which is their id: [`ClientIdMetadataPolicy`].
 //!
 //! ```
 //! use tower_oauth::{MemoryStore, Provider, RegistrationPolicy};
@@ -39,12 +41,19 @@ pub struct RegistrationPolicy {
     pub(crate) scope: Option<String>,
     pub(crate) limit: usize,
     pub(crate) keep_unused: Duration,
+    pub(crate) management: bool,
 }
 
 impl RegistrationPolicy {
     /// Anybody may register.
     pub const fn open() -> Self {
-        Self { initial_access_token: None, scope: None, limit: 10_000, keep_unused: Duration::from_secs(24 * 60 * 60) }
+        Self {
+            initial_access_token: None,
+            scope: None,
+            limit: 10_000,
+            keep_unused: Duration::from_secs(24 * 60 * 60),
+            management: false,
+        }
     }
 
     /// Whoever brings this token as `Authorization: Bearer` may register; use [`ClientSecret::generate`].
@@ -74,6 +83,21 @@ impl RegistrationPolicy {
         self
     }
 
+    /// Lets a client that registered itself read, replace and delete its registration
+    /// ([RFC 7592](https://www.rfc-editor.org/rfc/rfc7592)). By default it cannot.
+    ///
+    /// It is answered a `registration_access_token`, of which the store has a digest, and a `registration_client_uri`, which
+    /// is the registration endpoint with its `client_id` in the query. What it can become is the same as when it
+    /// registered. A secret is answered once, when it is made: reading does not show it again. Deleting ends the client's
+    /// grants. Who registered before this was said, and whom the app or its operator registered, has no such token.
+    ///
+    /// [`Provider::renew_registration_access_token`](crate::Provider::renew_registration_access_token) makes another token,
+    /// for a client that lost its own.
+    pub const fn management(mut self) -> Self {
+        self.management = true;
+        self
+    }
+
     /// Whether this token lets its bearer register.
     pub(crate) fn admits(&self, token: Option<&str>) -> bool {
         self.initial_access_token
@@ -81,11 +105,69 @@ impl RegistrationPolicy {
     }
 }
 
-/// A client that was made from what it sent, and what it is answered.
+/// A client that was made from what it sent. Where it replaces another one, it is still without what it keeps of that.
 pub(crate) struct Registered {
     pub(crate) client: Client,
-    pub(crate) answer: Map<String, Value>,
+    /// What it said that decides nothing here.
+    pub(crate) metadata: Map<String, Value>,
+    /// Its secret, where one was made.
+    pub(crate) secret: Option<ClientSecret>,
 }
+
+impl Registered {
+    /// All that was registered (§3.2.1), and the secret.
+    pub(crate) fn answer(&self) -> Map<String, Value> {
+        let mut answer = describe(&self.client, &self.metadata);
+        answer.extend(self.secret_members());
+        answer
+    }
+
+    /// What is said of a secret that was made just now.
+    pub(crate) fn secret_members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        if let Some(secret) = &self.secret {
+            members.insert("client_secret".to_owned(), secret.secret().into());
+            members.insert("client_secret_expires_at".to_owned(), 0.into());
+        }
+        members
+    }
+
+    /// The client, where it was another one before.
+    pub(crate) fn client_in_place_of(&self, earlier: &Client) -> Client {
+        self.client.clone().in_place_of(earlier, self.metadata.clone())
+    }
+}
+
+/// A client as it is registered, with what it said beside.
+pub(crate) fn describe(client: &Client, metadata: &Map<String, Value>) -> Map<String, Value> {
+    let mut answer = metadata.clone();
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    let by_code = client.may_use(GrantType::AuthorizationCode);
+    put("client_id", client.id().as_str().into());
+    put("redirect_uris", client.redirect_uris().collect::<Vec<_>>().into());
+    put("token_endpoint_auth_method", client.auth_method().as_str().into());
+    put("grant_types", client.grant_types_registered().map(GrantType::as_str).collect::<Vec<_>>().into());
+    put("response_types", if by_code { vec!["code"] } else { Vec::new() }.into());
+    put("application_type", if client.is_native() { "native" } else { "web" }.into());
+    if let Some(name) = client.own_name() {
+        put("client_name", name.into());
+    }
+    if let Some(scope) = client.registered_scope().filter(|scope| !scope.is_empty()) {
+        put("scope", scope.to_string().into());
+    }
+    if client.has_to_push() {
+        put("require_pushed_authorization_requests", true.into());
+    }
+    #[cfg(feature = "jwt")]
+    if client.wants_bound_tokens() {
+        put(DPOP_BOUND, true.into());
+    }
+    answer
+}
+
+/// RFC 9449 §5.2
+#[cfg(feature = "jwt")]
+const DPOP_BOUND: &str = "dpop_bound_access_tokens";
 
 /// How many entries a list can have.
 const MOST: usize = 20;
@@ -98,18 +180,29 @@ const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwk
 /// What clients may become here.
 pub(crate) struct Allowed {
     pub(crate) scope: Scope,
+    /// Whether they may push what they ask for, and be held to it.
+    pub(crate) pushed: bool,
     /// Whether they may sign.
     #[cfg(feature = "jwt")]
     pub(crate) private_key_jwt: bool,
     /// Whether their keys can be read from where they publish them.
     #[cfg(feature = "jwt")]
     pub(crate) jwks_uri: bool,
+    /// Whether their tokens can be bound to keys of theirs.
+    #[cfg(feature = "jwt")]
+    pub(crate) dpop: bool,
 }
 
-/// Makes a client of the metadata that it sent, within `allowed`. Values that are not taken are left out or replaced, and
-/// the answer says what was registered (§3.2.1); a chosen `client_id` is not a member that is read.
-pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<Registered, ProtocolError> {
-    let mut answer = Map::new();
+/// Makes a client of the metadata that it sent, within `allowed`; an `earlier` one of the same it replaces. Values that are
+/// not taken are left out or replaced, and the answer says what was registered (§3.2.1); a chosen `client_id` is not a
+/// member that is read.
+pub(crate) fn register(
+    sent: &Map<String, Value>,
+    allowed: &Allowed,
+    earlier: Option<&Client>,
+) -> Result<Registered, ProtocolError> {
+    let mut metadata = Map::new();
+    let mut secret = None;
     let method = auth_method(sent, allowed)?;
     let grant_types = grant_types(sent)?;
     let by_code = grant_types.contains(&GrantType::AuthorizationCode);
@@ -124,16 +217,19 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<R
         return Err(ProtocolError::METADATA_RESPONSE_TYPES);
     }
     let scope = scope(sent, &allowed.scope)?;
-    let id = ClientId::from(ClientSecret::generate().secret());
+    let new_id = || ClientId::from(ClientSecret::generate().secret());
+    let id = earlier.map_or_else(new_id, |client| client.id().clone());
     let mut client = match method {
-        AuthMethod::None => Client::public(id.clone()),
+        AuthMethod::None => Client::public(id),
         #[cfg(feature = "jwt")]
-        AuthMethod::PrivateKeyJwt => private_key_jwt::client(id.clone(), sent, allowed, &mut answer)?,
+        AuthMethod::PrivateKeyJwt => private_key_jwt::client(id, sent, allowed, &mut metadata)?,
+        // It keeps the secret that it has.
+        method if earlier.is_some_and(Client::needs_secret) => {
+            Client::confidential_sha256(id, []).token_endpoint_auth_method(method)
+        }
         method => {
-            let secret = ClientSecret::generate();
-            answer.insert("client_secret".to_owned(), secret.secret().into());
-            answer.insert("client_secret_expires_at".to_owned(), 0.into());
-            Client::confidential(id.clone(), secret).token_endpoint_auth_method(method)
+            let made = secret.insert(ClientSecret::generate());
+            Client::confidential(id, &*made).token_endpoint_auth_method(method)
         }
     };
     for uri in &uris {
@@ -150,30 +246,33 @@ pub(crate) fn register(sent: &Map<String, Value>, allowed: &Allowed) -> Result<R
         None => client,
     };
     client = client.grant_types(grant_types.iter().copied()).scope(scope.to_string());
+    let pushes = if allowed.pushed { flag(sent, "require_pushed_authorization_requests")? } else { None };
+    if let Some(pushes) = pushes {
+        metadata.insert("require_pushed_authorization_requests".to_owned(), pushes.into());
+        if pushes {
+            client = client.require_pushed_authorization_requests();
+        }
+    }
+    #[cfg(feature = "jwt")]
+    if allowed.dpop && flag(sent, DPOP_BOUND)? == Some(true) {
+        client = client.dpop_bound_access_tokens();
+    }
     for name in TEXTS {
         // A name of spaces alone would leave a page with nothing to show; what else cannot be seen was refused.
         if let Some(text) = text(sent, name)?.filter(|text| !text.trim().is_empty()) {
-            answer.insert(name.to_owned(), text.into());
+            metadata.insert(name.to_owned(), text.into());
         }
     }
-    if let Some(name) = answer.get("client_name").and_then(Value::as_str) {
+    if let Some(name) = metadata.get("client_name").and_then(Value::as_str) {
         client = client.name(name);
     }
-    if !client.problems().is_empty() {
+    let whole = client.clone();
+    let whole = if let Some(earlier) = earlier { whole.in_place_of(earlier, Map::new()) } else { whole };
+    if !whole.problems().is_empty() {
         return Err(ProtocolError::METADATA_REDIRECT_URI_NOT_HTTPS);
     }
-    links(sent, &mut answer)?;
-    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
-    put("client_id", id.as_str().into());
-    put("redirect_uris", uris.into());
-    put("token_endpoint_auth_method", method.as_str().into());
-    put("grant_types", grant_types.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().into());
-    put("response_types", if by_code { vec!["code"] } else { Vec::new() }.into());
-    put("application_type", if client.is_native() { "native" } else { "web" }.into());
-    if !scope.is_empty() {
-        put("scope", scope.to_string().into());
-    }
-    Ok(Registered { client, answer })
+    links(sent, &mut metadata)?;
+    Ok(Registered { client, metadata, secret })
 }
 
 /// Addresses, contacts and keys; kept as they are, after a look.
@@ -248,6 +347,14 @@ fn text<'a>(sent: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if is_readable(text) => Ok(Some(text)),
         Some(Value::String(_)) => Err(ProtocolError::METADATA_ILLEGIBLE),
+        Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
+    }
+}
+
+fn flag(sent: &Map<String, Value>, name: &str) -> Result<Option<bool>, ProtocolError> {
+    match sent.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
         Some(_) => Err(ProtocolError::METADATA_OF_WRONG_TYPE),
     }
 }

@@ -12,6 +12,9 @@ pub(crate) enum Spanned {
     Revoke,
     Introspect,
     Register,
+    Push,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
     #[cfg(feature = "pages")]
     Apps,
 }
@@ -52,6 +55,9 @@ mod with_tracing {
             Spanned::Revoke => span!("oauth.revoke"),
             Spanned::Introspect => span!("oauth.introspect"),
             Spanned::Register => span!("oauth.register"),
+            Spanned::Push => span!("oauth.push"),
+            #[cfg(feature = "jwt")]
+            Spanned::RevocationFeed => span!("oauth.revocation_feed"),
             #[cfg(feature = "pages")]
             Spanned::Apps => span!("oauth.apps"),
         };

@@ -171,7 +171,8 @@ pub async fn connect(
     let mut members = serde_json::Map::new();
     if let Some(grant) = &verdict.grant {
         let access = access_token(provider, id, grant).await?;
-        let refresh = provider.0.handles.mint_refresh(&RefreshHandle { grant: id, generation: 0, salt });
+        let refresh =
+            provider.0.handles.mint_refresh(&RefreshHandle { grant: id, generation: 0, salt, bound_to: None });
         members.insert("access_token".to_owned(), access.into());
         members.insert("refresh_token".to_owned(), refresh.into());
         members.insert("scope".to_owned(), grant.scope().to_string().into());
@@ -197,7 +198,7 @@ async fn access_token(provider: &Provider, id: GrantId, grant: &Grant) -> Result
     let lifetime = provider.0.config.lifetimes.access_token;
     let resources = Resource::full_mask(grant.resources());
     let handle = provider.access_handle(id, grant, grant.scope().full_mask(), resources, lifetime);
-    provider.access_token(&handle, grant).await
+    provider.access_token(&handle, grant).await?.map_err(StoreError::new)
 }
 
 /// A client that goes through the flow against a service, as a browser and a server would.

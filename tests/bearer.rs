@@ -743,7 +743,8 @@ async fn a_verifier_of_the_apps_own_answers_at_once_or_later() {
     }
 }
 
-/// A provider is a verifier too; then nobody said what lies behind the layer.
+/// A provider is a verifier too; then nobody said what lies behind the layer, so it is what tokens are for that name
+/// nothing.
 #[tokio::test]
 async fn a_provider_is_a_verifier() {
     let (provider, _) = provider();

@@ -8,6 +8,9 @@ mod jws;
 mod nodes;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 #[path = "support/redis.rs"]
 mod servers;
 mod support;

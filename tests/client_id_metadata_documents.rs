@@ -1014,3 +1014,32 @@ async fn the_list_of_connected_apps_fetches_nothing() {
     }
     assert_eq!(web.new_hits(), 0);
 }
+
+// ---- requests that are pushed ---------------------------------------------------------------------------------------
+
+/// RFC 9126 §2: who pushes a request has one made as at the authorization endpoint, so its document is read for that, at the
+/// pace of strangers; and read again as it is by then where the user is asked.
+#[tokio::test]
+async fn a_client_that_nobody_knows_yet_may_push_its_request() {
+    let site = Site::with(ProviderBuilder::pushed_authorization_requests);
+    let push = async |id: &str| send(&site.app, form("/par", &asking(id).pairs())).await;
+    let pushed = push(ID).await;
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    let reference = pushed.json()["request_uri"].as_str().expect("a URI").to_owned();
+    let referring = with_query("/authorize", &[("client_id", ID), ("request_uri", &reference)]);
+    assert_shown(&send(&site.app, request(Method::GET, &referring)).await);
+    assert_eq!(site.web.new_hits(), 1);
+    for number in 0..50 {
+        let answer = push(&format!("https://editor.example/{number}")).await;
+        if number < 9 {
+            assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, "invalid_client_metadata"));
+        } else {
+            assert_try_again(&answer);
+        }
+    }
+    assert_eq!(site.web.new_hits(), 9);
+    site.web.put(ID, document(json!({"redirect_uris": ["https://editor.example/new"]})));
+    site.clock.advance(seconds(5 * MINUTE));
+    let answer = send(&site.app, request(Method::GET, &referring)).await;
+    assert_refused(&answer, "redirect_uri is not registered for this client");
+}

@@ -28,8 +28,8 @@ use tower_oauth::event::Event;
 use tower_oauth::testing::{Flow, ManualClock, connect};
 use tower_oauth::{
     AuthMethod, AuthorizationRequest, Authorized, BearerLayer, Client, ClientSecret, ConfigError, ConfigErrors,
-    Credentials, Endpoints, Grant, GrantType, Holder, Issuance, MemoryStore, Provider, ProviderBuilder, Refusal,
-    RegistrationPolicy, Scope, Secret, Secrets, Verification, Verify,
+    Credentials, Endpoints, Grant, GrantType, Holder, Issuance, MemoryStore, ProtectedResource, Provider,
+    ProviderBuilder, Refusal, RegistrationPolicy, Scope, Secret, Secrets, Verification, Verify,
 };
 
 /// A configuration in which nothing is wrong.
@@ -262,6 +262,35 @@ fn a_resource_is_an_absolute_url_without_fragment() {
         .resource(ISSUER)
         .build()
         .unwrap();
+}
+
+#[test]
+fn what_holds_at_a_resource_is_possible() {
+    let base = || base().scope("profile", "see your profile").scope("offline_access", "stay connected");
+    let mcp = || ProtectedResource::new("https://shift.example/mcp");
+    let told = |resource: ProtectedResource| only(base().resource(resource));
+    assert_eq!(
+        told(mcp().scope("profile tools")),
+        "scope \"tools\" in resource \"https://shift.example/mcp\": add it with `.scope(\"tools\", \"..\")`"
+    );
+    for (resource, why) in [
+        (mcp().scope(" "), "it takes no scope: name some in `.scope(..)`, or leave it out"),
+        (mcp().scope("offline_access"), "`offline_access` is no matter of a resource: leave it out of `.scope(..)`"),
+        (
+            mcp().access_token_lifetime(Duration::from_millis(999)),
+            "an access token lives from 1 second to 24 hours, and no longer than a refresh token may be idle",
+        ),
+        (
+            mcp().access_token_lifetime(Duration::from_secs(24 * 60 * 60 + 1)),
+            "an access token lives from 1 second to 24 hours, and no longer than a refresh token may be idle",
+        ),
+    ] {
+        assert_eq!(only(base().resource(resource)), format!("resource \"https://shift.example/mcp\": {why}"));
+    }
+    let idle = base().refresh_token_idle(Duration::from_secs(3_600));
+    let said = only(idle.resource(mcp().access_token_lifetime(Duration::from_secs(3_601))));
+    assert!(said.ends_with("no longer than a refresh token may be idle"), "{said}");
+    base().resource(mcp().scope("profile").access_token_lifetime(Duration::from_secs(24 * 60 * 60))).build().unwrap();
 }
 
 /// RFC 6749 §2 and §3.1.2, RFC 8252 §7 and §8.4, RFC 9700 §2.1 and §4.1.3

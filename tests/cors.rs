@@ -9,16 +9,18 @@ use tower_oauth::testing::ManualClock;
 use tower_oauth::{ProviderBuilder, RegistrationPolicy};
 
 const ORIGIN: &str = "https://app.example";
-const SHARED: [(&str, Method); 5] = [
+const SHARED: [(&str, Method); 6] = [
     ("/.well-known/oauth-authorization-server", Method::GET),
     ("/.well-known/oauth-protected-resource/me", Method::GET),
     ("/token", Method::POST),
     ("/revoke", Method::POST),
     ("/register", Method::POST),
+    ("/par", Method::POST),
 ];
 
 fn with(change: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> App {
     let builder = builder(&ManualClock::default()).registration(RegistrationPolicy::open());
+    let builder = builder.pushed_authorization_requests();
     app(&change(builder).build().expect("a good configuration"))
 }
 
@@ -55,7 +57,7 @@ fn assert_not_shared(answer: &Answer) {
     assert_eq!(shared, None, "{answer:?}");
 }
 
-/// Fetch §4.8: metadata, token, revocation and registration answer the preflight of any origin.
+/// Fetch §4.8: metadata, token, revocation, registration and pushed requests answer the preflight of any origin.
 #[tokio::test]
 async fn a_preflight_of_any_origin_is_answered() {
     let app = with(|builder| builder);
@@ -109,6 +111,7 @@ async fn every_answer_can_be_read_and_the_headers_with_it() {
         (form("/revoke", &[("token", &access), ("client_id", "nobody")]), 401),
         (json("{\"redirect_uris\":[\"https://app.example/cb\"]}"), 201),
         (json("{}"), 400),
+        (form("/par", &[("client_id", "public")]), 400),
     ] {
         let answer = send(&app, from(ORIGIN, asked)).await;
         assert_eq!(answer.status, status, "{answer:?}");
@@ -117,6 +120,21 @@ async fn every_answer_can_be_read_and_the_headers_with_it() {
         for name in ["www-authenticate", "dpop-nonce"] {
             assert!(exposed.iter().any(|exposed| exposed == name), "{name} in {exposed:?}");
         }
+    }
+}
+
+/// RFC 7592: a page may manage what it registered, where clients can.
+#[tokio::test]
+async fn methods_are_those_that_are_taken() {
+    let managing = with(|builder| builder.registration(RegistrationPolicy::open().management()));
+    for (app, managed) in [(with(|builder| builder), false), (managing, true)] {
+        let answer = send(&app, preflight(ORIGIN, "/register?client_id=a", &Method::PUT, "authorization")).await;
+        let methods = names(&answer.headers, header::ACCESS_CONTROL_ALLOW_METHODS);
+        for method in ["put", "delete"] {
+            assert_eq!(methods.iter().any(|known| known == method), managed, "{methods:?}");
+        }
+        let asked = request(Method::DELETE, "/register?client_id=a");
+        assert_shared_with(&send(&app, from(ORIGIN, asked)).await, "*");
     }
 }
 

@@ -335,6 +335,61 @@ async fn registrations_are_told() {
     watched.assert_heard(&["refused reason=registrations_full"]);
 }
 
+/// RFC 7592: a registration that is replaced, refused to a stranger, and deleted with what was granted.
+#[tokio::test]
+async fn managed_registrations_are_told() {
+    let watched = Watched::with(|builder| {
+        builder.store(tower_oauth::MemoryStore::new()).registration(RegistrationPolicy::open().management())
+    });
+    let app = &watched.site.app;
+    let ask = |method: &str, uri: &str, token: &str, body: serde_json::Value| {
+        let request = Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, "application/json");
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        request.body(Body::from(body.to_string())).expect("a good request")
+    };
+    let metadata = json!({"redirect_uris": [WEB], "token_endpoint_auth_method": "none"});
+    let client = send(app, ask("POST", "/register", "x", metadata)).await.json();
+    let text = |name: &str| client[name].as_str().expect("a text").to_owned();
+    let (id, token, uri) = (text("client_id"), text("registration_access_token"), text("registration_client_uri"));
+    watched.assert_heard(&[&format!("registered client={id}")]);
+    let metadata = json!({"client_id": id, "redirect_uris": [WEB], "token_endpoint_auth_method": "none"});
+    send(app, ask("PUT", &uri, &token, metadata)).await;
+    watched.assert_heard(&[&format!("registration_updated client={id}")]);
+    send(app, ask("PUT", &uri, &token, json!({"redirect_uris": [WEB]}))).await;
+    watched.assert_heard(&[&format!("refused reason=metadata_client_id client={id}")]);
+    send(app, ask("GET", &uri, "x", json!({}))).await;
+    watched.assert_heard(&["refused reason=registration_token_refused"]);
+    let challenge = challenge(VERIFIER);
+    send(app, form(&with_query("/authorize", &authorization(&id, WEB, &challenge)), &[])).await;
+    watched.heard();
+    send(app, ask("DELETE", &uri, &token, json!({}))).await;
+    watched
+        .assert_heard(&[&format!("revoked reason=client client={id}"), &format!("registration_deleted client={id}")]);
+}
+
+/// RFC 9126: a request that is pushed, one that is not taken, and a reference that is used twice.
+#[tokio::test]
+async fn pushed_requests_are_told() {
+    let watched = Watched::with(ProviderBuilder::pushed_authorization_requests);
+    let app = &watched.site.app;
+    let challenge = challenge(VERIFIER);
+    let asked = authorization("public", WEB, &challenge);
+    let uri = send(app, form("/par", &asked)).await.json()["request_uri"].as_str().expect("a text").to_owned();
+    watched.assert_heard(&["pushed client=public"]);
+    send(app, form("/par", &with(&asked, "scope", "admin"))).await;
+    watched.assert_heard(&["refused reason=scope_not_allowed client=public"]);
+    let visit = |client: &str| form(&with_query("/authorize", &[("client_id", client), ("request_uri", &uri)]), &[]);
+    send(app, visit("native")).await;
+    watched.assert_heard(&["refused reason=request_uri_of_another_client"]);
+    send(app, visit("public")).await;
+    watched.assert_heard(&["approved client=public subject=alice grant"]);
+    send(app, visit("public")).await;
+    watched.assert_heard(&["refused reason=request_uri_used client=public"]);
+    watched.site.clock.advance(seconds(540));
+    send(app, visit("public")).await;
+    watched.assert_heard(&["refused reason=request_uri_expired"]);
+}
+
 /// The text of an event says what and why, for whoever prints it.
 #[tokio::test]
 async fn an_event_is_printed_as_its_name_and_reason() {

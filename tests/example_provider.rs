@@ -5,6 +5,14 @@
 #[cfg(feature = "jwt")]
 #[path = "support/jws.rs"]
 mod jws;
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+#[expect(dead_code, reason = "an example of its own")]
+#[path = "../examples/resource_server.rs"]
+mod over_axum;
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+#[expect(dead_code, reason = "an example of its own")]
+#[path = "../examples/tonic_resource_server.rs"]
+mod over_tonic;
 #[cfg(feature = "postgres")]
 #[path = "support/postgres.rs"]
 mod postgres;
@@ -443,6 +451,7 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
     assert_eq!(metadata["jwks_uri"], example.url("/v1/oauth2/jwks"));
     let keys = browser.get(metadata["jwks_uri"].as_str().expect("a URL")).await.json();
     assert_eq!(keys["keys"][0]["kid"], header["kid"]);
+    assert_eq!(metadata["revocation_feed_endpoint"], example.url("/v1/oauth2/revoked"));
     assert_eq!(browser.get_with(&example.url("/v1/users/me"), token).await.status, StatusCode::OK);
     let mut browser = logged_in(&example).await;
     let page = connected(&mut browser, &example).await;
@@ -450,6 +459,62 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
 
     let error = refused(&["--access-token", "paper"]);
     assert!(error.contains("write `--access-token handle` or `--access-token jwt`"), "{error}");
+}
+
+/// RFC 9068 §4, RFC 8414 §3: what the program issues is good at the resource servers of the other examples, which know its
+/// issuer alone, and goes on being good there while it is away. What is no access token of its is none there either.
+#[tokio::test]
+#[cfg(all(feature = "jwt", feature = "http-client"))]
+async fn with_jwts_a_token_is_good_at_the_resource_servers_of_the_other_examples() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tower_oauth::{HttpClient, JwtVerifier};
+
+    let secret = scratch("secret");
+    let jwts = ["--listen", "127.0.0.1:0", "--secret", path(&secret), "--access-token", "jwt"];
+    let (example, other) = (Example::start_with(&jwts), Example::start());
+    let fetch = HttpClient::builder().allow_loopback().build().expect("roots");
+    let verifier = JwtVerifier::builder(&example.origin).issuer(&*example.origin).fetch(fetch).build();
+    let verifier = verifier.expect("a good configuration");
+    let listen = async || tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (api, grpc) = (listen().await, listen().await);
+    let origin = |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().expect("an address"));
+    let (hello, service) = (format!("{}/hello", origin(&api)), origin(&grpc));
+    let app = over_axum::app(&verifier, &example.url("/.well-known/oauth-protected-resource"));
+    // They end with the runtime of the test.
+    tokio::spawn(async { axum::serve(api, app).await });
+    tokio::spawn(async move { over_tonic::serve(grpc, &verifier, std::future::pending()).await });
+    let channel = tonic::transport::Endpoint::new(service).expect("an origin").connect().await.expect("it listens");
+    let check = async |token: &str| {
+        let mut request = tonic::Request::new(HealthCheckRequest::default());
+        let credentials = format!("Bearer {token}").parse().expect("a value");
+        request.metadata_mut().insert("authorization", credentials);
+        HealthClient::new(channel.clone()).check(request).await.err().map(|status| status.code())
+    };
+
+    let mut browser = logged_in(&example).await;
+    let tokens = CommandLine::new().tokens(&example, &mut browser, "profile").await;
+    let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+    let (access, refresh) = (token("access_token"), token("refresh_token"));
+    let handle = CommandLine::new().tokens(&other, &mut logged_in(&other).await, "profile").await;
+    let handle = handle["access_token"].as_str().expect("a token").to_owned();
+    let (signed, signature) = access.rsplit_once('.').expect("three parts");
+    let forged = format!("{signed}.{}", signature.chars().rev().collect::<String>());
+    for token in [&refresh, &handle, &forged] {
+        let answer = browser.get_with(&hello, token).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
+        assert!(answer.header("www-authenticate").contains(&example.origin), "{:?}", answer.headers);
+        assert_eq!(check(token).await, Some(tonic::Code::Unauthenticated), "{token}");
+    }
+    let narrow = CommandLine::new().tokens(&example, &mut browser, "notes:read").await;
+    let narrow = narrow["access_token"].as_str().expect("a token");
+    assert_eq!(browser.get_with(&hello, narrow).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(check(narrow).await, Some(tonic::Code::PermissionDenied));
+    let answer = browser.get_with(&hello, &access).await;
+    assert_eq!((answer.status, &*answer.text), (StatusCode::OK, "Hello, alice\n"));
+    assert_eq!(check(&access).await, None);
+    example.kill();
+    assert_eq!(browser.get_with(&hello, &access).await.status, StatusCode::OK);
+    assert_eq!(check(&access).await, None);
 }
 
 /// What another node revoked is refused a moment later, and 5 seconds later at the latest (`cache` of the stores).
@@ -614,6 +679,7 @@ async fn a_client_registers_its_keys_and_proves_itself_by_them() {
         let algorithms = &metadata[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
         assert_eq!(*algorithms, serde_json::json!(["ES256", "EdDSA", "RS256"]));
     }
+    assert_eq!(metadata["dpop_signing_alg_values_supported"], serde_json::json!(["ES256", "EdDSA", "RS256"]));
     let key = jws::Key::es256();
     let about = |keys: (&str, Value)| {
         let mut metadata = serde_json::json!({
@@ -1166,6 +1232,32 @@ async fn prompt_is_obeyed() {
     browser.get(&answer.redirect()).await;
     assert!(browser.get(&consent.url).await.parameters().contains_key("code"));
     assert!(browser.get(&question).await.text.contains(">Allow<"));
+}
+
+/// RFC 9470: who has to log in anew, and what nobody can do here
+#[tokio::test]
+async fn a_client_may_want_a_recent_login_and_deleting_does() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
+    assert_eq!(metadata["acr_values_supported"], serde_json::json!(["password"]));
+    let client = CommandLine::new();
+    let told = browser.get(&client.url(&example, &[("acr_values", "mfa")])).await.parameters();
+    assert_eq!(told["error"], "unmet_authentication_requirements");
+    let wanted = [("scope", "notes:write"), ("acr_values", "mfa password"), ("max_age", "0")];
+    let login = browser.get(&client.url(&example, &wanted)).await.redirect();
+    assert!(login.starts_with(&example.url("/login?")), "{login}");
+    let page = browser.get(&login).await;
+    let answer = browser.submit(&page, &[("username", "alice"), ("password", "wonderland")]).await;
+    let consent = browser.get(&answer.redirect()).await;
+    let code = &browser.submit(&consent, &[("decision", "allow")]).await.parameters()["code"];
+    let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &client.redemption(code)).await.json();
+    let credentials = format!("Bearer {}", tokens["access_token"].as_str().expect("a token"));
+    let url = example.url("/v1/notes");
+    let deleted = browser.send(Method::DELETE, &url, &[("authorization", &credentials)], String::new()).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    let refused = browser.send(Method::DELETE, &url, &[], String::new()).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tower_oauth::fetch::MostBytes;
 use tower_oauth::{Fetch, HttpClient, HttpClientError};
 
 /// As in `src/fetch/http_client/tests.rs`.
@@ -188,6 +189,21 @@ async fn a_body_has_at_most_64_kib() {
     }
     let cut = get(&local(), &Server::saying(head(10) + "x").await.url()).await.expect_err("not whole");
     assert!(matches!(cut, HttpClientError::Connection(_)), "{cut:?}");
+}
+
+/// What an issuer tells that is trusted can be longer, where it is asked for.
+#[tokio::test]
+async fn a_request_may_ask_for_a_longer_body_and_has_what_it_asks_for_at_most() {
+    let body = |size: usize| format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(size));
+    let ask = async |most: usize, size: usize| {
+        let server = Server::saying(body(size)).await;
+        let request = Request::get(server.url()).extension(MostBytes::new(most));
+        local().fetch(request.body(Bytes::new()).expect("a request")).await
+    };
+    assert_eq!(ask(3 * BODY, 3 * BODY).await.expect("an answer").body().len(), 3 * BODY);
+    for (most, size) in [(3 * BODY, 3 * BODY + 1), (10, 11)] {
+        assert!(matches!(ask(most, size).await, Err(HttpClientError::TooLarge)), "{size} of {most}");
+    }
 }
 
 #[tokio::test]

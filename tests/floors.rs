@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// floor and never those after it, so that no two need each other.
 const FLOORS: &[(u8, &[&str])] = &[
     (1, &["types", "error"]),
-    (2, &["clock", "mac", "secret", "jwt", "handle", "client", "registration", "config"]),
-    (3, &["grant", "authorization"]),
+    (2, &["clock", "mac", "secret", "jwt", "dpop", "handle", "client", "registration", "config"]),
+    (3, &["grant", "authorization", "revoked_list"]),
     (4, &["fetch", "event", "store"]),
     (5, &["provider"]),
     (6, &["page", "span", "http", "grant_type", "bearer", "resource_server"]),

@@ -25,18 +25,22 @@ const INITIAL: &str = "an-initial-access-token-of-32-or-more";
 
 /// Everything is on; whoever registers needs a token.
 fn site() -> Site {
-    let initial = RegistrationPolicy::initial_access_token(ClientSecret::from(INITIAL));
-    site_with(|builder| builder.registration(initial))
+    let initial = RegistrationPolicy::initial_access_token(ClientSecret::from(INITIAL)).management();
+    let clients = MemoryStore::new();
+    site_with(|builder| builder.clients(clients).registration(initial).pushed_authorization_requests())
 }
 
 /// Every endpoint, and a route that wants a token.
-fn places() -> [String; 8] {
+fn places() -> [String; 11] {
     let challenge = challenge(VERIFIER);
     [
         "/token".to_owned(),
         "/revoke".to_owned(),
         "/introspect".to_owned(),
         "/register".to_owned(),
+        "/register?client_id=public".to_owned(),
+        "/par".to_owned(),
+        "/authorize?client_id=public&request_uri=urn:ietf:params:oauth:request_uri:AAAA".to_owned(),
         with_query("/authorize", &authorization("public", WEB, &challenge)),
         "/me".to_owned(),
         "/.well-known/oauth-authorization-server".to_owned(),
@@ -98,7 +102,7 @@ proptest! {
     #[test]
     fn no_header_makes_an_endpoint_fail(
         place in proptest::sample::select(places().to_vec()),
-        method in "(POST|POST|POST|GET|OPTIONS|HEAD|PUT)",
+        method in "(POST|POST|POST|GET|OPTIONS|HEAD|PUT|DELETE)",
         headers in proptest::collection::vec((name(), value()), 0..6),
         typed in proptest::option::of("application/(x-www-form-urlencoded|json)"),
         body in "(|\\{\\}|token=x|token=toa_at_x&client_id=public|grant_type=refresh_token&client_id=confidential)",

@@ -30,7 +30,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::util::MapRequestLayer;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, Provider};
+use tower_oauth::{Authorized, Provider, StepUp};
 
 /// Whom the service behind the layer saw.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -50,6 +50,8 @@ enum Around {
     One,
     All,
     AllRefusingPreflights,
+    /// All, and a user has to have authenticated in two ways.
+    SteppingUp,
 }
 
 /// The health service behind the bearer layer; what comes through says whom it is from.
@@ -71,9 +73,12 @@ async fn serve(listener: TcpListener, provider: Provider, seen: Seen, stopped: o
             let server = server.add_service(bearer.refuse_preflights().named_layer(health));
             server.serve_with_incoming_shutdown(incoming, stopped).await
         }
-        Around::All | Around::AllRefusingPreflights => {
-            let refuses = matches!(around, Around::AllRefusingPreflights);
-            let bearer = if refuses { bearer.refuse_preflights() } else { bearer };
+        Around::All | Around::AllRefusingPreflights | Around::SteppingUp => {
+            let bearer = match around {
+                Around::AllRefusingPreflights => bearer.refuse_preflights(),
+                Around::SteppingUp => bearer.step_up(StepUp::acr("mfa")),
+                _ => bearer,
+            };
             let server = Grpc::builder().layer(bearer).add_service(health);
             server.serve_with_incoming_shutdown(incoming, stopped).await
         }
@@ -160,6 +165,24 @@ async fn one_grpc_service_of_several_is_protected() {
 #[tokio::test]
 async fn every_grpc_service_of_a_server_is_protected() {
     a_client_sees_what_its_token_is_worth(Around::All).await;
+}
+
+/// RFC 9470 §3: UNAUTHENTICATED, and what is needed is in the metadata of the status
+#[tokio::test]
+async fn a_client_hears_how_its_user_has_to_authenticate() {
+    let (server, inside) = start(Around::SteppingUp).await;
+    let token = inside.provider.issue("public", "alice", "profile".parse().expect("a scope")).await;
+    let authorization = format!("Bearer {}", token.expect("the shelf answers").secret());
+    let mut client = HealthClient::new(channel(&server.origin).await);
+    let refused = client.check(with_token(Some(&authorization))).await.expect_err("nobody said how");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert_eq!(refused.message(), "the user has to authenticate again or in another way");
+    let challenge = refused.metadata().get("www-authenticate").expect("a challenge").to_str().expect("ASCII");
+    let needed = "error=\"insufficient_user_authentication\"";
+    assert!(challenge.contains(needed) && challenge.contains("acr_values=\"mfa\""), "{challenge}");
+    assert!(inside.seen.lock().expect("no panic").is_empty());
+    drop(client);
+    server.stop().await;
 }
 
 /// The provider's endpoints and the service on one port: a client gets its token where it uses it.

@@ -17,10 +17,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use resource_server::{API, ISSUER, METADATA, NOW, assert_good, assert_refused, assert_unavailable, through};
 use serde_json::{Map, Value, json};
-use support::{App, SECRET, app, builder, send, with_members};
+use support::{Answer, App, SECRET, app, builder, send, with_members};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tower_oauth::resource_server::IntrospectorBuilder;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector};
+use tower_oauth::{Authorized, BearerLayer, Client, Fetch, Introspector, StepUp};
 use web::{Web, document};
 
 const ENDPOINT: &str = "https://shift.example/introspect";
@@ -123,6 +125,24 @@ async fn an_active_token_passes_with_all_that_is_said_of_it() {
     assert_eq!(token.claims(), Some(&expected));
 }
 
+/// RFC 9470 §6.2: how and when the user authenticated, by the introspector's clock
+#[tokio::test]
+async fn an_active_token_is_asked_how_and_when_its_user_authenticated() {
+    for (claims, good) in [
+        (json!({"acr": "mfa", "auth_time": NOW - 60}), true),
+        (json!({"acr": "mfa", "auth_time": NOW - 61}), false),
+        (json!({"acr": "pwd", "auth_time": NOW}), false),
+        (json!({}), false),
+    ] {
+        let layer = scene(but(claims)).introspector().bearer();
+        let layer = layer.step_up(StepUp::acr("mfa").max_age(Duration::from_secs(60)));
+        let answer = through(&layer, "good").await;
+        assert_eq!(answer.status == StatusCode::OK, good, "{answer:?}");
+        let expected = "error=\"insufficient_user_authentication\"";
+        assert!(good || answer.header(header::WWW_AUTHENTICATE).contains(expected), "{answer:?}");
+    }
+}
+
 /// A client is no user, whether or not it is named as one.
 #[tokio::test]
 async fn a_client_that_acts_for_itself_is_no_user() {
@@ -181,7 +201,6 @@ async fn where_the_answer_is_none_it_is_503_and_the_next_request_asks_again() {
         with_status(StatusCode::FOUND),
         with_status(StatusCode::CREATED),
         with_status(StatusCode::INTERNAL_SERVER_ERROR),
-        with_status(StatusCode::SERVICE_UNAVAILABLE),
         html(),
         document("no JSON"),
         document("{}"),
@@ -218,31 +237,110 @@ async fn it_starts_while_the_server_is_down_and_recovers() {
     assert_good(&through(&layer, "some").await);
 }
 
-/// A server that never answers holds nobody for longer than 10 seconds.
+/// A server that never answers holds nobody for longer than 10 seconds, and then nobody who comes.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_come_is_503() {
     let scene = scene(active());
     let layer = scene.builder().endpoint(ENDPOINT).build().expect("good").bearer();
     scene.web.hold();
-    let began = tokio::time::Instant::now();
-    assert_unavailable(&through(&layer, "some").await);
-    assert_eq!(began.elapsed().as_secs(), 10);
+    let began = Instant::now();
     // However many come: they wait in a line, and not at the server.
-    let waiting: Vec<_> = (0..100)
-        .map(|n| {
-            let layer = layer.clone();
-            tokio::spawn(async move { through(&layer, &n.to_string()).await })
-        })
-        .collect();
+    let waiting: Vec<_> = (0..100).map(|n| asking(&layer, n)).collect();
     // A moment of the time that stands still while anything can be done.
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert_eq!(scene.questions(), 1 + 64);
+    assert_eq!(scene.questions(), 64);
     for answer in waiting {
         assert_unavailable(&answer.await.expect("no panic"));
     }
-    assert_eq!(began.elapsed().as_secs(), 20);
+    assert_eq!(began.elapsed().as_secs(), 10);
+    assert_unavailable(&through(&layer, "some").await);
+    assert_eq!((began.elapsed().as_secs(), scene.questions()), (10, 64));
     scene.web.release();
+    scene.pass(5);
     assert_good(&through(&layer, "some").await);
+}
+
+/// Somebody comes with a token of their own.
+fn asking(layer: &BearerLayer, number: usize) -> JoinHandle<Answer> {
+    let layer = layer.clone();
+    tokio::spawn(async move { through(&layer, &number.to_string()).await })
+}
+
+/// Whoever comes with another token, one after the other, while a server is down.
+async fn fifty_are_unavailable(layer: &BearerLayer) {
+    for number in 0..50 {
+        assert_unavailable(&through(layer, &number.to_string()).await);
+    }
+}
+
+/// A question that is not answered costs those who come after it nothing: they hear so at once, and of those who come 5
+/// seconds later one tries.
+#[tokio::test]
+async fn a_server_that_is_down_is_asked_once_in_5_seconds() {
+    let scene = scene(active());
+    let layer = scene.builder().endpoint(ENDPOINT).build().expect("good").bearer();
+    assert_good(&through(&layer, "known").await);
+    scene.web.take_down();
+    scene.web.new_hits();
+    for round in 1..4 {
+        fifty_are_unavailable(&layer).await;
+        scene.pass(4);
+        fifty_are_unavailable(&layer).await;
+        assert_eq!(scene.questions(), round);
+        assert_good(&through(&layer, "known").await);
+        scene.pass(1);
+    }
+    // It is there again, and slow: while one tries nobody else does.
+    scene.web.repair();
+    scene.web.hold();
+    let trying = asking(&layer, 0);
+    while scene.questions() < 4 {
+        tokio::task::yield_now().await;
+    }
+    for number in 1..50 {
+        assert_unavailable(&through(&layer, &number.to_string()).await);
+    }
+    scene.web.release();
+    assert_good(&trying.await.expect("no panic"));
+    for number in 1..50 {
+        assert_good(&through(&layer, &number.to_string()).await);
+    }
+}
+
+/// RFC 9110 §15.6, RFC 6585 §4: what says that nobody is there, or that too many come
+#[tokio::test]
+async fn one_that_says_that_it_is_not_there_is_left_alone_too() {
+    for (status, left_alone) in [(429, true), (502, true), (503, true), (504, true), (500, false), (401, false)] {
+        let scene = scene(active());
+        let layer = scene.layer();
+        let status = StatusCode::from_u16(status).expect("a status");
+        scene.web.answer(ENDPOINT, move |_| web::status(status));
+        fifty_are_unavailable(&layer).await;
+        assert_eq!(scene.questions(), if left_alone { 1 } else { 50 }, "{status}");
+    }
+}
+
+/// Else whoever finds a token over which the server stumbles shuts all others out.
+#[tokio::test]
+async fn a_question_that_fails_beside_one_that_is_answered_keeps_nobody_from_asking() {
+    let scene = scene(active());
+    let layer = scene.builder().endpoint(ENDPOINT).build().expect("good").bearer();
+    scene.web.answer(ENDPOINT, |request| {
+        if request.body().starts_with(b"token=0&") { web::status(StatusCode::BAD_GATEWAY) } else { document(active()) }
+    });
+    for _ in 0..20 {
+        scene.web.hold();
+        scene.web.new_hits();
+        let stumbling = [asking(&layer, 0), asking(&layer, rand::random_range(1..usize::MAX))];
+        while scene.questions() < 2 {
+            tokio::task::yield_now().await;
+        }
+        scene.web.release();
+        for answer in stumbling {
+            answer.await.expect("no panic");
+        }
+        assert_good(&through(&layer, &rand::random::<u64>().to_string()).await);
+    }
 }
 
 /// The answer is good for 30 seconds, and so is a token that was revoked meanwhile.

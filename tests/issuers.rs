@@ -748,7 +748,7 @@ async fn two_issuers_that_claim_the_same_are_refused_with_what_to_write_instead(
     assert_eq!(said.lines().count(), 5, "{said}");
     for (one, two) in [
         ("https://api.example/v1", "https://api.example/v1"),
-        ("https://api.example/v1", "https://API.example:443/v1"),
+        ("https://api.example/v1", "https://api.example:443/v1"),
         ("https://api.example/v1", "https://api.example/v1/"),
     ] {
         let of = |issuer: &str, api: &str| house.builder(issuer).resource(api).build().expect("a good configuration");

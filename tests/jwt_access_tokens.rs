@@ -8,8 +8,8 @@ mod shelf;
 mod site;
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use shelf::{Op, Shelf};
 use site::{Pair, Site, site_with};
 use support::*;
-use tower_oauth::event::EventKind;
+use tower_oauth::event::{Event, EventKind};
 use tower_oauth::jwt::{Algorithm, InvalidKey, Jwks, SigningKey};
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
@@ -144,6 +144,70 @@ async fn what_the_app_attached_is_in_it_only_if_it_is_named() {
         wrong.contains("claim \"sub\"") && wrong.contains("claim \"scope\"") && !wrong.contains("tenant"),
         "{wrong}"
     );
+}
+
+/// An app that attaches a claim of this length.
+fn talkative(provider: &Provider, length: usize) -> App {
+    let approve = move |request: AuthorizationRequest| async move {
+        request.approve("alice").claim("roles", "x".repeat(length)).claim("tenant", "acme")
+    };
+    App::new(Router::new().route("/authorize", post(approve)).layer(provider.layer()).into_service())
+}
+
+/// RFC 9068 §2.2.3.1; RFC 6749 §5.2: a token that no verifier reads is none, and that is the provider's own fault. Nothing
+/// is consumed: a node that is set right gives the tokens.
+#[tokio::test]
+async fn a_token_that_is_too_long_to_be_read_is_not_issued_and_consumes_nothing() {
+    let (clock, store) = (ManualClock::default(), MemoryStore::new());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = {
+        let heard = Arc::clone(&heard);
+        move |event: &Event<'_>| {
+            let source = event.source.map(ToString::to_string).unwrap_or_default();
+            heard.lock().unwrap().push((event.to_string(), event.client.cloned(), event.grant.is_some(), source));
+        }
+    };
+    let node = |names: &[&str]| {
+        let builder = jwts(builder(&clock)).store(store.clone()).access_token_claims(names.iter().copied());
+        builder.on_event(hear.clone()).build().unwrap()
+    };
+    let (wrong, right) = (node(&["roles"]), node(&["tenant"]));
+    let (wrong, right) = (talkative(&wrong, 6_000), app(&right));
+    let refused = |answer: Answer| {
+        assert_eq!((answer.status, &*answer.error()), (StatusCode::INTERNAL_SERVER_ERROR, "server_error"));
+        assert_eq!((answer.header(header::RETRY_AFTER), answer.header(header::CACHE_CONTROL)), ("", "no-store"));
+        let heard = std::mem::take(&mut *heard.lock().unwrap());
+        let (event, client, grant, source) = heard.last().expect("an event");
+        assert_eq!((&**event, client, grant), ("refused: access_token_too_long", &Some("public".into()), &true));
+        assert!(source.contains("`.access_token_claims(..)`"), "{source}");
+    };
+    let code = code(&wrong, "profile").await;
+    for _ in 0..2 {
+        refused(redeem(&wrong, &code).await);
+    }
+    let token = redeem(&right, &code).await.json()["refresh_token"].as_str().expect("a token").to_owned();
+    for _ in 0..2 {
+        refused(refresh(&wrong, &token).await);
+        clock.advance(seconds(60));
+    }
+    heard.lock().unwrap().clear();
+    assert_eq!(refresh(&right, &token).await.status, StatusCode::OK);
+    assert_eq!(heard.lock().unwrap()[0].0, "refreshed");
+}
+
+/// What is issued is read: to the byte, with the header that it comes in.
+#[tokio::test]
+async fn the_longest_token_that_is_issued_is_read() {
+    let provider = jwts(builder(&ManualClock::default())).access_token_claims(["roles"]).build().unwrap();
+    let mut longest = 0;
+    for length in 5_750..5_850 {
+        let app = talkative(&provider, length);
+        let answer = redeem(&app, &code(&app, "profile").await).await;
+        let Some(token) = answer.json()["access_token"].as_str().map(str::to_owned) else { break };
+        assert_eq!(status(&support::app(&provider), &token).await, StatusCode::OK, "{length}");
+        longest = token.len();
+    }
+    assert!((8_180..=8_185).contains(&longest), "{longest}");
 }
 
 /// RFC 9068 §2.2: where no user is involved, `sub` is the client.

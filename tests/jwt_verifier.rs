@@ -11,8 +11,8 @@ mod support;
 mod web;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -24,10 +24,11 @@ use resource_server::{API, ISSUER, METADATA, NOW, assert_good, assert_refused, a
 use serde_json::{Value, json};
 use support::{bearer, with_members as with};
 use tower::{Layer, ServiceExt};
+use tower_oauth::event::Event;
 use tower_oauth::jwt::Jwks;
 use tower_oauth::resource_server::{JwtVerifierBuilder, TrustedIssuer};
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, Verification, Verify};
+use tower_oauth::{Authorized, BearerLayer, Credentials, JwtVerifier, Refusal, StepUp, Verification, Verify};
 use web::Web;
 
 const KEYS: &str = "https://shift.example/keys";
@@ -105,6 +106,19 @@ async fn a_token_of_a_trusted_issuer_passes_with_all_that_it_says() {
     assert!(token.grant().is_none());
 }
 
+/// RFC 9470 §6.1: how and when the user authenticated, by the verifier's clock
+#[tokio::test]
+async fn a_token_is_asked_how_and_when_its_user_authenticated() {
+    let scene = scene();
+    let layer = scene.verifier().bearer().step_up(StepUp::acr("mfa").max_age(Duration::from_secs(60)));
+    assert_good(&through(&layer, &scene.token(json!({"acr": "mfa", "auth_time": NOW - 60}))).await);
+    for claims in [json!({}), json!({"acr": "mfa", "auth_time": NOW - 61}), json!({"acr": "pwd", "auth_time": NOW})] {
+        let answer = through(&layer, &scene.token(claims)).await;
+        let expected = "error=\"insufficient_user_authentication\"";
+        assert!(answer.header(header::WWW_AUTHENTICATE).contains(expected), "{answer:?}");
+    }
+}
+
 /// RFC 9068 §5: where a client acts for itself, `sub` is the client, and that is no user.
 #[tokio::test]
 async fn a_client_that_acts_for_itself_is_no_user() {
@@ -125,6 +139,44 @@ async fn a_token_that_lacks_a_scope_is_403_with_what_it_lacks() {
     let expected = "Bearer realm=\"https://api.example\", error=\"insufficient_scope\", error_description=\"the token \
                     lacks a scope\", scope=\"notes:write\", resource_metadata=\"https://api.example/meta\"";
     assert_eq!((answer.status, answer.header(header::WWW_AUTHENTICATE)), (StatusCode::FORBIDDEN, expected));
+}
+
+/// Each refusal of a layer that has no provider is told with its reason: whose token it was where that one is good, and what
+/// could not be reached where nobody can tell.
+#[tokio::test]
+async fn a_layer_over_a_verifier_tells_what_it_refuses() {
+    let scene = scene();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = {
+        let heard = Arc::clone(&heard);
+        move |event: &Event<'_>| {
+            let who = (event.client.map(ToString::to_string), event.subject.map(ToString::to_string));
+            heard.lock().unwrap().push((event.to_string(), who, event.source.map(ToString::to_string)));
+        }
+    };
+    let layer = scene.verifier().bearer().on_event(hear).require("notes:read");
+    let told = || heard.lock().unwrap().drain(..).collect::<Vec<_>>();
+    let nobody = (None, None);
+    scene.web.take_down();
+    assert_unavailable(&through(&layer, &scene.token(json!({}))).await);
+    let unreachable = Some(format!("{METADATA} cannot be read"));
+    assert_eq!(told(), [("unavailable".to_owned(), nobody.clone(), unreachable)]);
+    scene.web.repair();
+    scene.pass(5);
+    let alice = (Some("app".to_owned()), Some("alice".to_owned()));
+    for (token, event, who) in [
+        (scene.token(json!({"exp": NOW - 60})), "refused: token_expired", &nobody),
+        (Key::new().token(&claims()), "refused: token_of_unknown_key", &nobody),
+        ("x".to_owned(), "refused: token_no_jwt", &nobody),
+        ("x y".to_owned(), "refused: token_illegible", &nobody),
+        (scene.token(json!({"aud": "https://other.example"})), "refused: token_for_another_resource", &alice),
+        (scene.token(json!({"scope": "profile"})), "refused: scope_insufficient", &alice),
+    ] {
+        assert!(through(&layer, &token).await.status.is_client_error(), "{event}");
+        assert_eq!(told(), [(event.to_owned(), who.clone(), None)]);
+    }
+    assert_good(&through(&layer, &scene.token(json!({}))).await);
+    assert_eq!(told(), []);
 }
 
 /// RFC 9068 §4: "The resource server MUST validate that the aud claim contains a resource indicator value"; RFC 8707 §2.

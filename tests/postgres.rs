@@ -4,18 +4,24 @@
 #[cfg(feature = "jwt")]
 #[path = "support/jws.rs"]
 mod jws;
+#[path = "support/lossy.rs"]
+mod lossy;
 #[path = "support/moves.rs"]
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
+use lossy::Lossy;
 use nodes::{
     Durable, Held, Place, is_good, issued, nothing_is_consumed_where_a_write_fails, redemption_of, refused, secrets,
     unavailable, what_cannot_be_read_is_an_answer_to_try_again,
@@ -24,6 +30,7 @@ use postgres::{Database, Server};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use support::{App, ISSUER, WEB, app, bearer, builder, code, form, redeem, refresh, seconds, send, tokens};
+use tower_oauth::event::Event;
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     ClientRegistry, ClientStore, DatabaseError, Grant, GrantRecord, GrantStore, Holder, OnceKey, PostgresStore,
@@ -294,10 +301,28 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Database::new().await).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Database::new().await).await;
+}
+
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Database::new().await).await;
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Database::new().await).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Database::new().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -556,6 +581,53 @@ async fn where_a_write_fails_nothing_is_answered_and_nothing_consumed() {
         nothing_is_consumed_where_a_write_fails(&store, &clock, fail, async || repair(&database).await, when).await;
         database.run("DELETE FROM oauth.oauth_grant").await;
     }
+}
+
+/// RFC 9700 §4.14.2, RFC 6749 §4.1.2: the store asks again where an answer is lost, and recognizes its own commit. What ends
+/// a grant is told of once, whichever answer it is that is lost.
+#[tokio::test]
+async fn where_an_answer_is_lost_the_end_of_a_grant_is_told_once() {
+    let (database, clock) = (Database::new().await, ManualClock::default());
+    let wire = Lossy::to(database.port()).await;
+    let url = database.url().replace(&format!(":{}/", database.port()), &format!(":{}/", wire.port()));
+    let store = PostgresStore::connect(&url).migrate().cache(Duration::ZERO).await.expect("a database");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let provider = builder(&clock).store(store).secrets(secrets(&[1]));
+    let provider = provider.on_event(move |event: &Event<'_>| ear.lock().unwrap().push(event.to_string()));
+    let app = app(&provider.build().expect("a good configuration"));
+    let mut lost = 0;
+    // More than it takes: the grant is read, a statement is prepared where its connection is new, and run.
+    for answer in 1..8 {
+        let used = code(&app, "profile").await;
+        issued(&redeem(&app, &used).await);
+        let (_, stolen) = tokens(&app, "profile").await;
+        issued(&refresh(&app, &stolen).await);
+        let (access, given_back) = tokens(&app, "profile").await;
+        clock.advance(seconds(11));
+        heard.lock().unwrap().clear();
+        wire.lose(answer);
+        refused(&refresh(&app, &stolen).await);
+        lost += usize::from(wire.lost());
+        wire.lose(answer);
+        let revoked = send(&app, form("/revoke", &[("token", &given_back), ("client_id", "public")])).await;
+        assert_eq!(revoked.status, StatusCode::OK);
+        lost += usize::from(wire.lost());
+        wire.lose(answer);
+        refused(&redeem(&app, &used).await);
+        lost += usize::from(wire.lost());
+        let told = std::mem::take(&mut *heard.lock().unwrap());
+        let expected = [
+            "replayed: refresh_reuse",
+            "refused: refresh_replayed",
+            "revoked: client",
+            "replayed: code_reuse",
+            "refused: code_replayed",
+        ];
+        assert_eq!(told, expected, "answer {answer}");
+        assert!(!is_good(&app, &access).await);
+    }
+    assert!(lost >= 6, "{lost} answers were lost");
 }
 
 /// Whatever connections were open: the store's own, and those of a pool that does not test them.

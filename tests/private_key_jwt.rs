@@ -126,6 +126,27 @@ fn assert_invalid(answer: &Answer) {
 
 // ---- what is taken --------------------------------------------------------------------------------------------------
 
+/// RFC 9126 §2: requests are pushed by clients that authenticate as at the token endpoint; what they prove it by stays here.
+#[tokio::test]
+async fn a_client_that_signs_pushes_its_requests() {
+    let clock = ManualClock::default();
+    let app = app(&taking(&clock).pushed_authorization_requests().build().expect("a good configuration"));
+    let challenge = challenge(VERIFIER);
+    let asked = authorization("app", WEB, &challenge);
+    let signed = assertion(&claims());
+    let pushed = send(&app, presenting("/par", &signed, &asked)).await;
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    assert_unknown(&send(&app, presenting("/par", &signed, &asked)).await);
+    assert_unknown(&send(&app, form("/par", &asked)).await);
+    let of_another = presenting("/par", &assertion(&claims()), &authorization("public", WEB, &challenge));
+    assert_unknown(&send(&app, of_another).await);
+    let uri = pushed.json()["request_uri"].as_str().expect("a text").to_owned();
+    assert!(uri.len() < 34 + (64 + encode(&asked).len()).div_ceil(3) * 4, "nothing but the request is in it");
+    let visit = with_query("/authorize", &[("client_id", "app"), ("request_uri", &uri)]);
+    let code = send(&app, form(&visit, &[])).await.redirected("code").expect("a code");
+    assert_good(&redeem_with(&app, &code, &assertion(&claims())).await);
+}
+
 /// RFC 7523 §2.2 and §3, RFC 7009 §2.1, RFC 7662 §2.1: one way to authenticate, at every endpoint that asks for it
 #[tokio::test]
 async fn a_client_that_signs_is_known_at_every_endpoint_by_each_algorithm() {
@@ -394,8 +415,9 @@ async fn an_assertion_in_the_query_is_refused_and_stays_good() {
 #[tokio::test]
 async fn a_client_that_signs_is_not_known_otherwise_and_no_other_client_by_an_assertion() {
     let clock = ManualClock::default();
-    // One that has a secret left from before.
+    // One that has a secret left from before, which is not over yet.
     let both = Client::confidential("both", SECRET)
+        .retire_secrets(clock.now() + seconds(600))
         .grant_types([GrantType::ClientCredentials])
         .token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)
         .jwks(jwks([("es256", &KEYS.es256)]));
@@ -691,6 +713,16 @@ fn what_cannot_work_does_not_build() {
         (
             Client::confidential("x", SECRET).token_endpoint_auth_method(AuthMethod::PrivateKeyJwt),
             "add them with `.jwks(..)`",
+        ),
+        (
+            Client::private_key_jwt("x", jwks([("a", &KEYS.es256)])).and_secret(SECRET),
+            "it signs and has a secret, which is never taken: leave `.and_secret(..)` out",
+        ),
+        (
+            Client::confidential("x", SECRET)
+                .token_endpoint_auth_method(AuthMethod::PrivateKeyJwt)
+                .jwks(jwks([("a", &KEYS.es256)])),
+            "end those from before with `.retire_secrets(..)`",
         ),
         (Client::confidential("x", SECRET).jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
         (Client::public("x").jwks(jwks([("a", &KEYS.es256)])), "AuthMethod::PrivateKeyJwt"),
@@ -988,6 +1020,35 @@ async fn a_client_registers_with_its_keys() {
         let by_eddsa = ask(&app, &sign(&json!({"alg": "EdDSA", "kid": "eddsa"}), &claims(), &KEYS.eddsa)).await;
         assert_eq!(by_eddsa.status == StatusCode::OK, members.get("token_endpoint_auth_signing_alg").is_none());
     }
+}
+
+/// RFC 7592 §2.2: a client puts another key in the place of its own.
+#[tokio::test]
+async fn a_client_that_registered_its_keys_replaces_them() {
+    let builder = builder(&ManualClock::default()).private_key_jwt();
+    let policy = RegistrationPolicy::open().scope("profile").management();
+    let app = app(&builder.registration(policy).build().expect("a good configuration"));
+    let (id, answer) = registered(&register(&app, json!({"jwks": jws::document([("es256", &KEYS.es256)])})).await);
+    let text = |name: &str| answer[name].as_str().expect("a text");
+    let (uri, token) = (text("registration_client_uri"), text("registration_access_token"));
+    let keys = jws::document([("es256", &KEYS.other)]);
+    let mut metadata = with(answer.clone(), json!({"jwks": keys}));
+    let members = metadata.as_object_mut().expect("an object");
+    members.retain(|name, _| !name.starts_with("registration_") && name != "client_id_issued_at");
+    let asked = |body: String| {
+        let request = Request::put(uri).header(header::CONTENT_TYPE, "application/json");
+        request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body.into()).expect("a request")
+    };
+    let signed =
+        |key| sign(&json!({"alg": "ES256", "kid": "es256"}), &with(claims(), json!({"iss": id, "sub": id})), key);
+    let bad = with(metadata.clone(), json!({"jwks": {"keys": []}})).to_string();
+    assert_eq!(send(&app, asked(bad)).await.error(), "invalid_client_metadata");
+    assert_good(&ask(&app, &signed(&KEYS.es256)).await);
+    let replaced = assert_good(&send(&app, asked(metadata.to_string())).await);
+    assert_eq!(replaced["jwks"], keys);
+    assert!(replaced.get("client_secret").is_none());
+    assert_unknown(&ask(&app, &signed(&KEYS.es256)).await);
+    assert_good(&ask(&app, &signed(&KEYS.other)).await);
 }
 
 /// CVE-2026-22752: an address that a stranger registers is no request that the provider makes for him.

@@ -8,6 +8,9 @@ mod jws;
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 #[path = "support/redis.rs"]
 mod servers;
 mod support;
@@ -151,6 +154,10 @@ async fn a_wrong_script_is_caught() {
         ("now < struct.unpack", "now <= struct.unpack"),
         ("entry:sub(1, 8) ~= token:sub(1, 8) and ", ""),
         ("or now > tonumber(kept[REVOKED_UNTIL])", "or true"),
+        ("revoked('', tonumber(now) + PRESENTED)", ""),
+        ("revoked('', tonumber(now) + PRESENTED)", "revoked('', tonumber(now))"),
+        ("revoked(token:sub(1, 8), struct.unpack('>I8', token, 9) + BEYOND)", ""),
+        ("if kept[REVOKED_UNTIL] then", "if false then"),
     ] {
         // Redis knows scripts by their digest, so that it must not know the right one.
         let _: () = server.raw().await.ask(&["SCRIPT", "FLUSH"]).await;
@@ -203,6 +210,9 @@ async fn what_is_done_to_many_grants_is_done_to_all_of_them() {
         let reason = RevocationReason::User;
         assert_eq!(store.revoke_all(&issuer, &holder, reason, now).await.expect("Redis answers"), COUNT);
         assert_eq!(store.sweep(&issuer, now, seconds(60)).await.expect("Redis answers"), COUNT);
+        assert_eq!(store.revocations(&issuer, now).await.expect("Redis answers").len(), COUNT);
+        let passed = UnixTime::from_secs(now.as_secs() + 86_520);
+        assert_eq!(store.sweep(&issuer, passed, seconds(60)).await.expect("Redis answers"), 0);
         assert_eq!(left(&server).await, [""; 0], "nothing of them is left");
     }
 }
@@ -730,6 +740,8 @@ async fn entries_that_lead_to_nothing_mislead_nobody_and_the_sweep_drops_them() 
     assert!(is_good(&app, &access).await);
     assert_eq!(provider.revoke_all(&Holder::User("alice".into())).await.expect("Redis answers"), 1);
     assert_eq!(provider.sweep().await.expect("Redis answers"), 1);
+    clock.advance(seconds(86_520));
+    assert_eq!(provider.sweep().await.expect("Redis answers"), 0);
     assert_eq!(left(&server).await, ["oauth:keys"]);
 }
 
@@ -891,10 +903,28 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Server::start()).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Server::start()).await;
+}
+
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Server::start()).await;
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Server::start()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Server::start()).await;
 }
 
 /// RFC 6749 §4.1.2, §10.5

@@ -190,8 +190,8 @@ async fn no_challenge_asks_for_offline_access() {
     }
 }
 
-/// A resource that is an origin is the same with and without the final slash, scheme and host in any case; all else is
-/// compared byte for byte (RFC 8707 §2, RFC 3986 §6.2). Without `resource` a token is for the default one.
+/// A resource that is an origin is the same with and without the final slash, and every resource with its scheme and host
+/// in any case; all else is compared byte for byte (RFC 8707 §2, RFC 3986 §6.2). Without `resource` a token is for the default one.
 #[tokio::test]
 async fn an_origin_is_a_resource_in_each_of_its_spellings() {
     let (app, _) = with(|builder| builder.resource("https://shift.example/mcp"));
@@ -214,7 +214,6 @@ async fn an_origin_is_a_resource_in_each_of_its_spellings() {
     }
     for other in [
         "https://shift.example/mcp/",
-        "https://SHIFT.example/mcp",
         "https://shift.example/MCP",
         "https://shift.example:443",
         "https://shift.example//",

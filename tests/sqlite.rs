@@ -8,6 +8,9 @@ mod jws;
 mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[cfg(feature = "jwt")]
+#[path = "support/prover.rs"]
+mod prover;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -99,6 +102,34 @@ fn provider(store: &SqliteStore, clock: &ManualClock) -> Provider {
 async fn it_keeps_the_contract() {
     let folder = Folder::new();
     contract::check(async || folder.store().await).await;
+}
+
+/// What is revoked and what is told of it are written together, by a job that is alone and by one among others.
+#[tokio::test]
+async fn a_revocation_that_cannot_be_told_is_none() {
+    let (folder, clock) = (Folder::new(), ManualClock::default());
+    let store = folder.store().await;
+    let provider = provider(&store, &clock);
+    let app = app(&provider);
+    let (access, renewal) = tokens(&app, "profile").await;
+    let (other, _) = tokens(&app, "profile").await;
+    let revoke = async |token: &str| send(&app, form("/revoke", &[("token", token), ("client_id", "public")])).await;
+    let pool = folder.pool().await;
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON oauth_revoked BEGIN SELECT raise(ABORT, 'broken'); END";
+    run(&pool, broken).await;
+    unavailable(&revoke(&renewal).await);
+    let (first, second) = tokio::join!(revoke(&renewal), revoke(&access));
+    unavailable(&first);
+    unavailable(&second);
+    provider.revoke_all(&Holder::User("alice".into())).await.expect_err("it cannot be told");
+    assert!(is_good(&app, &access).await && is_good(&app, &other).await);
+    assert_eq!(provider.grants_of(&"alice".into()).await.expect("a database").len(), 2);
+
+    run(&pool, "DROP TRIGGER broken").await;
+    let (first, second) = tokio::join!(revoke(&renewal), revoke(&other));
+    assert_eq!([first.status, second.status], [StatusCode::OK; 2]);
+    assert!(!is_good(&app, &access).await && !is_good(&app, &other).await);
+    assert_eq!(store.revocations(&ISSUER.into(), UnixTime::from_secs(0)).await.expect("a database").len(), 2);
 }
 
 /// `scripts/test long` asks for ten times as many.
@@ -371,12 +402,30 @@ async fn clients_register_themselves_at_two_nodes_up_to_one_limit() {
     nodes::clients_register_themselves_at_two_nodes_up_to_one_limit(&Folder::new()).await;
 }
 
+/// RFC 7592
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_manages_its_registration_at_either_node() {
+    nodes::a_client_manages_its_registration_at_either_node(&Folder::new()).await;
+}
+
 // ---- two processes on one file --------------------------------------------------------------------------------------
 
 #[cfg(feature = "jwt")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted() {
     nodes::of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(&Folder::new()).await;
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts() {
+    nodes::of_64_decisions_on_one_request_uri_at_two_providers_one_counts(&Folder::new()).await;
+}
+
+#[cfg(feature = "jwt")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted() {
+    nodes::of_64_uses_of_one_proof_at_two_providers_one_is_accepted(&Folder::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

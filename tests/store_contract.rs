@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use support::{ISSUER, SECRET, VERIFIER, WEB, app, basic, builder, code, form, redeem, refresh, send};
-use tower_oauth::grant::Revocation;
+use tower_oauth::grant::{Revocation, Tokens};
 use tower_oauth::testing::{ManualClock, contract};
 use tower_oauth::{
     Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, MemoryStore, OnceKey, Outcome,
-    Redemption, Refused, RevocationReason, Rotation, UnixTime, Verdict,
+    Redemption, Refused, RevocationReason, RevokedTokens, Rotation, UnixTime, Verdict,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -124,6 +124,13 @@ async fn every_flaw_is_caught_and_named() {
         (Flaw::DocumentReadsFirst, "a document is kept"),
         (Flaw::DocumentOfAnyIssuer, "a document is kept"),
         (Flaw::DocumentOnceRefused, "a document is kept"),
+        (Flaw::RevokedUntoldOfAReplay, "revocations are kept"),
+        (Flaw::RevokedUntoldOfAll, "revocations are kept"),
+        (Flaw::RevokedUntoldOfThoseBefore, "revocations are kept"),
+        (Flaw::RevokedToldLater, "revocations are kept"),
+        (Flaw::RevokedOfAnyIssuer, "revocations are kept"),
+        (Flaw::RevokedForgottenWithTheGrant, "revocations are kept"),
+        (Flaw::RevokedForEver, "revocations are kept"),
     ] {
         let suite = contract::check(async move || Plain::new(flaw));
         let failed = tokio::spawn(suite).await.expect_err(&format!("{flaw:?} is not caught"));
@@ -176,6 +183,16 @@ enum Flaw {
     DocumentOfAnyIssuer,
     /// Whoever asks again after a lost answer is told of a stranger.
     DocumentOnceRefused,
+    /// What ends by a used code or token is not told.
+    RevokedUntoldOfAReplay,
+    RevokedUntoldOfAll,
+    /// One token too many ends those before it, which is not told.
+    RevokedUntoldOfThoseBefore,
+    /// The step is answered, and what it revoked is told with the next one.
+    RevokedToldLater,
+    RevokedOfAnyIssuer,
+    RevokedForgottenWithTheGrant,
+    RevokedForEver,
 }
 
 /// A map behind a lock: what a store is when nothing else matters.
@@ -184,6 +201,9 @@ struct Plain {
     grants: Mutex<HashMap<GrantKey, Kept>>,
     once: Mutex<HashMap<OnceKey, UnixTime>>,
     documents: Mutex<HashMap<(String, String), Vec<u8>>>,
+    revoked: Mutex<HashMap<(String, GrantKey, Tokens), UnixTime>>,
+    /// For a flaw: what is told with the next step.
+    late: Mutex<Vec<(String, RevokedTokens)>>,
 }
 
 #[derive(Clone)]
@@ -211,7 +231,25 @@ impl Kept {
 
 impl Plain {
     fn new(flaw: Flaw) -> Self {
-        Self { flaw, grants: Mutex::default(), once: Mutex::default(), documents: Mutex::default() }
+        let (grants, once, documents, revoked, late) = Default::default();
+        Self { flaw, grants, once, documents, revoked, late }
+    }
+
+    fn tell(&self, before: &Grant, after: &Grant, untold: Option<Flaw>) {
+        let is_told = |tokens: Tokens| {
+            let of_those_before = matches!(tokens, Tokens::IssuedUntil(_));
+            !(of_those_before && self.has(Flaw::RevokedUntoldOfThoseBefore)
+                || untold.is_some_and(|flaw| self.has(flaw)))
+        };
+        let new = after.newly_revoked(before).filter(|revoked| is_told(revoked.tokens));
+        let new: Vec<_> = new.map(|revoked| (after.issuer().as_str().to_owned(), revoked)).collect();
+        let mut late = self.late.lock().expect("no panic");
+        let told = if self.has(Flaw::RevokedToldLater) { std::mem::replace(&mut *late, new) } else { new };
+        let mut list = self.revoked.lock().expect("no panic");
+        for (issuer, RevokedTokens { grant, tokens, until, .. }) in told {
+            let kept = list.entry((issuer, grant, tokens)).or_insert(until);
+            *kept = until.max(*kept);
+        }
     }
 
     fn grants(&self) -> MutexGuard<'_, HashMap<GrantKey, Kept>> {
@@ -242,6 +280,8 @@ impl Plain {
             next = Grant::clone(&kept.created);
         }
         let after = kept.write(next);
+        let untold = (outcome == Outcome::Replayed).then_some(Flaw::RevokedUntoldOfAReplay);
+        self.tell(&before, &after, untold);
         Verdict::new(outcome, if self.has(Flaw::VerdictIsOfBefore) { before } else { after })
     }
 
@@ -337,7 +377,8 @@ impl GrantStore for Plain {
                 let mut grants = self.grants();
                 let Some(kept) = grants.get_mut(&read.key()) else { break };
                 if kept.now == read {
-                    kept.write(next);
+                    let after = kept.write(next);
+                    self.tell(&read, &after, Some(Flaw::RevokedUntoldOfAll));
                     count += 1;
                     break;
                 }
@@ -377,6 +418,10 @@ impl GrantStore for Plain {
         let before = grants.len();
         grants.retain(|_, kept| !over(&kept.now));
         self.once.lock().expect("no panic").retain(|_, until| now < *until);
+        self.revoked.lock().expect("no panic").retain(|(of, key, _), until| {
+            let is_kept = !self.has(Flaw::RevokedForgottenWithTheGrant) || grants.contains_key(key);
+            of != issuer.as_str() || is_kept && (now < *until || self.has(Flaw::RevokedForEver))
+        });
         Ok(before - grants.len())
     }
 
@@ -408,6 +453,17 @@ impl GrantStore for Plain {
             documents.insert(self.place(issuer, name), new.to_vec());
         }
         Ok(replaces)
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, Self::Error> {
+        let any_issuer = self.has(Flaw::RevokedOfAnyIssuer);
+        let revoked = self.revoked.lock().expect("no panic");
+        let revoked = revoked.iter().filter(|((of, ..), until)| (any_issuer || of == issuer.as_str()) && now < **until);
+        Ok(revoked.map(|((_, grant, tokens), until)| RevokedTokens::new(*grant, *tokens, *until)).collect())
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! With `jwt`, clients may prove themselves by a key that they register, and with `http-client` by one that they publish
-//! (`jwks_uri`). With `http-client`, clients that nobody registered may come with the URL of their metadata document as their
-//! `client_id`.
+//! (`jwks_uri`); and they may have their tokens bound to a key (DPoP), of which none has to. With `http-client`, clients that
+//! nobody registered may come with the URL of their metadata document as their `client_id`.
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
 //! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.
@@ -66,7 +66,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let customapp = CustomApp::bind(address, &issuer).await;
     let clients = customapp.as_ref().map(|(app, _)| app.as_client());
-    let clients = clients.into_iter().chain([command_line()]);
+    let clients = clients.into_iter().chain([command_line()]).chain(resource_server(&issuer, args.access_token));
     let written = access_tokens(args.access_token)?;
     let provider = match args.store {
         Store::Memory => {
@@ -196,7 +196,10 @@ async fn redis(_url: &str) -> Result<MemoryStore, String> {
 fn access_tokens(format: AccessToken) -> Result<fn(ProviderBuilder) -> ProviderBuilder, String> {
     Ok(match format {
         AccessToken::Handle => |builder| builder,
-        AccessToken::Jwt => |builder| builder.access_token_format(tower_oauth::AccessTokenFormat::Jwt),
+        // Whoever verifies JWTs apart from the provider can ask what was revoked.
+        AccessToken::Jwt => {
+            |builder| builder.access_token_format(tower_oauth::AccessTokenFormat::Jwt).revocation_feed()
+        }
     })
 }
 
@@ -218,6 +221,12 @@ fn command_line() -> Client {
         .redirect_uri("http://127.0.0.1/callback")
         .redirect_uri("http://[::1]/callback")
         .redirect_uri("http://localhost/callback")
+}
+
+/// An API apart from the provider, `examples/resource_server.rs`. That everybody knows its secret is for an example alone.
+fn resource_server(issuer: &str, format: AccessToken) -> Option<Client> {
+    let server = || Client::resource_server("api", "the-secret-of-the-api-of-this-example", issuer);
+    matches!(format, AccessToken::Jwt).then(server)
 }
 
 /// On Unix tokio sets `SO_REUSEADDR`, so that the port can be had again right after a crash.

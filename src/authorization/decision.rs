@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::request::ValidRequest;
 use crate::error::ProtocolError;
-use crate::grant::{Claims, Grant};
+use crate::grant::{ACR, Claims, Grant};
 use crate::handle::GrantKey;
 use crate::types::{Issuer, Scope, Subject, UnixTime};
 
@@ -44,6 +44,13 @@ impl Approval {
         self
     }
 
+    /// How the user proved who they are: an authentication context class reference, one of those that the request
+    /// [asks for](crate::AuthorizationRequest::acr_values) if it asks for any. Every token of the grant says so
+    /// ([`Authorized::acr`](crate::Authorized::acr)), JWTs too. It is the claim `acr`.
+    pub fn acr(self, acr: impl Into<String>) -> Self {
+        self.claim(ACR, acr.into())
+    }
+
     /// Ends the grant, and every token of it, this long after the approval, however often it is refreshed: "for today
     /// only". It ends earlier where the provider's or the client's
     /// [maximum age](crate::ProviderBuilder::refresh_token_max_age) does. Less than a second grants nothing, and is
@@ -68,6 +75,18 @@ impl Approval {
 
     pub(crate) fn request(&self) -> &Arc<ValidRequest> {
         &self.request
+    }
+
+    /// Whether the user has authenticated as the request asks
+    /// ([RFC 9470 §5](https://www.rfc-editor.org/rfc/rfc9470#section-5)).
+    pub(crate) fn is_authenticated_as_asked(&self, now: UnixTime) -> bool {
+        let acr = self.claims.values.get(ACR).and_then(Value::as_str);
+        let mut asked = self.request.acr_values().peekable();
+        let is_recent = |max_age: Duration| {
+            self.claims.auth_time.is_some_and(|auth_time| now.since(auth_time) <= max_age.as_secs())
+        };
+        (asked.peek().is_none() || asked.any(|asked| Some(asked) == acr))
+            && self.request.max_age().is_none_or(is_recent)
     }
 
     /// When the grant ends at the latest.
@@ -133,6 +152,10 @@ impl Denial {
         Self { request, error: ProtocolError::LOGIN_REQUIRED }
     }
 
+    pub(crate) fn unmet_authentication_requirements(request: Arc<ValidRequest>) -> Self {
+        Self { request, error: ProtocolError::AUTHENTICATION_UNMET }
+    }
+
     pub(crate) fn consent_required(request: Arc<ValidRequest>) -> Self {
         Self { request, error: ProtocolError::CONSENT_REQUIRED }
     }
@@ -170,6 +193,8 @@ mod tests {
             scope: "profile notes:read".parse().unwrap(),
             resources: Arc::from([]),
             challenge: None,
+            pushed: None,
+            dpop_jkt: None,
             params: Params::parse(b"").unwrap(),
         });
         let approval = Approval::new(Arc::clone(&request), "alice".into()).claim("n", "a claim");

@@ -7,16 +7,19 @@
 //! later one goes back to the client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::request_uri::{Pushed, RequestUris};
 use crate::client::{Client, GrantType};
 use crate::config::Config;
 use crate::error::ProtocolError;
-use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope};
+use crate::types::{ClientId, CodeChallenge, Params, Resource, Scope, Thumbprint, UnixTime};
 
 /// A request of which only the client's name is read.
 pub(crate) struct Draft {
     params: Params,
     client_id: ClientId,
+    pushed: Option<Pushed>,
 }
 
 /// A request that may be shown to a user.
@@ -28,6 +31,10 @@ pub(crate) struct ValidRequest {
     pub(crate) scope: Scope,
     pub(crate) resources: Arc<[Resource]>,
     pub(crate) challenge: Option<CodeChallenge>,
+    /// How it is referred to, if its client pushed it.
+    pub(crate) pushed: Option<Pushed>,
+    /// The key that its code is bound to, `dpop_jkt`.
+    pub(crate) dpop_jkt: Option<Thumbprint>,
     pub(crate) params: Params,
 }
 
@@ -37,6 +44,15 @@ pub(crate) enum Rejection {
     Here(ProtocolError),
     /// The client, at its redirect URI.
     Client { redirect_uri: String, state: Option<String>, error: ProtocolError },
+}
+
+impl Rejection {
+    /// What is wrong, whoever is told.
+    pub(crate) const fn error(&self) -> ProtocolError {
+        match self {
+            Self::Here(error) | Self::Client { error, .. } => *error,
+        }
+    }
 }
 
 /// The parameters that make a query an authorization request, complete or not.
@@ -56,9 +72,32 @@ impl Draft {
             return Err(ProtocolError::CLIENT_ID_REPEATED);
         }
         match params.get("client_id").map(ClientId::from) {
-            Some(client_id) => Ok(Self { params, client_id }),
+            Some(client_id) => Ok(Self { params, client_id, pushed: None }),
             None => Err(ProtocolError::CLIENT_ID_MISSING),
         }
+    }
+
+    /// A request that its client just pushed.
+    pub(crate) fn pushed(self, pushed: Pushed) -> Self {
+        Self { pushed: Some(pushed), ..self }
+    }
+
+    /// The request that this one refers to, if it does: then nothing else in it counts
+    /// ([RFC 9126 §4](https://www.rfc-editor.org/rfc/rfc9126#section-4)).
+    pub(crate) fn resolved(self, uris: &RequestUris, now: UnixTime) -> Result<Self, ProtocolError> {
+        let Some(uri) = self.params.get("request_uri") else { return Ok(self) };
+        if self.params.is_repeated("request_uri") {
+            return Err(ProtocolError::PARAMETER_REPEATED);
+        }
+        let (params, pushed) = uris.open(uri)?;
+        let draft = Self::read(params)?.pushed(pushed);
+        if draft.client_id != self.client_id {
+            return Err(ProtocolError::REQUEST_URI_OF_ANOTHER_CLIENT);
+        }
+        if pushed.expires_at <= now {
+            return Err(ProtocolError::REQUEST_URI_EXPIRED);
+        }
+        Ok(draft)
     }
 
     pub(crate) fn client_id(&self) -> &ClientId {
@@ -71,14 +110,18 @@ impl Draft {
         let redirect_uri = self.redirect_uri(&client).map_err(Rejection::Here)?;
         let redirect_uri_sent = self.params.get("redirect_uri").is_some();
         let state = (!self.params.is_repeated("state")).then(|| self.params.get("state")).flatten().map(str::to_owned);
-        let checked = self.response_type(&client).and_then(|()| {
+        let checked = self.way(&client, config).and_then(|()| {
+            self.response_type(&client)?;
             let challenge = self.challenge(&client)?;
             self.prompt()?;
+            self.authentication(config)?;
+            let dpop_jkt = self.dpop_jkt(config)?;
             let resources = config.requested_resources(self.params.all("resource"))?;
-            Ok((config.requested_scope(&client, self.params.get("scope"))?, resources, challenge))
+            let scope = config.requested_scope(&client, self.params.get("scope"), &resources)?;
+            Ok((scope, resources, challenge, dpop_jkt))
         });
         match checked {
-            Ok((scope, resources, challenge)) => Ok(ValidRequest {
+            Ok((scope, resources, challenge, dpop_jkt)) => Ok(ValidRequest {
                 client,
                 redirect_uri,
                 redirect_uri_sent,
@@ -86,6 +129,8 @@ impl Draft {
                 scope,
                 resources,
                 challenge,
+                pushed: self.pushed,
+                dpop_jkt,
                 params: self.params,
             }),
             Err(error) => Err(Rejection::Client { redirect_uri: redirect_uri.to_string(), state, error }),
@@ -105,6 +150,14 @@ impl Draft {
             Some(_) => Ok(presented.into()),
             None => Err(ProtocolError::REDIRECT_URI_NOT_REGISTERED),
         }
+    }
+
+    /// RFC 9126 §4: that it has to be pushed is told before all else.
+    fn way(&self, client: &Client, config: &Config) -> Result<(), ProtocolError> {
+        if self.pushed.is_none() && (config.pushed.required || client.has_to_push()) {
+            return Err(ProtocolError::REQUEST_NOT_PUSHED);
+        }
+        Ok(())
     }
 
     fn response_type(&self, client: &Client) -> Result<(), ProtocolError> {
@@ -148,6 +201,12 @@ impl Draft {
         }
     }
 
+    /// RFC 9449 §10; where no proofs are looked at it is a parameter like any that is unknown.
+    fn dpop_jkt(&self, config: &Config) -> Result<Option<Thumbprint>, ProtocolError> {
+        let sent = self.params.get("dpop_jkt").filter(|_| config.takes_dpop());
+        sent.map(str::parse).transpose().map_err(|_| ProtocolError::DPOP_JKT_MALFORMED)
+    }
+
     /// OpenID Connect Core §3.1.2.1: `none` stands alone.
     fn prompt(&self) -> Result<(), ProtocolError> {
         let mut prompts = self.params.get("prompt").into_iter().flat_map(|prompt| prompt.split(' '));
@@ -157,9 +216,42 @@ impl Draft {
         }
         Ok(())
     }
+
+    /// OpenID Connect Core §3.1.2.1; RFC 9470 §5: of the values that are asked for one is needed.
+    fn authentication(&self, config: &Config) -> Result<(), ProtocolError> {
+        if self.params.get("max_age").is_some_and(|text| seconds(text).is_none()) {
+            return Err(ProtocolError::MAX_AGE_MALFORMED);
+        }
+        let mut asked = acr_values(&self.params).peekable();
+        let known = |asked: &str| config.acr_values.iter().any(|known| known == asked);
+        if !config.acr_values.is_empty() && asked.peek().is_some() && !asked.any(known) {
+            return Err(ProtocolError::ACR_UNKNOWN);
+        }
+        Ok(())
+    }
+}
+
+fn acr_values(params: &Params) -> impl Iterator<Item = &str> {
+    params.get("acr_values").into_iter().flat_map(|values| values.split(' ')).filter(|value| !value.is_empty())
+}
+
+/// A number that is not negative, in decimal digits.
+fn seconds(text: &str) -> Option<Duration> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).map(Duration::from_secs)
 }
 
 impl ValidRequest {
+    /// How the user has to authenticate, in order of preference.
+    pub(crate) fn acr_values(&self) -> impl Iterator<Item = &str> {
+        acr_values(&self.params)
+    }
+
+    /// How long ago the user may have authenticated.
+    pub(crate) fn max_age(&self) -> Option<Duration> {
+        self.params.get("max_age").and_then(seconds)
+    }
+
     pub(crate) fn has_prompt(&self, value: &str) -> bool {
         self.params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|one| one == value))
     }
@@ -176,6 +268,7 @@ impl ValidRequest {
             challenge,
         ];
         parts.extend(self.resources.iter().map(|resource| resource.as_str().as_bytes()));
+        parts.extend(self.dpop_jkt.iter().map(|key| &key.as_bytes()[..]));
         parts
     }
 }

@@ -7,8 +7,8 @@ use http::Extensions;
 use serde_json::{Map, Value};
 
 use super::require::Require;
-use crate::grant::Grant;
-use crate::types::{ClientId, Issuer, Resource, Scope, Subject, UnixTime};
+use crate::grant::{ACR, Grant};
+use crate::types::{ClientId, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime};
 
 /// What a good token says: who is calling, through which client, and what it may do.
 ///
@@ -20,7 +20,17 @@ pub struct Authorized<U = ()> {
     /// The type of the user that the same layer put beside it; another one in the extensions is somebody else's.
     /// As a function, which is half as long as the id, since every check of a token moves it.
     found: Option<fn() -> TypeId>,
+    /// Of most tokens none, so that it is behind a pointer.
+    bound_to: Option<Arc<Bound>>,
     user: U,
+}
+
+/// The key that a token is bound to.
+#[derive(Clone, Copy)]
+struct Bound {
+    key: Thumbprint,
+    /// Whether the layer saw a proof of it. No verifier can say so.
+    proven: bool,
 }
 
 #[derive(Clone)]
@@ -64,7 +74,7 @@ impl Authorized {
     pub fn new(client: impl Into<ClientId>, subject: Option<Subject>, scope: Scope, expires_at: SystemTime) -> Self {
         let (issuer, client, resources, claims) = (None, client.into(), Vec::new(), None);
         let verified = Verified { issuer, client, subject, scope, resources, expires_at, claims };
-        Self { source: Source::Verified(Arc::new(verified)), found: None, user: () }
+        Self { source: Source::Verified(Arc::new(verified)), found: None, bound_to: None, user: () }
     }
 
     /// For which APIs a verifier found the token to be, `aud`. A layer with a
@@ -86,6 +96,15 @@ impl Authorized {
         self
     }
 
+    /// To which key of its client the token is bound, `cnf.jkt`
+    /// ([RFC 9449 §6](https://www.rfc-editor.org/rfc/rfc9449#section-6)). The layer refuses it without a proof of that key,
+    /// and where [nobody asks for proofs](crate::bearer#proofs).
+    #[must_use]
+    pub fn bound_to(mut self, key: Thumbprint) -> Self {
+        self.bound_to = Some(Arc::new(Bound { key, proven: false }));
+        self
+    }
+
     /// What else a verifier learned of the token, for [`claims`](Self::claims).
     #[must_use]
     pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
@@ -97,7 +116,13 @@ impl Authorized {
 
     pub(crate) const fn of_grant(grant: Arc<Grant>, scope_mask: u64, resource_mask: u16, expires_at: UnixTime) -> Self {
         let granted = Granted { grant, scope_mask, resource_mask, expires_at, scope: OnceLock::new() };
-        Self { source: Source::Grant(granted), found: None, user: () }
+        Self { source: Source::Grant(granted), found: None, bound_to: None, user: () }
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(super) fn proven(mut self) -> Self {
+        self.bound_to = self.bound_to.map(|bound| Arc::new(Bound { proven: true, ..*bound }));
+        self
     }
 
     /// Notes that a user of this type stands beside it.
@@ -173,6 +198,25 @@ impl<U> Authorized<U> {
         }
     }
 
+    /// How the user proved who they are, `acr`, if the [page](crate::Approval::acr) or the issuer said so.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.claims()?.get(ACR)?.as_str()
+    }
+
+    /// When the user last proved who they are, `auth_time`, if the [page](crate::Approval::auth_time) or the issuer said
+    /// so. A refresh does not change it.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<SystemTime> {
+        match &self.source {
+            Source::Grant(granted) => granted.grant.auth_time().map(Into::into),
+            Source::Verified(verified) => {
+                let seconds = verified.claims.as_ref()?.get("auth_time")?.as_u64()?;
+                Some(UnixTime::from_secs(seconds.min(UnixTime::FAR_FUTURE.as_secs())).into())
+            }
+        }
+    }
+
     /// Who issued the token, `iss`; `None` where a [verifier](crate::Verify) of an app's own did not say.
     ///
     /// A user of one issuer is nobody at another: where several are trusted, look users up by both.
@@ -184,8 +228,15 @@ impl<U> Authorized<U> {
         }
     }
 
+    /// The key of its client that the token is bound to, and that was proved for this request; `None` where whoever has the
+    /// token can use it.
+    #[must_use]
+    pub fn key(&self) -> Option<Thumbprint> {
+        self.bound_to.as_ref().map(|bound| bound.key)
+    }
+
     /// What the app attached when it approved ([`Approval::claim`](crate::Approval::claim)). Of a token that was verified
-    /// as a JWT or by introspection: each claim that has no method here.
+    /// as a JWT or by introspection: each claim that has no method here, and `acr` and `auth_time`.
     #[must_use]
     pub fn claims(&self) -> Option<&Map<String, Value>> {
         match &self.source {
@@ -215,6 +266,14 @@ impl<U> Authorized<U> {
         self.user
     }
 
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.bound_to.is_some()
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.bound_to.as_ref().is_some_and(|bound| bound.proven)
+    }
+
     /// Whether the token is for what lies at `place`.
     pub(crate) fn is_for(&self, place: &Resource) -> bool {
         self.resources().any(|resource| resource.covers(place))
@@ -230,14 +289,14 @@ impl<U: Clone + Send + Sync + 'static> Authorized<U> {
     /// `Authorized::<()>::from_extensions(..)`.
     #[must_use]
     pub fn from_extensions(extensions: &Extensions) -> Option<Self> {
-        let Authorized { source, found, user: () } = extensions.get::<Authorized>().cloned()?;
+        let Authorized { source, found, bound_to, user: () } = extensions.get::<Authorized>().cloned()?;
         let nobody: &dyn Any = &();
         let user = match nobody.downcast_ref::<U>() {
             Some(nobody) => nobody.clone(),
             None if found.is_some_and(|found| found() == TypeId::of::<U>()) => extensions.get::<U>()?.clone(),
             None => return None,
         };
-        Some(Self { source, found, user })
+        Some(Self { source, found, bound_to, user })
     }
 }
 

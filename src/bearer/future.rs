@@ -8,9 +8,10 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::authorized::Authorized;
-use super::challenge::Rejected;
+use super::challenge::{Rejected, is_grpc};
 use super::layer::Rules;
 use super::preflight;
+use super::service::Scheme;
 use super::user::ResolveUser;
 use super::verify::Answer;
 use super::verify::Verification;
@@ -34,8 +35,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, R, ReqBody, Calling, Resolving, Res> {
-        /// The service inside is at work.
-        Calling { #[pin] call: Calling },
+        /// The service inside is at work. Where it may answer that the user has to authenticate: what completes that.
+        Calling { #[pin] call: Calling, completing: Option<Completing> },
         /// The service inside has a browser's preflight, and no token.
         Preflight { #[pin] call: Calling, rules: Arc<Rules>, span: Span },
         /// The answer is there, and not of the service inside.
@@ -69,8 +70,8 @@ where
     S: Service<Request<ReqBody>>,
     R: ResolveUser,
 {
-    pub(super) const fn calling(call: S::Future) -> Self {
-        Self { state: State::Calling { call } }
+    pub(super) fn calling(inner: &mut S, request: Request<ReqBody>, rules: &Arc<Rules>) -> Self {
+        Self { state: call(inner, request, rules) }
     }
 
     pub(super) const fn preflight(call: S::Future, rules: Arc<Rules>, span: Span) -> Self {
@@ -118,10 +119,18 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Calling { call } => return call.poll(cx),
+                StateProj::Calling { call, completing } => {
+                    let mut answer = call.poll(cx);
+                    if let (Some(Completing { rules, scheme, is_grpc }), Poll::Ready(Ok(response))) =
+                        (completing, &mut answer)
+                    {
+                        Rejected::complete(rules, *scheme, *is_grpc, response);
+                    }
+                    return answer;
+                }
                 StateProj::Preflight { call, rules, span } => {
                     let answer = preflight::policy(&ready!(call.poll(cx))?);
-                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules);
+                    let refused = || Rejected::Refused(ProtocolError::TOKEN_MISSING).as_http(rules, Scheme::Bearer);
                     return Poll::Ready(Ok(answer.unwrap_or_else(|| span.in_scope(refused))));
                 }
                 StateProj::Answered { response } => return Poll::Ready(Ok(response.take().expect(AGAIN))),
@@ -142,6 +151,27 @@ where
             state.set(next);
         }
     }
+}
+
+/// What completes an answer of the service inside.
+struct Completing {
+    rules: Arc<Rules>,
+    scheme: Scheme,
+    is_grpc: bool,
+}
+
+/// Asks the service inside.
+fn call<S: Service<Request<ReqBody>>, R: ResolveUser, ReqBody>(
+    inner: &mut S,
+    request: Request<ReqBody>,
+    rules: &Arc<Rules>,
+) -> Next<S, R, ReqBody> {
+    let completing = || {
+        let scheme = rules.scheme(request.headers());
+        Completing { rules: Arc::clone(rules), scheme, is_grpc: is_grpc(&request) }
+    };
+    let completing = rules.completes.then(completing);
+    State::Calling { call: inner.call(request), completing }
 }
 
 type Next<S, R, ReqBody> = State<
@@ -176,7 +206,7 @@ where
                 extensions.insert(user);
             }
         }
-        State::Calling { call: self.inner.call(self.request) }
+        call(&mut self.inner, self.request, &self.rules)
     }
 
     fn reject(&self, rejected: &Rejected) -> Next<S, R, ReqBody> {

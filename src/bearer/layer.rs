@@ -6,12 +6,16 @@ use tower::Layer;
 
 use super::authorized::Authorized;
 use super::challenge::Hint;
+use super::dpop::Proofs;
 use super::require::Require;
 use super::service::Bearer;
+use super::step_up::StepUp;
 use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
-use crate::event::Events;
-use crate::provider::Provider;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::event::{Event, Events};
+use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
 
 /// Layer that applies [`Bearer`]. See the [module docs](crate::bearer) for an example.
@@ -27,6 +31,11 @@ pub struct BearerLayer<R = NoUser> {
 pub(super) struct Rules {
     pub(super) verify: Arc<dyn Verify>,
     pub(super) require: Require,
+    /// How the user has to have authenticated.
+    pub(super) step_up: Option<StepUp>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether the service inside may answer that the user has to authenticate, and is waited for with all of this.
+    pub(super) completes: bool,
     /// What a challenge tells.
     pub(super) hint: Hint,
     pub(super) optional: bool,
@@ -36,6 +45,10 @@ pub(super) struct Rules {
     pub(super) challenges: OnceLock<[HeaderValue; Own::ALL.len()]>,
     /// What lies here: a token has to be for it.
     pub(super) resource: Option<Resource>,
+    /// Whether for that and for nothing above it.
+    pub(super) alone: bool,
+    /// `None` where none are looked at.
+    pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
     provider: Option<Provider>,
     pub(super) events: Events,
@@ -46,7 +59,27 @@ impl Rules {
     fn guard(&mut self, resource: Option<Resource>) {
         let config = self.provider.as_ref().map(|provider| &provider.0.config);
         self.hint.metadata = config.zip(resource.as_ref()).and_then(|(config, place)| config.resource_metadata(place));
+        if let Some(provider) = &self.provider {
+            self.proofs = Proofs::of(provider, resource.as_ref()).map(Arc::new);
+        }
         self.resource = resource;
+        self.alone = false;
+    }
+
+    /// Whether a token is for what lies here.
+    pub(super) fn is_meant(&self, token: &Authorized) -> bool {
+        self.resource.as_ref().is_none_or(|here| {
+            if self.alone { token.resources().any(|resource| resource == here) } else { token.is_for(here) }
+        })
+    }
+
+    /// The scopes that a token can have here, of a provider's own; and who says so.
+    fn offered(&self) -> Option<(Vec<&str>, String)> {
+        let config = &self.provider.as_ref()?.0.config;
+        match self.resource.as_ref().filter(|_| self.alone) {
+            None => Some((config.scope_names().collect(), "the provider".to_owned())),
+            Some(here) => Some((config.required_at(here).collect(), format!("the resource `{here}`"))),
+        }
     }
 }
 
@@ -57,7 +90,27 @@ impl Provider {
         let rules = layer.rules();
         rules.provider = Some(self.clone());
         rules.events = self.0.events.clone();
+        rules.clock = self.clock();
+        rules.completes = !self.0.config.acr_values.is_empty();
         rules.guard(self.0.config.resources.first().cloned());
+        layer
+    }
+}
+
+impl ResourceServer {
+    /// A layer that takes this provider's access tokens that are for this resource, and none that are for one above it:
+    /// a token for `https://shift.example` is not one for `https://shift.example/mcp`. To take tokens that were asked for
+    /// without naming a resource, make this one the [default](crate::ProviderBuilder::default_resource).
+    ///
+    /// Its challenges name the resource's own [metadata](Self::metadata_path), which have to be there. It requires only
+    /// scopes that the resource takes.
+    pub fn bearer(&self) -> BearerLayer {
+        let mut layer = self.provider.bearer();
+        let (origin, path) = Config::metadata_of(self.resource());
+        let rules = layer.rules();
+        rules.guard(Some(self.resource().clone()));
+        rules.hint.metadata = Some(format!("{origin}{path}"));
+        rules.alone = true;
         layer
     }
 }
@@ -68,11 +121,16 @@ impl BearerLayer {
         let rules = Rules {
             verify: Arc::new(verify),
             require: Require::default(),
+            step_up: None,
+            clock: Arc::new(SystemClock),
+            completes: true,
             hint: Hint::default(),
             optional: false,
             preflights: true,
             challenges: OnceLock::new(),
             resource: None,
+            alone: false,
+            proofs: None,
             provider: None,
             events: Events::default(),
         };
@@ -81,7 +139,7 @@ impl BearerLayer {
 }
 
 impl<R> BearerLayer<R> {
-    fn rules(&mut self) -> &mut Rules {
+    pub(super) fn rules(&mut self) -> &mut Rules {
         let rules = Arc::make_mut(&mut self.rules);
         rules.challenges = OnceLock::new();
         rules
@@ -90,26 +148,48 @@ impl<R> BearerLayer<R> {
     /// Scopes that the token needs, added to what was required before: 403 `insufficient_scope` without them.
     ///
     /// # Panics
-    /// If the provider offers no such scope, or none is named, at the line of this call.
+    /// If the provider offers no such scope, or the resource of a [`ResourceServer`] takes none such, or none is named, at
+    /// the line of this call.
     #[track_caller]
     pub fn require(mut self, scope: impl Into<Require>) -> Self {
         let mut require = scope.into();
         assert!(require.groups().next().is_some(), "nothing is required: name a scope, or leave `.require(..)` out");
         let rules = self.rules();
-        if let Some(provider) = &rules.provider {
-            let config = &provider.0.config;
+        if let Some((offered, who)) = rules.offered() {
             for name in require.names() {
-                let offered: Vec<_> = config.scope_names().map(|name| format!("`{name}`")).collect();
-                assert!(
-                    config.scope_names().any(|known| known == name),
-                    "the provider offers no scope `{name}` (it offers {})",
-                    offered.join(", ")
-                );
+                let all: Vec<_> = offered.iter().map(|name| format!("`{name}`")).collect();
+                assert!(offered.contains(&name), "{who} offers no scope `{name}` (it offers {})", all.join(", "));
             }
-            require.widen(&config.includes);
+        }
+        if let Some(provider) = &rules.provider {
+            require.widen(&provider.0.config.includes);
         }
         rules.require.add(require);
         rules.hint.scope = rules.require.scope();
+        self
+    }
+
+    /// How the user of the token has to have authenticated: 401 `insufficient_user_authentication` else
+    /// ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)), with the scopes that are required here beside it, so that one
+    /// more authorization is enough. A token without a user is a 403. What was said before is replaced.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_oauth::{MemoryStore, Provider, StepUp};
+    /// # let provider = Provider::builder("https://shift.example").store(MemoryStore::new()).scope("pay", "pay").build()?;
+    /// let layer = provider.bearer().require("pay").step_up(StepUp::acr("mfa").max_age(Duration::from_secs(5 * 60)));
+    /// # Ok::<_, tower_oauth::ConfigErrors>(())
+    /// ```
+    pub fn step_up(mut self, needed: StepUp) -> Self {
+        let rules = self.rules();
+        rules.step_up = Some(needed);
+        rules.completes = true;
+        self
+    }
+
+    /// By whose clock it is decided how long ago a user has authenticated.
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.rules().clock = clock;
         self
     }
 
@@ -136,6 +216,29 @@ impl<R> BearerLayer<R> {
     /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). A provider's own layer knows.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.rules().hint.metadata = Some(url.into());
+        self
+    }
+
+    /// Hears of every request that this layer refuses, with the reason: for a layer over a [verifier](Verify), which has no
+    /// provider to [tell](crate::ProviderBuilder::on_event). A provider's own layer tells that one's hook, or else this one
+    /// alone.
+    ///
+    /// It is called in the middle of a request, so it must not wait.
+    ///
+    /// ```
+    /// # fn layer(verifier: impl tower_oauth::Verify) {
+    /// use tower_oauth::BearerLayer;
+    /// use tower_oauth::event::{Event, EventKind};
+    ///
+    /// let layer = BearerLayer::new(verifier).on_event(|event: &Event<'_>| match event.kind {
+    ///     // The issuer cannot be reached.
+    ///     EventKind::Unavailable => eprintln!("{event}: {:?}", event.source),
+    ///     _ => {}
+    /// });
+    /// # }
+    /// ```
+    pub fn on_event(mut self, hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.rules().events = Events::to(hear);
         self
     }
 

@@ -37,23 +37,35 @@
 //!
 //! Anybody can send such a request, so where an `OPTIONS` makes something happen inside, as in tonic, say
 //! [`.refuse_preflights()`](BearerLayer::refuse_preflights).
+//!
+//! # Proofs
+//!
+//! A token may be bound to a key of its client, and is then good with a proof of that key alone
+//! ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)). A layer that asks for no proofs refuses such tokens; with the
+//! feature `jwt` it can: a provider's own by `ProviderBuilder::dpop`, any by `BearerLayer::dpop`.
 
 mod authorized;
 mod challenge;
+#[cfg_attr(not(feature = "jwt"), path = "without_dpop.rs")]
+mod dpop;
 mod future;
 mod layer;
 mod preflight;
 mod require;
 mod service;
+mod step_up;
 mod user;
 mod verify;
 
 pub use authorized::Authorized;
 #[cfg(feature = "axum")]
 pub(crate) use authorized::Optional;
+#[cfg(feature = "jwt")]
+pub use dpop::Dpop;
 pub use future::ResponseFuture as BearerFuture;
 pub use layer::BearerLayer;
 pub use require::Require;
 pub use service::Bearer;
+pub use step_up::StepUp;
 pub use user::{NoUser, ResolveUser, UserAnswer};
 pub use verify::{Credentials, Refusal, Verification, Verify};

@@ -87,12 +87,12 @@ impl<R: ResolveUser> BearerLayer<R> {
             request,
             span,
         };
-        match span.in_scope(|| rules.read(&request)) {
+        match span.in_scope(|| rules.read(&mut request)) {
             Ok(None) => {
                 if rules.optional {
                     request.extensions_mut().insert(Optional);
                 }
-                ResponseFuture::calling(inner.call(request))
+                ResponseFuture::calling(inner, request, rules)
             }
             Err(ProtocolError::TOKEN_MISSING) if rules.preflights && is_preflight(&request) => {
                 ResponseFuture::preflight(inner.call(request), Arc::clone(rules), span)
@@ -104,7 +104,7 @@ impl<R: ResolveUser> BearerLayer<R> {
                     Err(rejected) => ResponseFuture::rejected(rules, &request, &rejected, &span),
                     Ok((token, None)) => {
                         request.extensions_mut().insert(token);
-                        ResponseFuture::calling(inner.call(request))
+                        ResponseFuture::calling(inner, request, rules)
                     }
                     Ok((token, Some(user))) => ResponseFuture::resolving(user, token, pending(inner, request, span)),
                 }
@@ -117,17 +117,53 @@ impl<R: ResolveUser> BearerLayer<R> {
 
 impl Rules {
     /// What the verifier answers to the request's token; `None` where the request may pass without one.
-    fn read<B>(&self, request: &Request<B>) -> Result<Option<Answer>, ProtocolError> {
+    fn read<B>(&self, request: &mut Request<B>) -> Result<Option<Answer>, ProtocolError> {
         let headers = request.headers();
         if token_in_query(request.uri()) {
             return Err(ProtocolError::TOKEN_IN_QUERY);
         }
-        let Some(token) = token(headers)? else {
+        let Some((scheme, token)) = self.token(headers)? else {
             return if self.optional { Ok(None) } else { Err(ProtocolError::TOKEN_MISSING) };
         };
         let (method, uri, resource) = (request.method(), request.uri(), self.resource.as_ref());
         let credentials = Credentials { token, method, uri, headers, resource };
-        Ok(Some(self.verify.verify(credentials).0))
+        match (scheme, &self.proofs) {
+            (Scheme::Dpop, Some(proofs)) => {
+                let proof = proofs.read(request, token)?;
+                let verification = self.verify.verify(credentials);
+                proof.note(request);
+                Ok(Some(proofs.confirm(proof, verification)))
+            }
+            _ => Ok(Some(self.verify.verify(credentials).0)),
+        }
+    }
+
+    /// The token of a request. Another scheme counts as no token.
+    fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Option<(Scheme, &'a str)>, ProtocolError> {
+        token(headers, self.proofs.is_some())
+    }
+
+    /// `b64token` of RFC 6750 §2.1.
+    fn is_well_formed(&self, headers: &HeaderMap) -> bool {
+        let Ok(Some((_, token))) = self.token(headers) else { return false };
+        let token = token.trim_end_matches('=');
+        !token.is_empty() && token.bytes().all(|byte| B64TOKEN[usize::from(byte)])
+    }
+
+    /// How a request presents its token.
+    pub(super) fn scheme(&self, headers: &HeaderMap) -> Scheme {
+        let value = headers.get(header::AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+        scheme(value, self.proofs.is_some()).map_or(Scheme::Bearer, |(scheme, _)| scheme)
+    }
+
+    /// A token that is bound to a key came with a proof of it, and one that is not, where it may.
+    fn check_binding(&self, token: &Authorized) -> Result<(), ProtocolError> {
+        match &self.proofs {
+            None if token.is_bound() => Err(ProtocolError::TOKEN_BOUND),
+            Some(_) if token.is_bound() && !token.is_proven() => Err(ProtocolError::TOKEN_BOUND_TO_KEY),
+            Some(proofs) if proofs.are_required() && !token.is_bound() => Err(ProtocolError::TOKEN_NEEDS_KEY),
+            _ => Ok(()),
+        }
     }
 
     /// Whether what was verified is enough here, and the look-up of its user where one is asked for.
@@ -140,13 +176,23 @@ impl Rules {
         let token = match answer {
             Ok(token) => token,
             // Looked at only now: a token that is good is well-formed, and this path may cost more.
-            Err(Refusal::InvalidToken(_) | Refusal::Refused(_)) if !is_well_formed(headers) => {
+            Err(Refusal::InvalidToken(_) | Refusal::Refused(_)) if !self.is_well_formed(headers) => {
                 return Err(ProtocolError::TOKEN_ILLEGIBLE.into());
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        if self.resource.as_ref().is_some_and(|here| !token.is_for(here)) {
+        self.check_binding(&token)?;
+        if !self.is_meant(&token) {
             return Err(Rejected::Forbidden(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE, Box::new(token)));
+        }
+        if let Some(needed) = &self.step_up {
+            if token.user_subject().is_none() {
+                return Err(Rejected::Forbidden(ProtocolError::USER_NEEDED, Box::new(token)));
+            }
+            // Before the scopes: the challenge names them too, so that one more authorization is enough.
+            if !needed.is_met(&token, self.clock.now()) {
+                return Err(Rejected::StepUp(needed.clone(), Some(Box::new(token))));
+            }
         }
         if !token.satisfies(&self.require) {
             return Err(Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token)));
@@ -162,42 +208,73 @@ impl Rules {
 /// The longest `Authorization` header that is read, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// RFC 6750 §2.1, RFC 9110 §11.1: one header, the scheme in any case, one space or more, the token. Another scheme
-/// counts as no token.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, ProtocolError> {
+/// How a token is presented: with a proof or without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+impl Scheme {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Bearer => Self::Dpop,
+            Self::Dpop => Self::Bearer,
+        }
+    }
+
+    /// The same refusal, in words for this scheme.
+    fn says(self, error: ProtocolError) -> ProtocolError {
+        match (self, error) {
+            (Self::Dpop, ProtocolError::TOKEN_EMPTY) => error.saying("there is no token behind DPoP"),
+            (Self::Dpop, ProtocolError::TOKEN_WITHOUT_SPACE) => error.saying("there is no space behind DPoP"),
+            _ => error,
+        }
+    }
+}
+
+/// The scheme of a header and what stands behind its name, if it is one that is taken.
+fn scheme(value: &[u8], takes_dpop: bool) -> Option<(Scheme, &[u8])> {
+    let named = |scheme: Scheme| {
+        let (name, rest) = value.split_at_checked(scheme.as_str().len())?;
+        name.eq_ignore_ascii_case(scheme.as_str().as_bytes()).then_some((scheme, rest))
+    };
+    named(Scheme::Bearer).or_else(|| takes_dpop.then(|| named(Scheme::Dpop)).flatten())
+}
+
+/// RFC 6750 §2.1, RFC 9449 §7.1, RFC 9110 §11.1: one header, the scheme in any case, one space or more, the token. Another
+/// scheme counts as no token.
+fn token(headers: &HeaderMap, takes_dpop: bool) -> Result<Option<(Scheme, &str)>, ProtocolError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(ProtocolError::AUTHORIZATION_REPEATED);
     }
     let value = value.as_bytes();
-    let Some((scheme, rest)) = value.split_at_checked(6) else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
-    }
+    let Some((scheme, rest)) = scheme(value, takes_dpop) else { return Ok(None) };
     match rest.first() {
         None | Some(b' ') => {}
         // A longer name of a scheme.
         Some(byte) if byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte) => return Ok(None),
         // Not as if there were no token: below an optional layer that would let it pass.
-        Some(_) => return Err(ProtocolError::TOKEN_WITHOUT_SPACE),
+        Some(_) => return Err(scheme.says(ProtocolError::TOKEN_WITHOUT_SPACE)),
     }
     if value.len() > LONGEST {
         return Err(ProtocolError::TOKEN_TOO_LONG);
     }
     let spaces = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
     match str::from_utf8(&rest[spaces..]) {
-        Ok("") => Err(ProtocolError::TOKEN_EMPTY),
-        Ok(token) => Ok(Some(token)),
+        Ok("") => Err(scheme.says(ProtocolError::TOKEN_EMPTY)),
+        Ok(token) => Ok(Some((scheme, token))),
         Err(_) => Err(ProtocolError::TOKEN_ILLEGIBLE),
     }
-}
-
-/// `b64token` of RFC 6750 §2.1.
-fn is_well_formed(headers: &HeaderMap) -> bool {
-    let Ok(Some(token)) = token(headers) else { return false };
-    let token = token.trim_end_matches('=');
-    !token.is_empty() && token.bytes().all(|byte| B64TOKEN[usize::from(byte)])
 }
 
 /// A table, since every forged token is looked at.

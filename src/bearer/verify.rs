@@ -15,9 +15,10 @@ use crate::jwt::JwtError;
 use crate::provider::OwnJwt;
 use crate::provider::Provider;
 use crate::span;
-use crate::types::{Resource, UnixTime};
+use crate::types::{Resource, Thumbprint, UnixTime};
 
-/// Decides whether a token is good. A [`Provider`] is one for its own tokens; so is an `Arc` of one.
+/// Decides whether a token is good. A [`Provider`] is one for its own tokens, and where the layer was not told what lies
+/// behind it, for those of its default resource; so is an `Arc` of one.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -67,7 +68,7 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// What stands behind `Bearer`. Its alphabet is not checked yet: whatever is not good is refused anyway.
+    /// What stands behind `Bearer` or `DPoP`. Its alphabet is not checked yet: whatever is not good is refused anyway.
     #[must_use]
     pub const fn token(&self) -> &'a str {
         self.token
@@ -165,7 +166,7 @@ impl Verify for Provider {
     fn verify(&self, credentials: Credentials<'_>) -> Verification {
         let handle = match self.0.handles.open_access(credentials.token) {
             Ok(handle) => handle,
-            Err(HandleError::Malformed) => return no_handle(self, credentials.token),
+            Err(HandleError::Malformed) => return no_handle(self, credentials.token, self.place(&credentials)),
             Err(HandleError::UnknownKey) => return Verification(Answer::Refused(Own::OfUnknownKey)),
             Err(HandleError::Forged) => return Verification(Answer::Refused(Own::Forged)),
         };
@@ -174,27 +175,43 @@ impl Verify for Provider {
             return Verification(Answer::Refused(Own::Expired));
         }
         let key = self.0.handles.key_of(handle.grant);
-        by_grant(self, key, move |grant| admit(&handle, grant, now))
+        match self.place(&credentials) {
+            None => by_grant(self, key, move |grant| admit(&handle, grant, now)),
+            place => by_grant(self, key, move |grant| meant(admit(&handle, grant, now)?, place.as_ref())),
+        }
     }
+}
+
+impl Provider {
+    /// What a token has to be for where the layer does not say: nobody can forget to ask (RFC 8707 §2).
+    fn place(&self, credentials: &Credentials<'_>) -> Option<Resource> {
+        if credentials.resource.is_some() { None } else { self.0.config.resources.first().cloned() }
+    }
+}
+
+/// Refuses what is for others, where the layer would not.
+fn meant(token: Authorized, place: Option<&Resource>) -> Result<Authorized, Own> {
+    if place.is_none_or(|place| token.is_for(place)) { Ok(token) } else { Err(Own::Elsewhere) }
 }
 
 /// What is no handle is a JWT, or nothing.
 #[cfg(not(feature = "jwt"))]
-fn no_handle(_: &Provider, _: &str) -> Verification {
+fn no_handle(_: &Provider, _: &str, _: Option<Resource>) -> Verification {
     Verification::ready(Err(Own::Unknown.into()))
 }
 
 #[cfg(feature = "jwt")]
-fn no_handle(provider: &Provider, token: &str) -> Verification {
+fn no_handle(provider: &Provider, token: &str, place: Option<Resource>) -> Verification {
     let now = provider.now();
     match provider.open_jwt_now(token) {
-        Some(Ok(jwt)) => by_grant(provider, jwt.key, move |grant| admit_jwt(&jwt, grant, now)),
+        Some(Ok(jwt)) => by_grant(provider, jwt.key, move |grant| meant(admit_jwt(&jwt, grant, now)?, place.as_ref())),
         Some(Err(error)) => Verification::ready(Err(Own::of(error).into())),
         None => {
             let (provider, token) = (provider.clone(), token.to_owned());
             Verification::later(span::carried(async move {
                 let jwt = provider.open_jwt(&token).await.map_err(Refusal::Unavailable)?.map_err(Own::of)?;
-                by_loaded_grant(&provider, jwt.key, |grant| admit_jwt(&jwt, grant, now)).await
+                let admit = |grant| meant(admit_jwt(&jwt, grant, now)?, place.as_ref());
+                by_loaded_grant(&provider, jwt.key, admit).await
             }))
         }
     }
@@ -237,10 +254,12 @@ pub(super) enum Own {
     Forged,
     Expired,
     Revoked,
+    Elsewhere,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 5] = [Self::Unknown, Self::OfUnknownKey, Self::Forged, Self::Expired, Self::Revoked];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Unknown, Self::OfUnknownKey, Self::Forged, Self::Expired, Self::Revoked, Self::Elsewhere];
 
     /// Why a JWT is not taken.
     #[cfg(feature = "jwt")]
@@ -260,6 +279,7 @@ impl Own {
             Self::Forged => ProtocolError::TOKEN_FORGED,
             Self::Expired => ProtocolError::TOKEN_EXPIRED,
             Self::Revoked => ProtocolError::TOKEN_REVOKED,
+            Self::Elsewhere => ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE,
         }
     }
 }
@@ -270,12 +290,19 @@ impl From<Own> for Refusal {
     }
 }
 
+fn bound(token: Authorized, key: Option<Thumbprint>) -> Authorized {
+    match key {
+        None => token,
+        Some(key) => token.bound_to(key),
+    }
+}
+
 /// Whether the grant stands behind its token.
 fn admit(handle: &AccessHandle, grant: Arc<Grant>, now: UnixTime) -> Result<Authorized, Own> {
     if !grant.admits(handle.token, handle.issued_at, now) {
         return Err(Own::Revoked);
     }
-    Ok(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at))
+    Ok(bound(Authorized::of_grant(grant, handle.scope, handle.resources, handle.expires_at), handle.bound_to))
 }
 
 /// Whether the grant stands behind its token, and behind all that it says.
@@ -285,5 +312,5 @@ fn admit_jwt(jwt: &OwnJwt, grant: Arc<Grant>, now: UnixTime) -> Result<Authorize
         return Err(Own::Revoked);
     }
     let (scope, resources) = jwt.masks(&grant).ok_or(Own::Forged)?;
-    Ok(Authorized::of_grant(grant, scope, resources, jwt.expires_at()))
+    Ok(bound(Authorized::of_grant(grant, scope, resources, jwt.expires_at()), jwt.bound_to()))
 }

@@ -115,7 +115,7 @@ fn end(claims: &Claims, now: UnixTime) -> Result<UnixTime, ProtocolError> {
 
 const fn refusal(error: JwtError) -> ProtocolError {
     match error {
-        JwtError::Malformed => ProtocolError::CLIENT_ASSERTION_MALFORMED,
+        JwtError::Malformed | JwtError::Confirmation => ProtocolError::CLIENT_ASSERTION_MALFORMED,
         JwtError::Forbidden => ProtocolError::CLIENT_ASSERTION_HEADER_FORBIDDEN,
         JwtError::Algorithm => ProtocolError::CLIENT_ASSERTION_ALGORITHM_WRONG,
         JwtError::UnknownKey => ProtocolError::CLIENT_ASSERTION_OF_UNKNOWN_KEY,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{AuthMethod, Client, GrantType, LiveSecret, Registration};
+use super::{AuthMethod, Client, GrantType, LiveSecret, Managed, Registration};
 #[cfg(feature = "jwt")]
 use super::{Keys, RegisteredKeys};
 use crate::error::InvalidRecord;
@@ -34,6 +35,11 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application_type: Option<String>,
     pkce: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    require_pushed_authorization_requests: bool,
+    /// Read whatever the features are: a node without them gives such a client nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     /// In seconds, as the next.
@@ -41,6 +47,8 @@ struct Kept {
     access_token_lifetime: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_token_max_age: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registration: Option<KeptRegistration>,
 }
 
 #[cfg(feature = "jwt")]
@@ -49,15 +57,29 @@ struct KeptKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token_endpoint_auth_signing_alg: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    jwks: Option<serde_json::Value>,
+    jwks: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
+}
+
+/// What a client that manages its registration has beside.
+#[derive(Serialize, Deserialize)]
+struct KeptRegistration {
+    access_token_sha256: String,
+    client_id_issued_at: u64,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct KeptSecret {
     sha256: String,
     until: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Client {
@@ -79,9 +101,12 @@ impl Client {
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.as_str().to_owned()).collect(),
             application_type: client.native.map(|native| if native { "native" } else { "web" }.to_owned()),
             pkce: client.pkce,
+            require_pushed_authorization_requests: client.pushes,
+            dpop_bound_access_tokens: client.bound_tokens,
             resource: client.resource.as_ref().map(ToString::to_string),
             access_token_lifetime: client.access_token_lifetime.map(|life| life.as_secs()),
             refresh_token_max_age: client.refresh_token_max_age.map(|age| age.as_secs()),
+            registration: client.managed.as_ref().map(KeptRegistration::of),
         };
         serde_json::to_string(&kept).expect("texts and numbers are JSON")
     }
@@ -108,9 +133,12 @@ impl Client {
             grant_types: grant_types.collect::<Option<_>>().ok_or(invalid("grant_types"))?,
             native: kept.application_type.map(|kind| kind == "native"),
             pkce: kept.pkce,
+            pushes: kept.require_pushed_authorization_requests,
+            bound_tokens: kept.dpop_bound_access_tokens,
             resource: kept.resource.map(|uri| uri.parse()).transpose().map_err(|_| invalid("resource"))?,
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
+            managed: kept.registration.map(KeptRegistration::read).transpose()?,
             from_document: false,
             problems: Vec::new(),
         })))
@@ -142,15 +170,36 @@ impl KeptKeys {
     }
 }
 
+impl KeptRegistration {
+    fn of(managed: &Managed) -> Self {
+        Self {
+            access_token_sha256: URL_SAFE_NO_PAD.encode(managed.token),
+            client_id_issued_at: managed.issued_at.as_secs(),
+            metadata: managed.metadata.clone(),
+        }
+    }
+
+    fn read(self) -> Result<Managed, InvalidRecord> {
+        Ok(Managed {
+            token: digest_of(&self.access_token_sha256).ok_or(InvalidRecord::new("registration"))?,
+            issued_at: UnixTime::from_secs(self.client_id_issued_at),
+            metadata: self.metadata,
+        })
+    }
+}
+
 impl KeptSecret {
     fn of(secret: &LiveSecret) -> Self {
         Self { sha256: URL_SAFE_NO_PAD.encode(secret.digest), until: secret.until.as_secs() }
     }
 
     fn read(&self) -> Option<LiveSecret> {
-        let digest = URL_SAFE_NO_PAD.decode(&self.sha256).ok()?.try_into().ok()?;
-        Some(LiveSecret { digest, until: UnixTime::from_secs(self.until) })
+        Some(LiveSecret { digest: digest_of(&self.sha256)?, until: UnixTime::from_secs(self.until) })
     }
+}
+
+fn digest_of(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -181,6 +230,7 @@ mod tests {
                 .grant_types([GrantType::ClientCredentials, GrantType::AuthorizationCode, GrantType::RefreshToken])
                 .danger_without_pkce(),
             Client::resource_server("api", SECRET, "https://api.example/mcp"),
+            Client::public("app").redirect_uri("https://a.example/cb").require_pushed_authorization_requests(),
         ] {
             let record = client.to_record();
             assert!(!record.contains(SECRET) && !record.contains(&"x".repeat(32)), "{record}");
@@ -189,6 +239,7 @@ mod tests {
             assert_eq!(format!("{read:?}"), format!("{client:?}"));
             let (kept, given) = (&*read.0, &*client.0);
             assert_eq!((kept.native, kept.pkce, &kept.resource), (given.native, given.pkce, &given.resource));
+            assert_eq!(kept.pushes, given.pushes);
             assert_eq!(kept.access_token_lifetime, given.access_token_lifetime);
             assert_eq!(kept.refresh_token_max_age, given.refresh_token_max_age);
             assert_eq!((&kept.grant_types, read.is_native()), (&given.grant_types, client.is_native()));
@@ -196,6 +247,37 @@ mod tests {
                 let at = UnixTime::from_secs(at);
                 assert_eq!(read.has_secret(secret, at), client.has_secret(secret, at), "{record}");
             }
+        }
+    }
+
+    /// RFC 7592: of the registration access token there is a digest.
+    #[test]
+    fn the_registration_of_a_client_is_found_again() {
+        let metadata = serde_json::json!({"contacts": ["ops@a.example"], "software_id": "\u{1f511}"});
+        let Value::Object(metadata) = metadata else { unreachable!() };
+        let token = super::super::ClientSecret::generate();
+        let client = Client::public("app").redirect_uri("https://a.example/cb");
+        let record = client.managed(&token, UnixTime::from_secs(1_001), metadata.clone()).to_record();
+        assert!(!record.contains(token.secret()), "{record}");
+        let read = Client::from_record(&record).unwrap();
+        assert_eq!(read.to_record(), record);
+        let managed = read.registration().unwrap();
+        assert_eq!((managed.issued_at.as_secs(), &managed.metadata), (1_001, &metadata));
+        assert!(read.has_registration_token(token.secret()) && !read.has_registration_token("another"));
+        assert!(!format!("{read:?}").contains("digest"));
+        let bad = record.replacen("token_sha256\":\"", "token_sha256\":\"A", 1);
+        assert!(Client::from_record(&bad).is_err());
+    }
+
+    /// RFC 9449 §5.2
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn that_tokens_are_always_bound_is_found_again() {
+        let client = Client::public("app").redirect_uri("https://a.example/cb");
+        for (client, bound) in [(client.clone(), false), (client.dpop_bound_access_tokens(), true)] {
+            let record = client.to_record();
+            assert_eq!(record.contains("dpop_bound_access_tokens"), bound, "{record}");
+            assert_eq!(Client::from_record(&record).unwrap().wants_bound_tokens(), bound);
         }
     }
 

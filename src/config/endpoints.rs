@@ -21,7 +21,9 @@ pub struct Endpoints {
     revocation: String,
     introspection: String,
     registration: String,
+    pushed_authorization_request: String,
     jwks: String,
+    revocation_feed: String,
 }
 
 impl Default for Endpoints {
@@ -42,7 +44,9 @@ impl Endpoints {
             revocation: "/revoke".to_owned(),
             introspection: "/introspect".to_owned(),
             registration: "/register".to_owned(),
+            pushed_authorization_request: "/par".to_owned(),
             jwks: "/jwks".to_owned(),
+            revocation_feed: "/revoked".to_owned(),
         }
     }
 
@@ -76,11 +80,26 @@ impl Endpoints {
         self
     }
 
+    /// The path of the pushed authorization request endpoint, behind the prefix. By default `/par`; nothing is there unless
+    /// requests [can be pushed](crate::ProviderBuilder::pushed_authorization_requests).
+    pub fn pushed_authorization_request(mut self, path: impl Into<String>) -> Self {
+        self.pushed_authorization_request = path.into();
+        self
+    }
+
     /// The path of the published keys, behind the prefix. By default `/jwks`; nothing is there unless some access token is
     /// a JWT.
     #[cfg(feature = "jwt")]
     pub fn jwks(mut self, path: impl Into<String>) -> Self {
         self.jwks = path.into();
+        self
+    }
+
+    /// The path of the feed of revocations, behind the prefix. By default `/revoked`; nothing is there without
+    /// [`ProviderBuilder::revocation_feed`](crate::ProviderBuilder::revocation_feed).
+    #[cfg(feature = "jwt")]
+    pub fn revocation_feed(mut self, path: impl Into<String>) -> Self {
+        self.revocation_feed = path.into();
         self
     }
 
@@ -107,10 +126,18 @@ impl Endpoints {
         self
     }
 
-    /// The one that is last is there only if some token is a JWT.
-    fn all(&self) -> [&str; 6] {
-        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration, &self.jwks]
+    /// Those that are always there, or have their path kept for them.
+    fn fixed(&self) -> [&str; 5] {
+        [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration]
     }
+}
+
+/// Which endpoints there are beside those that are always there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
+    pub(crate) pushed_authorization_request: bool,
+    pub(crate) jwks: bool,
+    pub(crate) revocation_feed: bool,
 }
 
 /// The paths of one issuer on its origin.
@@ -123,8 +150,11 @@ pub(crate) struct Paths {
     pub(crate) revocation: String,
     pub(crate) introspection: String,
     pub(crate) registration: String,
-    /// `None` where nothing is published there.
+    /// `None` where nothing is there, as in the next.
+    pub(crate) pushed_authorization_request: Option<String>,
     pub(crate) jwks: Option<String>,
+    /// `None` where nothing is told there.
+    pub(crate) revocation_feed: Option<String>,
     /// Where the server metadata are (RFC 8414 §3.1): the well-known name goes between host and path.
     pub(crate) server_metadata: String,
     /// How many bytes of the prefix are gone when the service sees a path.
@@ -136,7 +166,7 @@ impl Paths {
     pub(crate) fn new(
         endpoints: &Endpoints,
         issuer_path: Option<&str>,
-        with_jwks: bool,
+        offered: Offered,
         wrong: &mut Vec<ConfigError>,
     ) -> Self {
         for prefix in [&endpoints.prefix, &endpoints.stripped] {
@@ -153,8 +183,11 @@ impl Paths {
         let seen = seen.unwrap_or(&prefix);
         let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
-        let all = endpoints.all();
-        for (at, path) in all.iter().enumerate().take(if with_jwks { 6 } else { 5 }) {
+        let pushed = offered.pushed_authorization_request.then_some(&*endpoints.pushed_authorization_request);
+        let jwks = offered.jwks.then_some(&*endpoints.jwks);
+        let feed = offered.revocation_feed.then_some(&*endpoints.revocation_feed);
+        let all: Vec<_> = endpoints.fixed().into_iter().chain(pushed).chain(jwks).chain(feed).collect();
+        for (at, path) in all.iter().enumerate() {
             if !is_path(path) || all[..at].contains(path) {
                 wrong.push(ConfigError::Path((*path).to_owned()));
             } else if [&*prefix, seen].iter().any(|prefix| is_document(&format!("{prefix}{path}"))) {
@@ -162,15 +195,32 @@ impl Paths {
             }
         }
         let stripped = prefix.len() - seen.len();
-        let [authorization, token, revocation, introspection, registration, jwks] =
-            all.map(|path| format!("{prefix}{path}"));
-        let jwks = with_jwks.then_some(jwks);
-        Self { prefix, authorization, token, revocation, introspection, registration, jwks, server_metadata, stripped }
+        let published = |path: &str| format!("{prefix}{path}");
+        let [authorization, token, revocation, introspection, registration] = endpoints.fixed().map(published);
+        Self {
+            authorization,
+            token,
+            revocation,
+            introspection,
+            registration,
+            pushed_authorization_request: pushed.map(published),
+            jwks: jwks.map(published),
+            revocation_feed: feed.map(published),
+            server_metadata,
+            stripped,
+            prefix,
+        }
     }
 
     /// What stands before every endpoint, as the service sees it.
     pub(crate) fn seen_prefix(&self) -> &str {
         self.seen(&self.prefix)
+    }
+
+    /// What a proxy takes off the front of every path.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn stripped_prefix(&self) -> &str {
+        &self.prefix[..self.stripped]
     }
 
     /// Whether a proxy takes something off the front of every path.
@@ -182,7 +232,8 @@ impl Paths {
     /// number of paths.
     pub(crate) fn served(&self) -> impl Iterator<Item = &str> {
         let endpoints = [&self.authorization, &self.token, &self.revocation, &self.introspection, &self.registration];
-        let endpoints = endpoints.into_iter().chain(&self.jwks);
+        let endpoints = endpoints.into_iter().chain(&self.pushed_authorization_request).chain(&self.jwks);
+        let endpoints = endpoints.chain(&self.revocation_feed);
         endpoints.map(|endpoint| self.seen(endpoint)).chain([&*self.server_metadata])
     }
 

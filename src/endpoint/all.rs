@@ -10,7 +10,7 @@ use tower::Service;
 use super::ResponseFuture;
 use super::authorize::Gate;
 use super::leaf::{Leaf, Leaves};
-use crate::http::{ResponseBody, take_ready};
+use crate::http::{ResponseBody, WholePath, take_ready};
 use crate::provider::Provider;
 
 /// All the endpoints of one provider.
@@ -45,6 +45,13 @@ impl All {
             Some(leaf) => Some(Claim::Leaf(leaf)),
             None if path == paths.seen(&paths.authorization) => Some(Claim::Page),
             None => None,
+        }
+    }
+
+    /// Lets this provider's bearer layers know the path of a request that goes inside, where they ask for it.
+    pub(crate) fn note_path<B>(&self, request: &mut Request<B>) {
+        if self.provider().0.config.takes_dpop() {
+            WholePath::note(request);
         }
     }
 

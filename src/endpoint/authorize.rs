@@ -9,7 +9,7 @@ use tower::{Layer, Service};
 
 use super::ResponseFuture;
 use crate::authorization::{Approval, Denial, Draft, Rejection, ValidRequest, code_redirect, error_redirect};
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, StoreError};
 use crate::handle::{CodeHandle, GrantId};
 use crate::http::{
     Failure, Reply, ResponseBody, SameOrigin, bare, detached, error_page, method_not_allowed, read_form, redirect,
@@ -134,13 +134,13 @@ impl Gate {
             Some(Decision::Approved(approval)) if Arc::ptr_eq(approval.request(), &valid) => {
                 self.approved(approval.clone()).await
             }
-            Some(Decision::Denied(denial)) if Arc::ptr_eq(denial.request(), &valid) => self.denied(denial),
+            Some(Decision::Denied(denial)) if Arc::ptr_eq(denial.request(), &valid) => self.denied(denial).await,
             Some(_) => self.refused(ProtocolError::DECISION_MISPLACED),
             // Whoever asked sees nothing of a page, so that an error of it is told to the client as well.
             None if valid.has_prompt("none") && response.status().is_server_error() => {
-                self.sent_back(&valid, ProtocolError::PAGE_FAILED)
+                self.answered(&valid, ProtocolError::PAGE_FAILED).await
             }
-            None if valid.has_prompt("none") => self.denied(&Denial::login_required(valid)),
+            None if valid.has_prompt("none") => self.denied(&Denial::login_required(valid)).await,
             None => return Ok(secured(response.map(ResponseBody::inner))),
         };
         // A page that logs in and decides in one answer sets the cookie of its session beside the decision.
@@ -179,8 +179,15 @@ impl Gate {
         self.validate(params).await.map(Admitted::Shown)
     }
 
+    /// The request, or the one that it refers to where such are taken.
+    fn draft(&self, params: Params) -> Result<Draft, ProtocolError> {
+        let draft = Draft::read(params)?;
+        let provider = &self.provider;
+        if provider.0.config.pushed.on { draft.resolved(&provider.0.request_uris, provider.now()) } else { Ok(draft) }
+    }
+
     async fn validate(&self, params: Params) -> Result<Arc<ValidRequest>, Reply> {
-        let draft = Draft::read(params).map_err(|error| self.refused(error))?;
+        let draft = self.draft(params).map_err(|error| self.refused(error))?;
         let client = self.provider.client_to_ask_about(draft.client_id()).await.map_err(|error| self.refused(error))?;
         let known = client.as_ref().map(|client| client.id().clone());
         if let Some(client) = &known {
@@ -228,22 +235,48 @@ impl Gate {
         let Some(grant) = approval.grant(key, config.issuer.clone(), now, now.plus(config.lifetimes.code)) else {
             return self.refused(Failure::from(ProtocolError::APPROVAL_TOO_WIDE).of(approval.request().client.id()));
         };
+        if !config.acr_values.is_empty() && !approval.is_authenticated_as_asked(now) {
+            return self.sent_back(approval.request(), ProtocolError::AUTHENTICATION_UNMET);
+        }
         let provider = self.provider.clone();
-        let created = detached(async move { provider.create_approved(grant).await }).await;
+        let pushed = approval.request().pushed;
+        let created = detached(async move {
+            let first = provider.use_up(pushed).await?;
+            if first {
+                provider.create_approved(grant).await?;
+            }
+            Ok::<_, StoreError>(first)
+        });
         let (request, issuer) = (approval.request(), &config.issuer);
         let state = request.state.as_deref();
-        match created {
-            Ok(()) => {
+        match created.await {
+            Ok(true) => {
                 let grant_expires_at = approval.grant_expires_at(now);
-                let code = self.provider.0.handles.mint_code(&CodeHandle { grant: id, grant_expires_at });
+                let code = CodeHandle { grant: id, grant_expires_at, bound_to: request.dpop_jkt };
+                let code = self.provider.0.handles.mint_code(&code);
                 redirect(&code_redirect(&request.redirect_uri, &code, state, issuer))
             }
+            Ok(false) => self.used_up(request),
             Err(error) => self.sent_back(request, error),
         }
     }
 
-    fn denied(&self, denial: &Denial) -> Reply {
-        self.sent_back(denial.request(), *denial.error())
+    async fn denied(&self, denial: &Denial) -> Reply {
+        self.answered(denial.request(), *denial.error()).await
+    }
+
+    /// The client's answer without a grant, which is an answer too: it uses up a request that was pushed.
+    async fn answered(&self, request: &ValidRequest, error: ProtocolError) -> Reply {
+        match self.provider.use_up(request.pushed).await {
+            Ok(true) => self.sent_back(request, error),
+            Ok(false) => self.used_up(request),
+            Err(error) => self.sent_back(request, error),
+        }
+    }
+
+    /// A second decision on a request that was pushed: the client has its answer, so nothing more goes there.
+    fn used_up(&self, request: &ValidRequest) -> Reply {
+        self.refused(Failure::from(ProtocolError::REQUEST_URI_USED).of(request.client.id()))
     }
 
     /// Tells the client an error, at the redirect URI of its request.

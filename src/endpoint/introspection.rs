@@ -5,12 +5,12 @@ use super::leaf::leaf_service;
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::grant::Grant;
-use crate::handle::{AccessHandle, RefreshHandle, TokenId};
+use crate::handle::{AccessHandle, RefreshHandle, TokenId, jti};
 use crate::http::{Failure, Reply, json};
 #[cfg(feature = "jwt")]
 use crate::provider::OwnJwt;
 use crate::provider::Provider;
-use crate::types::{Params, Resource, UnixTime};
+use crate::types::{Params, Resource, Thumbprint, UnixTime};
 
 leaf_service! {
     /// The introspection endpoint ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), whatever path it is mounted at,
@@ -57,18 +57,20 @@ struct Access {
     expires_at: UnixTime,
     scope: u64,
     resources: u16,
+    bound_to: Option<Thumbprint>,
 }
 
 impl Access {
     const fn of(handle: &AccessHandle) -> Self {
-        let AccessHandle { token, issued_at, expires_at, scope, resources, .. } = *handle;
-        Self { token, issued_at, expires_at, scope, resources }
+        let AccessHandle { token, issued_at, expires_at, scope, resources, bound_to, .. } = *handle;
+        Self { token, issued_at, expires_at, scope, resources, bound_to }
     }
 
     #[cfg(feature = "jwt")]
     fn of_jwt(jwt: &OwnJwt, grant: &Grant) -> Option<Self> {
         let (scope, resources) = jwt.masks(grant)?;
-        Some(Self { token: jwt.token, issued_at: jwt.issued_at(), expires_at: jwt.expires_at(), scope, resources })
+        let (issued_at, expires_at, bound_to) = (jwt.issued_at(), jwt.expires_at(), jwt.bound_to());
+        Some(Self { token: jwt.token, issued_at, expires_at, scope, resources, bound_to })
     }
 }
 
@@ -88,11 +90,19 @@ fn access_token(
     let mut answer = common(provider, grant);
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
     put("scope", grant.scope().masked(handle.scope).to_string().into());
-    put("token_type", "Bearer".into());
+    put("token_type", if handle.bound_to.is_some() { "DPoP" } else { "Bearer" }.into());
     put("iat", handle.issued_at.as_secs().into());
     put("exp", handle.expires_at.as_secs().into());
     put("aud", resources.iter().map(|resource| resource.as_str()).collect::<Vec<_>>().into());
-    put("jti", provider.token_id(grant.key(), &handle.token).into());
+    put("jti", jti(grant.key(), &handle.token).into());
+    // RFC 9470 §6.2
+    if let Some(acr) = grant.acr() {
+        put("acr", acr.into());
+    }
+    if let Some(auth_time) = grant.auth_time() {
+        put("auth_time", auth_time.as_secs().into());
+    }
+    confirm(&mut answer, handle.bound_to);
     Some(answer)
 }
 
@@ -115,7 +125,13 @@ fn refresh_token(
     put("iat", rotated_at.as_secs().into());
     put("exp", rotated_at.plus(idle).min(grant.expires_at()).as_secs().into());
     put("aud", grant.resources().iter().map(Resource::as_str).collect::<Vec<_>>().into());
+    confirm(&mut answer, handle.bound_to);
     Some(answer)
+}
+
+/// Whose proof has to come with a token ([RFC 9449 §6.2](https://www.rfc-editor.org/rfc/rfc9449#section-6.2)).
+fn confirm(answer: &mut Map<String, Value>, bound_to: Option<Thumbprint>) {
+    answer.extend(bound_to.map(|key| ("cnf".to_owned(), key.to_confirmation())));
 }
 
 /// What is said of every active token ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).

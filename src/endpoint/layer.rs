@@ -61,10 +61,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.endpoints.at(request.uri().path()) {
             Some(claim) => ProviderFuture::ours(self.endpoints.answer(claim, &mut self.inner, request)),
-            None => ProviderFuture::passed(self.inner.call(request)),
+            None => {
+                self.endpoints.note_path(&mut request);
+                ProviderFuture::passed(self.inner.call(request))
+            }
         }
     }
 }

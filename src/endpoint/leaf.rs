@@ -4,17 +4,24 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use http::StatusCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body::Body;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use super::well_known::Document;
+use super::{ResponseFuture, introspection, pushed_authorization_request, registration, revocation, token, well_known};
 #[cfg(feature = "jwt")]
-use super::jwks;
-use super::{ResponseFuture, introspection, registration, revocation, token, well_known};
+use super::{jwks, revocation_feed};
 use crate::client::Client;
 use crate::error::ProtocolError;
-use crate::http::{Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
+#[cfg(feature = "jwt")]
+use crate::http::bare;
+use crate::http::{
+    DPOP, DPOP_NONCE, Errand, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form,
+};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
 use crate::types::Params;
@@ -28,9 +35,14 @@ pub(crate) enum Leaf {
     Revocation,
     Introspection,
     Registration,
+    PushedAuthorizationRequest,
     WellKnown,
+    /// Of the resource at this place of the configuration.
+    ResourceMetadata(usize),
     #[cfg(feature = "jwt")]
     JwkSet,
+    #[cfg(feature = "jwt")]
+    RevocationFeed,
 }
 
 /// All of them, of one provider.
@@ -46,16 +58,20 @@ impl Leaves {
             None => AllowOrigin::from(Any),
             Some(origins) => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
         };
+        let mut methods = vec![Method::GET, Method::HEAD, Method::POST];
+        if provider.manages_registrations() {
+            methods.extend([Method::PUT, Method::DELETE]);
+        }
         let cors = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods(methods)
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
-                HeaderName::from_static("dpop"),
+                DPOP,
                 HeaderName::from_static("mcp-protocol-version"),
             ])
-            .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static("dpop-nonce")])
+            .expose_headers([header::WWW_AUTHENTICATE, DPOP_NONCE])
             .max_age(Duration::from_secs(600));
         Self { provider: provider.clone(), cors }
     }
@@ -69,8 +85,15 @@ impl Leaves {
             path if path == paths.seen(&paths.revocation) => Some(Leaf::Revocation),
             path if path == paths.seen(&paths.introspection) => Some(Leaf::Introspection),
             path if path == paths.seen(&paths.registration) => config.registration.as_ref().map(|_| Leaf::Registration),
+            path if paths.pushed_authorization_request.as_deref().is_some_and(|pushed| path == paths.seen(pushed)) => {
+                Some(Leaf::PushedAuthorizationRequest)
+            }
             #[cfg(feature = "jwt")]
             path if paths.jwks.as_deref().is_some_and(|jwks| path == paths.seen(jwks)) => Some(Leaf::JwkSet),
+            #[cfg(feature = "jwt")]
+            path if paths.revocation_feed.as_deref().is_some_and(|feed| path == paths.seen(feed)) => {
+                Some(Leaf::RevocationFeed)
+            }
             path if well_known::document(config, path).is_some() => Some(Leaf::WellKnown),
             _ => None,
         }
@@ -90,20 +113,25 @@ impl Leaves {
             let Ok(reply) = match leaf {
                 // For servers; no page of another origin has a reason to ask.
                 Leaf::Introspection => endpoint.call(request).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => endpoint.call(request).await,
                 _ => self.cors.layer(endpoint).call(request).await,
             };
             reply
         };
         let (spanned, route) = match leaf {
-            Leaf::Token => (Spanned::Token, &*paths.token),
-            Leaf::Revocation => (Spanned::Revoke, &*paths.revocation),
-            Leaf::Introspection => (Spanned::Introspect, &*paths.introspection),
-            Leaf::Registration => (Spanned::Register, &*paths.registration),
-            Leaf::WellKnown => return answer.await,
+            Leaf::Token => (Spanned::Token, Some(&*paths.token)),
+            Leaf::Revocation => (Spanned::Revoke, Some(&*paths.revocation)),
+            Leaf::Introspection => (Spanned::Introspect, Some(&*paths.introspection)),
+            Leaf::Registration => (Spanned::Register, Some(&*paths.registration)),
+            Leaf::PushedAuthorizationRequest => (Spanned::Push, paths.pushed_authorization_request.as_deref()),
+            Leaf::WellKnown | Leaf::ResourceMetadata(_) => return answer.await,
             #[cfg(feature = "jwt")]
             Leaf::JwkSet => return answer.await,
+            #[cfg(feature = "jwt")]
+            Leaf::RevocationFeed => (Spanned::RevocationFeed, paths.revocation_feed.as_deref()),
         };
-        span::request(spanned, method, Some(route), |reply: &Reply| Some(reply.status()), answer).await
+        span::request(spanned, method, route, |reply: &Reply| Some(reply.status()), answer).await
     }
 }
 
@@ -132,22 +160,34 @@ where
         let Self { leaf, provider } = self.clone();
         ResponseFuture::new(async move {
             Ok(match leaf {
-                Leaf::Token => form(provider, request, token::exchange).await,
-                Leaf::Revocation => form(provider, request, revocation::revoke).await,
-                Leaf::Introspection => form(provider, request, introspection::introspect).await,
+                Leaf::Token => token::answer(provider, request).await,
+                Leaf::Revocation => form(provider, request, Errand::Tokens, revocation::revoke).await,
+                Leaf::Introspection => form(provider, request, Errand::Tokens, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
+                Leaf::PushedAuthorizationRequest => pushed_authorization_request::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
+                Leaf::ResourceMetadata(place) => {
+                    let document = Document::Resource(&provider.0.config.resources[place]);
+                    well_known::show(&provider, &document, request.method())
+                }
                 #[cfg(feature = "jwt")]
                 Leaf::JwkSet => jwks::answer(&provider, request.method()).await,
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed if provider.0.config.paths.revocation_feed.is_none() => {
+                    bare(StatusCode::NOT_FOUND)
+                }
+                #[cfg(feature = "jwt")]
+                Leaf::RevocationFeed => form(provider, request, Errand::Tokens, revocation_feed::tell).await,
             })
         })
     }
 }
 
 /// A POST of a form, by a client that authenticates.
-async fn form<B, Fut>(
+pub(super) async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
+    errand: Errand,
     answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,
 ) -> Reply
 where
@@ -166,7 +206,7 @@ where
     let answered = match read {
         Ok(params) if params.any_repeated() => Err(ProtocolError::PARAMETER_REPEATED.into()),
         // A client that hangs up now must not stop an exchange halfway.
-        Ok(params) => detached(proven(provider.clone(), head.headers, params, answer)).await,
+        Ok(params) => detached(proven(provider.clone(), head.headers, params, errand, answer)).await,
         Err(refused) => Err(refused),
     };
     answered.unwrap_or_else(|refused| failed(&provider, &refused))
@@ -176,9 +216,10 @@ async fn proven<Fut: Future<Output = Result<Reply, Failure>>>(
     provider: Provider,
     headers: HeaderMap,
     params: Params,
+    errand: Errand,
     answer: impl FnOnce(Provider, Client, Params) -> Fut,
 ) -> Result<Reply, Failure> {
-    let client = authenticate(&provider, &headers, &params).await?;
+    let client = authenticate(&provider, &headers, &params, errand).await?;
     let id = client.id().clone();
     answer(provider, client, params).await.map_err(|refused| refused.of(&id))
 }

@@ -47,8 +47,12 @@ mod jwks;
 mod layer;
 mod leaf;
 mod nest;
+mod pushed_authorization_request;
 mod registration;
+mod resource_metadata;
 mod revocation;
+#[cfg(feature = "jwt")]
+mod revocation_feed;
 mod token;
 mod well_known;
 
@@ -67,8 +71,12 @@ pub use introspection::Introspection;
 pub use jwks::JwkSet;
 pub use layer::{ProviderLayer, ProviderService};
 pub use nest::Nest;
+pub use pushed_authorization_request::PushedAuthorizationRequest;
 pub use registration::Registration;
+pub use resource_metadata::ResourceMetadata;
 pub use revocation::Revocation;
+#[cfg(feature = "jwt")]
+pub use revocation_feed::RevocationFeed;
 pub use token::Token;
 pub use well_known::WellKnown;
 

@@ -1,8 +1,11 @@
+mod management;
+
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
 use serde_json::Value;
 
 use super::leaf::{failed, leaf_service};
+use crate::client::ClientSecret;
 use crate::error::ProtocolError;
 use crate::http::{Failure, Reply, bare, detached, json, method_not_allowed, read_json};
 use crate::provider::Provider;
@@ -10,7 +13,9 @@ use crate::registration::{Registered, register};
 
 leaf_service! {
     /// The registration endpoint ([RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591#section-3)), whatever path it is
-    /// mounted at. It is a 404 until [a policy](crate::ProviderBuilder::registration) is configured.
+    /// mounted at. It is a 404 until [a policy](crate::ProviderBuilder::registration) is configured. With a `client_id` in the
+    /// query it is the client configuration endpoint ([RFC 7592 §2](https://www.rfc-editor.org/rfc/rfc7592#section-2)), where
+    /// that policy [says so](crate::RegistrationPolicy::management).
     ///
     /// See the [module docs](crate::endpoint) for an example.
     Registration, registration, "registration endpoint"
@@ -22,16 +27,21 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Some(policy) = &provider.0.config.registration else { return bare(StatusCode::NOT_FOUND) };
-    if request.method() != Method::POST {
-        return method_not_allowed(&provider, "POST");
-    }
     let (head, body) = request.into_parts();
+    match head.method {
+        Method::POST => {}
+        Method::GET | Method::PUT | Method::DELETE if policy.management => {
+            return management::answer(&provider, &head, body).await;
+        }
+        _ if policy.management => return method_not_allowed(&provider, "POST, GET, PUT, DELETE"),
+        _ => return method_not_allowed(&provider, "POST"),
+    }
     let token = bearer_token(&head.headers);
     if !policy.admits(token) {
-        return unauthorized(&provider, token);
+        return unauthorized(&provider, token, ProtocolError::INITIAL_TOKEN_REFUSED);
     }
     let registered = match read_json(&head.headers, body).await {
-        Ok(Value::Object(sent)) => register(&sent, &provider.registrable()).map_err(Failure::from),
+        Ok(Value::Object(sent)) => register(&sent, &provider.registrable(), None).map_err(Failure::from),
         Ok(_) => Err(ProtocolError::BODY_IS_NO_OBJECT.into()),
         Err(refused) => Err(refused),
     };
@@ -43,13 +53,19 @@ where
 }
 
 async fn keep(provider: Provider, registered: Registered) -> Result<Reply, Failure> {
-    let Registered { client, mut answer } = registered;
+    let mut answer = registered.answer();
+    let Registered { mut client, metadata, .. } = registered;
     let now = provider.now();
+    answer.insert("client_id_issued_at".to_owned(), now.as_secs().into());
+    if provider.manages_registrations() {
+        let token = ClientSecret::generate();
+        management::add(&provider, client.id(), token.secret(), now, &mut answer);
+        client = client.managed(&token, now, metadata);
+    }
     if !provider.register(client).await? {
         // There are as many as there can be; some of them expire.
         return Err(ProtocolError::REGISTRATIONS_FULL.into());
     }
-    answer.insert("client_id_issued_at".to_owned(), now.as_secs().into());
     Ok(json(StatusCode::CREATED, &Value::Object(answer)))
 }
 
@@ -60,10 +76,10 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
 }
 
-/// RFC 7591 §3: the initial access token is a bearer token, so its refusal is RFC 6750's; without a token the challenge
-/// names no error (§3.1).
-fn unauthorized(provider: &Provider, token: Option<&str>) -> Reply {
-    let mut reply = failed(provider, &ProtocolError::INITIAL_TOKEN_REFUSED.into());
+/// RFC 7591 §3: the initial access token is a bearer token, as is that of RFC 7592, so its refusal is RFC 6750's; without a
+/// token the challenge names no error (§3.1).
+fn unauthorized(provider: &Provider, token: Option<&str>, refused: ProtocolError) -> Reply {
+    let mut reply = failed(provider, &refused.into());
     let challenge = match token {
         None => "Bearer realm=\"registration\"",
         Some(_) => "Bearer realm=\"registration\", error=\"invalid_token\"",

@@ -4,6 +4,7 @@ use http::{Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::leaf::leaf_service;
+use super::resource_metadata;
 use crate::client::AuthMethod;
 use crate::config::Config;
 use crate::grant_type;
@@ -48,16 +49,21 @@ pub(super) fn document<'a>(config: &'a Config, path: &str) -> Option<Document<'a
 }
 
 pub(super) fn answer<B>(provider: &Provider, request: &Request<B>) -> Reply {
-    let config = &provider.0.config;
-    let Some(document) = document(config, request.uri().path()) else { return bare(StatusCode::NOT_FOUND) };
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let document = document(&provider.0.config, request.uri().path());
+    document.map_or_else(|| bare(StatusCode::NOT_FOUND), |document| show(provider, &document, request.method()))
+}
+
+/// The answer to whoever asks for this document.
+pub(super) fn show(provider: &Provider, document: &Document<'_>, method: &Method) -> Reply {
+    if !matches!(*method, Method::GET | Method::HEAD) {
         return method_not_allowed(provider, "GET, HEAD");
     }
+    let config = &provider.0.config;
     let document = match document {
         Document::Server => server_metadata(config),
-        Document::Resource(resource) => resource_metadata(config, resource),
+        Document::Resource(resource) => resource_metadata::document(config, resource),
     };
-    public_json(request.method(), &Value::Object(document), MAX_AGE)
+    public_json(method, &Value::Object(document), MAX_AGE)
 }
 
 /// What there is, and nothing else ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
@@ -81,8 +87,17 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     if config.client_id_metadata.is_some() {
         put("client_id_metadata_document_supported", true.into());
     }
+    if let Some(pushed) = &config.paths.pushed_authorization_request {
+        put("pushed_authorization_request_endpoint", config.url(pushed).into());
+    }
+    if config.pushed.required {
+        put("require_pushed_authorization_requests", true.into());
+    }
     if !scopes.is_empty() {
         put("scopes_supported", scopes.into());
+    }
+    if !config.acr_values.is_empty() {
+        put("acr_values_supported", json!(config.acr_values));
     }
     put("response_types_supported", json!(["code"]));
     put("response_modes_supported", json!(["query"]));
@@ -90,28 +105,24 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     put("token_endpoint_auth_methods_supported", json!(methods));
     put("revocation_endpoint_auth_methods_supported", json!(methods));
     put("introspection_endpoint_auth_methods_supported", json!(confidential));
+    if let Some(feed) = &config.paths.revocation_feed {
+        // Of no standard, which leaves room for such (RFC 8414 §2).
+        put("revocation_feed_endpoint", config.url(feed).into());
+        put("revocation_feed_endpoint_auth_methods_supported", json!(confidential));
+    }
     #[cfg(feature = "jwt")]
     if config.takes_assertions() {
         let algorithms = json!(Algorithm::ALL.map(Algorithm::as_str));
-        for endpoint in ["token", "revocation", "introspection"] {
+        let feed = config.paths.revocation_feed.is_some().then_some("revocation_feed");
+        for endpoint in ["token", "revocation", "introspection"].into_iter().chain(feed) {
             put(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), algorithms.clone());
         }
     }
+    #[cfg(feature = "jwt")]
+    if config.takes_dpop() {
+        put("dpop_signing_alg_values_supported", json!(Algorithm::ALL.map(Algorithm::as_str)));
+    }
     put("code_challenge_methods_supported", json!(["S256"]));
     put("authorization_response_iss_parameter_supported", true.into());
-    metadata
-}
-
-/// What a client has to know of a resource ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
-fn resource_metadata(config: &Config, resource: &Resource) -> Map<String, Value> {
-    let scopes: Vec<_> = config.resource_scopes().collect();
-    let mut metadata = Map::new();
-    let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
-    put("resource", resource.as_str().into());
-    put("authorization_servers", json!([config.issuer.as_str()]));
-    if !scopes.is_empty() {
-        put("scopes_supported", scopes.into());
-    }
-    put("bearer_methods_supported", json!(["header"]));
     metadata
 }

@@ -47,13 +47,18 @@ refusals! {
         REDIRECT_URI_NOT_REGISTERED = "redirect_uri_not_registered", "redirect_uri is not registered for this client";
         REQUEST_TOO_LONG = "request_too_long", "the request is longer than 16 KiB";
         REQUEST_BODY_TOO_LONG = "request_body_too_long", "the request is longer than 16 KiB";
+        REQUEST_NOT_PUSHED = "request_not_pushed", "the authorization request has to be pushed";
+        REQUEST_URI_PUSHED = "request_uri_pushed", "a pushed request has no request_uri";
+        PUSHED_REQUEST_TOO_LONG = "pushed_request_too_long", "the request is longer than its request_uri can hold: 11 KiB is safe";
         RESPONSE_MODE_UNKNOWN = "response_mode_unknown", "the only response_mode is query";
         RESPONSE_TYPE_MISSING = "response_type_missing", "response_type is missing";
         CHALLENGE_MISSING = "challenge_missing", "code_challenge is missing: this client needs PKCE with S256";
         CHALLENGE_MISSING_BESIDE_METHOD = "challenge_missing_beside_method", "code_challenge is missing beside its method";
         CHALLENGE_MALFORMED = "challenge_malformed", "code_challenge is not 43 characters of base64url";
+        DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "dpop_jkt is not 43 characters of base64url";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
+        MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";
         CROSS_SITE = "cross_site", "the form was sent from another site";
         GRANT_TYPE_MISSING = "grant_type_missing", "grant_type is missing";
         CODE_MISSING = "code_missing", "code is missing";
@@ -86,8 +91,34 @@ refusals! {
         CLIENT_ASSERTION_FORGED = "client_assertion_forged", "client authentication failed";
         CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "client authentication failed";
         CLIENT_NOT_CONFIDENTIAL = "client_not_confidential", "introspection is for confidential clients";
+        CLIENT_NOT_RESOURCE_SERVER = "client_not_resource_server", "the feed of revocations is for resource servers";
+    }
+    InvalidDpopProof {
+        DPOP_PROOF_MISSING = "dpop_proof_missing", "a DPoP proof is needed";
+        DPOP_PROOF_REPEATED = "dpop_proof_repeated", "there is more than one DPoP header";
+        DPOP_PROOF_TOO_LONG = "dpop_proof_too_long", "the proof is longer than 4 KiB";
+        DPOP_PROOF_MALFORMED = "dpop_proof_malformed", "the proof is no JWT, or a claim is missing or not of its type";
+        DPOP_PROOF_HEADER_REFUSED = "dpop_proof_header_refused", "the header of the proof has a member that is not taken";
+        DPOP_PROOF_ALGORITHM_REFUSED = "dpop_proof_algorithm_refused", "the proof is signed in a way that is not taken, or that is not its key's";
+        DPOP_PROOF_OF_ANOTHER_TYPE = "dpop_proof_of_another_type", "the proof is not of the type dpop+jwt";
+        DPOP_PROOF_KEY_UNUSABLE = "dpop_proof_key_unusable", "jwk is missing, or no key for ES256, EdDSA or RS256";
+        DPOP_PROOF_KEY_PRIVATE = "dpop_proof_key_private", "jwk is a private or shared key: make a new one, and keep it";
+        DPOP_PROOF_WITHOUT_ID = "dpop_proof_without_id", "jti is missing, empty or longer than 256 bytes";
+        DPOP_PROOF_FOR_ANOTHER_METHOD = "dpop_proof_for_another_method", "htm is not the method of this request";
+        DPOP_PROOF_FOR_ANOTHER_URI = "dpop_proof_for_another_uri", "htu is not the URI of this request";
+        DPOP_PROOF_FOR_ANOTHER_TOKEN = "dpop_proof_for_another_token", "ath is not the hash of the token";
+        DPOP_PROOF_EXPIRED = "dpop_proof_expired", "the proof is older than a minute";
+        DPOP_PROOF_EARLY = "dpop_proof_early", "the proof was made in the future";
+        DPOP_PROOF_FORGED = "dpop_proof_forged", "the proof is not signed by its key";
+        DPOP_PROOF_REPLAYED = "dpop_proof_replayed", "a proof with this jti was used before";
+    }
+    UseDpopNonce {
+        DPOP_NONCE_MISSING = "dpop_nonce_missing", "the proof needs the nonce of the DPoP-Nonce header";
+        DPOP_NONCE_STALE = "dpop_nonce_stale", "the nonce of the proof is not a recent one: take that of the DPoP-Nonce header";
     }
     InvalidGrant {
+        CODE_OF_ANOTHER_KEY = "code_of_another_key", "the code is not good for this request";
+        REFRESH_OF_ANOTHER_KEY = "refresh_of_another_key", "the refresh token is not good for this client";
         CODE_MALFORMED = "code_malformed", "the code is not good for this request";
         CODE_OF_UNKNOWN_KEY = "code_of_unknown_key", "the code is not good for this request";
         CODE_FORGED = "code_forged", "the code is not good for this request";
@@ -127,6 +158,13 @@ refusals! {
     RequestUriNotSupported {
         REQUEST_URI = "request_uri", "request URIs are not taken";
     }
+    InvalidRequestUri {
+        REQUEST_URI_MALFORMED = "request_uri_malformed", "the request_uri is not good for this request";
+        REQUEST_URI_FORGED = "request_uri_forged", "the request_uri is not good for this request";
+        REQUEST_URI_OF_ANOTHER_CLIENT = "request_uri_of_another_client", "the request_uri is not good for this request";
+        REQUEST_URI_EXPIRED = "request_uri_expired", "the request_uri is not good for this request";
+        REQUEST_URI_USED = "request_uri_used", "the request_uri is not good for this request";
+    }
     InvalidScope {
         SCOPE_MISSING = "scope_missing", "the scope is missing and there is no default";
         SCOPE_EMPTY = "scope_empty", "the scope is empty";
@@ -134,16 +172,21 @@ refusals! {
         SCOPE_NOT_ALLOWED = "scope_not_allowed", "a scope is unknown here or not one that this client may have";
         SCOPE_NOT_GRANTED = "scope_not_granted", "the scope is not part of what was granted";
         SCOPE_GONE = "scope_gone", "nothing of what was granted is left to this client";
+        SCOPE_OF_OTHER_RESOURCE = "scope_of_other_resource", "none of the scopes is one that the resource takes";
         SCOPE_OF_NOTHING = "scope_of_nothing", "there is no scope that this client may have";
     }
     InvalidTarget {
         RESOURCE_UNKNOWN = "resource_unknown", "the resource is not one of this provider's";
         RESOURCE_NOT_GRANTED = "resource_not_granted", "the resource is not one that was granted";
+        RESOURCES_APART = "resources_apart", "these resources take different scopes: ask for one token for each";
         RESOURCES_TOO_MANY = "resources_too_many", "there are more than 16 resources";
     }
     InvalidClientMetadata {
         BODY_IS_NO_JSON = "body_is_no_json", "the body has to be application/json";
         BODY_IS_NO_OBJECT = "body_is_no_object", "the body is no JSON object";
+        METADATA_CLIENT_ID = "metadata_client_id", "client_id is not that of this client, or missing";
+        METADATA_CLIENT_SECRET = "metadata_client_secret", "client_secret is not that of this client";
+        METADATA_OF_THE_PROVIDER = "metadata_of_the_provider", "a member is the provider's to say: leave out registration_access_token, registration_client_uri, client_id_issued_at and client_secret_expires_at";
         METADATA_OF_WRONG_TYPE = "metadata_of_wrong_type", "a member is not of its type";
         METADATA_LIST_TOO_LONG = "metadata_list_too_long", "a list is too long";
         METADATA_ILLEGIBLE = "metadata_illegible", "a text is too long or has control or invisible characters";
@@ -194,14 +237,26 @@ refusals! {
         TOKEN_OF_ANOTHER_ISSUER = "token_of_another_issuer", "the token is of an issuer that is not trusted here";
         TOKEN_EARLY = "token_early", "the token is not good yet";
         TOKEN_BOUND = "token_bound", "the token is bound to a key, and that is not taken here";
+        TOKEN_BOUND_TO_KEY = "token_bound_to_key", "the token is bound to a key: send it as DPoP, with a proof";
+        TOKEN_NOT_BOUND = "token_not_bound", "the token is bound to no key: send it as Bearer";
+        TOKEN_NEEDS_KEY = "token_needs_key", "a token is needed here that is bound to a key";
+        TOKEN_OF_ANOTHER_KEY = "token_of_another_key", "the token is bound to another key than that of the proof";
         TOKEN_INACTIVE = "token_inactive", "the token is not active";
         TOKEN_REFUSED = "token_refused", "the verifier did not take the token";
         USER_GONE = "user_gone", "the user of the token is gone";
         INITIAL_TOKEN_REFUSED = "initial_token_refused", "registration needs the initial access token";
+        REGISTRATION_TOKEN_REFUSED = "registration_token_refused", "the registration access token is not good for a client here";
     }
     InsufficientScope {
         SCOPE_INSUFFICIENT = "scope_insufficient", "the token lacks a scope";
         USER_NEEDED = "user_needed", "this needs the token of a user";
+    }
+    InsufficientUserAuthentication {
+        AUTHENTICATION_INSUFFICIENT = "authentication_insufficient", "the user has to authenticate again or in another way";
+    }
+    UnmetAuthenticationRequirements {
+        AUTHENTICATION_UNMET = "authentication_unmet", "the user did not authenticate as the request asks";
+        ACR_UNKNOWN = "acr_unknown", "none of the acr_values is one of this provider's";
     }
     AccessDenied {
         DENIED = "denied", "the user said no";
@@ -216,6 +271,7 @@ refusals! {
         PAGE_FAILED = "page_failed", "the login page failed";
         APPROVAL_TOO_WIDE = "approval_too_wide", "the approval grants more than was asked for, or nothing, or for no time, or names no user";
         DECISION_MISPLACED = "decision_misplaced", "the decision is on another request than this one";
+        ACCESS_TOKEN_TOO_LONG = "access_token_too_long", "the access token would be longer than what is read, 8 KiB";
         PATH_CLAIMED_TWICE = "path_claimed_twice", "two providers claim this path: give each its own `Endpoints`";
     }
     TemporarilyUnavailable {
@@ -223,6 +279,7 @@ refusals! {
         CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
         DOCUMENT_UNAVAILABLE = "document_unavailable", "the metadata document of the client cannot be read now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
+        REVOCATIONS_TOO_MANY = "revocations_too_many", "more tokens were revoked one by one than can be told";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";
     }
 }
@@ -247,13 +304,15 @@ mod tests {
     /// RFC 6749 §5.2 and §10.10: whoever guesses learns nothing of how close it was
     #[test]
     fn refusals_of_one_handle_and_of_one_client_look_alike_on_the_wire() {
-        for kind in ["code_", "refresh_", "client_"] {
+        for kind in ["code_", "refresh_", "client_", "request_uri_"] {
             let alike: BTreeSet<_> = ALL
                 .iter()
                 .filter(|error| error.reason().starts_with(kind))
                 .filter(|error| match error.code() {
-                    ErrorCode::InvalidGrant => true,
-                    ErrorCode::InvalidClient => error.reason() != "client_not_confidential",
+                    ErrorCode::InvalidGrant | ErrorCode::InvalidRequestUri => true,
+                    ErrorCode::InvalidClient => {
+                        !matches!(error.reason(), "client_not_confidential" | "client_not_resource_server")
+                    }
                     _ => false,
                 })
                 .map(|error| error.description())

@@ -643,6 +643,45 @@ fn what_was_ended_stays_ended_when_the_clock_steps_back() {
     assert!(!admits(&grant, 99, 60, 60));
 }
 
+// ---- what is told of a revocation ------------------------------------------------------------------------------------
+
+fn told(before: &Grant, after: &Grant) -> Vec<(Tokens, UnixTime)> {
+    let told = after.newly_revoked(before).inspect(|told| assert_eq!(told.grant, before.key));
+    told.map(|told| (told.tokens, told.until)).collect()
+}
+
+/// An access token lives for a day at most, and is taken for a minute more by a clock that may be a minute behind.
+#[test]
+fn a_grant_that_ends_is_told_for_as_long_as_a_token_of_it_can_be_presented() {
+    for reason in RevocationReason::ALL {
+        let all = [(Tokens::All, at(30 + 86_400 + 120))];
+        assert_eq!(told(&redeemed(), &ended(&redeemed(), 30, reason)), all, "{reason:?}");
+    }
+    let mut one = redeemed();
+    one.revoke(&token_revocation(1, 700, 40));
+    assert_eq!(told(&one, &ended(&one, 50, RevocationReason::User)), [(Tokens::All, at(50 + 86_520))]);
+}
+
+#[test]
+fn a_token_that_ends_is_told_until_it_is_over_and_with_one_too_many_all_that_were_issued() {
+    let mut grant = redeemed();
+    for token in 0..33 {
+        let before = grant.clone();
+        grant.revoke(&token_revocation(token, 700, 40));
+        let one = (Tokens::One(token_id(token)), at(700 + 120));
+        let those_before = (Tokens::IssuedUntil(at(40)), at(40 + 86_520));
+        assert_eq!(told(&before, &grant), if token < 32 { vec![one] } else { vec![one, those_before] });
+    }
+}
+
+#[test]
+fn of_what_revokes_nothing_nothing_is_told() {
+    let revoked = revoked(&redeemed());
+    for (before, after) in [(pending(), redeemed()), (redeemed(), rotated(1, 30)), (revoked.clone(), revoked)] {
+        assert_eq!(told(&before, &after), []);
+    }
+}
+
 // ---- what is over, and what is shown --------------------------------------------------------------------------------
 
 #[test]

@@ -14,9 +14,15 @@ use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::{CodeVerifier, Params};
 
-pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+pub(super) async fn exchange(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    mut draft: Draft,
+) -> Result<TokenResponse, Failure> {
     let code = params.get("code").ok_or(ProtocolError::CODE_MISSING)?;
-    let CodeHandle { grant: id, grant_expires_at } = provider.0.handles.open_code(code).map_err(unreadable)?;
+    let CodeHandle { grant: id, grant_expires_at, bound_to } =
+        provider.0.handles.open_code(code).map_err(unreadable)?;
     let key = provider.0.handles.key_of(id);
     let challenge = match params.get("code_verifier") {
         Some(verifier) => {
@@ -24,18 +30,23 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         }
         None => None,
     };
-    let mut draft = Draft::new(provider, client);
-    let offline = provider.0.config.offline_access;
+    if !draft.has_key(bound_to) {
+        return Err(Failure::from(ProtocolError::CODE_OF_ANOTHER_KEY).on(key));
+    }
+    let config = &provider.0.config;
     let mut refreshable = client.may_use(GrantType::RefreshToken);
     // Only what has to be known before the code is consumed costs a look-up of its own.
     let mut before = None;
-    if params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() || offline || provider.makes_jwts() {
+    let of_grant =
+        config.offline_access || config.resources_differ() || config.has_dpop_required() || provider.makes_jwts();
+    if of_grant || params.get("resource").is_some() || provider.0.hooks.on_issue.is_some() {
         let grant = provider.grant(key).await?.ok_or(ProtocolError::CODE_UNKNOWN)?;
         if grant.client_id() != client.id() {
             return Err(Failure::from(ProtocolError::CODE_MISMATCH).on(key));
         }
-        draft.narrow_resources(&grant, params)?;
+        draft.narrow_resources(provider, client, &grant, params)?;
         draft.leaves_something(provider, client, &grant)?;
+        draft.is_bound_enough(provider, &grant)?;
         draft.on_issue(provider, GrantType::AuthorizationCode, client, &grant).await?;
         refreshable = provider.is_refreshable(client, grant.scope());
         before = Some(grant);
@@ -48,12 +59,14 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
     if let Some(next) = before.and_then(|grant| would_redeem(&grant, &step)) {
         draft.sign_ahead(provider, client, id, &next).await?;
     }
+    draft.use_proof(provider).await?;
     let verdict = provider.redeem(key, step).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
     draft.leaves_something(provider, client, &grant)?;
     let refresh_token = refreshable.then(|| {
-        let handle = RefreshHandle { grant: id, generation: grant.generation(), salt };
+        let bound_to = draft.refresh_key(client);
+        let handle = RefreshHandle { grant: id, generation: grant.generation(), salt, bound_to };
         provider.0.handles.mint_refresh(&handle)
     });
     draft.issue(provider, EventKind::Issued, client, id, &grant, refresh_token).await

@@ -10,7 +10,12 @@ use crate::http::Failure;
 use crate::provider::Provider;
 use crate::types::Params;
 
-pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+pub(super) async fn exchange(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    mut draft: Draft,
+) -> Result<TokenResponse, Failure> {
     if !client.is_confidential() {
         return Err(ProtocolError::CLIENT_IS_PUBLIC.into());
     }
@@ -23,10 +28,14 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         return Err(ProtocolError::SCOPE_OF_NOTHING.into());
     }
     let resources = config.requested_resources(params.all("resource"))?;
+    config.check_together(&*resources)?;
+    let scope = config.taken(scope, &resources)?;
+    draft.use_proof(provider).await?;
     let (id, grant) = provider.machine_grant(client, resources).await?;
-    let mut draft = Draft::new(provider, client);
     draft.scope = Some(scope);
+    draft.narrow_resources(provider, client, &grant, params)?;
     draft.leaves_something(provider, client, &grant)?;
+    draft.is_bound_enough(provider, &grant)?;
     draft.on_issue(provider, GrantType::ClientCredentials, client, &grant).await?;
     draft.issue(provider, EventKind::Issued, client, id, &grant, None).await
 }

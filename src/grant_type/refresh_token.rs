@@ -16,11 +16,18 @@ use crate::http::Failure;
 use crate::provider::{Continue, Provider};
 use crate::types::{Params, Scope};
 
-pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Params) -> Result<TokenResponse, Failure> {
+pub(super) async fn exchange(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    mut draft: Draft,
+) -> Result<TokenResponse, Failure> {
     let token = params.get("refresh_token").ok_or(ProtocolError::REFRESH_TOKEN_MISSING)?;
     let handle = provider.0.handles.open_refresh(token).map_err(unreadable)?;
     let key = provider.0.handles.key_of(handle.grant);
-    let mut draft = Draft::new(provider, client);
+    if !draft.has_key(handle.bound_to) {
+        return Err(Failure::from(ProtocolError::REFRESH_OF_ANOTHER_KEY).on(key));
+    }
     // What was granted never changes, so it can be looked at before the rotation without a race. A token that is not
     // good goes on to be refused, and its grant ended, by the rule itself.
     let grant = provider.grant(key).await?;
@@ -29,6 +36,7 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         check(provider, client, params, grant, &mut draft).await?;
         draft.sign_ahead(provider, client, handle.grant, next).await?;
     }
+    draft.use_proof(provider).await?;
     let verdict = provider.rotate(client, &handle, good.as_ref().map(|(_, grant)| &**grant)).await?;
     let refused = || Failure::from(refusal(verdict.outcome)).on(key);
     let grant = verdict.grant.filter(|_| verdict.outcome.is_accepted()).ok_or_else(refused)?;
@@ -36,7 +44,8 @@ pub(super) async fn exchange(provider: &Provider, client: &Client, params: &Para
         // The record that was read was older than the one that decided. No token leaves unchecked.
         check(provider, client, params, &grant, &mut draft).await?;
     }
-    let successor = RefreshHandle { generation: grant.generation(), ..handle };
+    let bound_to = draft.refresh_key(client);
+    let successor = RefreshHandle { generation: grant.generation(), bound_to, ..handle };
     let refresh_token = provider.0.handles.mint_refresh(&successor);
     let kind = match verdict.outcome {
         Outcome::Ahead => EventKind::Ahead,
@@ -78,7 +87,7 @@ async fn check(
     if let Some(asked) = params.get("scope") {
         draft.scope = Some(asked_scope(asked, grant)?);
     }
-    draft.narrow_resources(grant, params)?;
+    draft.narrow_resources(provider, client, grant, params)?;
     if let Some(ask) = &provider.0.hooks.may_continue {
         match ask(Arc::clone(grant)).await? {
             Continue::Yes => {}
@@ -93,6 +102,7 @@ async fn check(
         }
     }
     draft.leaves_something(provider, client, grant)?;
+    draft.is_bound_enough(provider, grant)?;
     draft.on_issue(provider, GrantType::RefreshToken, client, grant).await
 }
 

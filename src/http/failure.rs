@@ -47,7 +47,9 @@ impl Failure {
         match self.error {
             ProtocolError::CROSS_SITE => StatusCode::FORBIDDEN,
             ProtocolError::METHOD_NOT_TAKEN => StatusCode::METHOD_NOT_ALLOWED,
-            ProtocolError::BODY_TOO_LONG | ProtocolError::REQUEST_BODY_TOO_LONG => StatusCode::PAYLOAD_TOO_LARGE,
+            ProtocolError::BODY_TOO_LONG
+            | ProtocolError::REQUEST_BODY_TOO_LONG
+            | ProtocolError::PUSHED_REQUEST_TOO_LONG => StatusCode::PAYLOAD_TOO_LARGE,
             ProtocolError::REQUEST_TOO_LONG => StatusCode::URI_TOO_LONG,
             ProtocolError::BODY_IS_NO_FORM | ProtocolError::BODY_IS_NO_JSON => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             error => match error.code() {

@@ -4,15 +4,18 @@ mod body;
 #[cfg(feature = "jwt")]
 mod client_assertion;
 mod client_authentication;
+mod dpop;
 mod failure;
 mod form;
 mod reply;
 mod same_origin;
+mod whole_path;
 
 use std::mem;
 
 pub use body::{NoBody, ResponseBody};
-pub(crate) use client_authentication::authenticate;
+pub(crate) use client_authentication::{Errand, authenticate};
+pub(crate) use dpop::{DPOP, DPOP_NONCE, dpop_proof};
 pub(crate) use failure::Failure;
 pub(crate) use form::{read_form, read_json};
 pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowed, public_json, redirect};
@@ -20,6 +23,7 @@ pub(crate) use reply::{Reply, bare, error_page, failure, json, method_not_allowe
 pub(crate) use reply::{html, style_source};
 
 pub(crate) use same_origin::SameOrigin;
+pub(crate) use whole_path::WholePath;
 
 use crate::span;
 

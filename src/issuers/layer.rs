@@ -9,7 +9,7 @@ use tower::{Layer, Service};
 use super::table::Owner;
 use super::{Issuers, Noted, host};
 use crate::endpoint::{All, Claim, ProviderFuture, ResponseFuture};
-use crate::http::{ResponseBody, bare};
+use crate::http::{ResponseBody, WholePath, bare};
 
 /// Layer that makes the service inside the authorization server of each [issuer](Issuers) of a set. It goes on last,
 /// outside every route, as [`ProviderLayer`](crate::ProviderLayer) does, and not into a router that is nested under a
@@ -94,6 +94,7 @@ where
         match self.issuers.route(&request) {
             Route::Endpoint(issuer, claim) => ProviderFuture::ours(issuer.answer(claim, &mut self.inner, request)),
             Route::Inside(noted) => {
+                WholePath::note(&mut request);
                 if let Some(noted) = noted {
                     request.extensions_mut().insert(noted);
                 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::claims::Claims;
 use super::jwk::Jwks;
 use super::jws::{Jws, JwtError};
-use crate::types::{ClientId, Issuer, Resource, Scope, Subject, UnixTime};
+use crate::types::{ClientId, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime};
 
 /// The media type of an access token (§2.1).
 pub(crate) const TYPE: &str = "at+jwt";
@@ -25,6 +25,8 @@ pub(crate) struct AccessClaims {
     pub(crate) issued_at: UnixTime,
     pub(crate) expires_at: UnixTime,
     pub(crate) auth_time: Option<UnixTime>,
+    /// The key of the client that it is good with, `cnf` (RFC 9449 §6.1).
+    pub(crate) bound_to: Option<Thumbprint>,
     /// All the others.
     pub(crate) others: Map<String, Value>,
 }
@@ -80,6 +82,8 @@ impl AccessClaims {
         let resources: Vec<Resource> = claims.audience.iter().filter_map(|text| text.parse().ok()).collect();
         let auth_time = claims.others.get("auth_time").map(super::claims::numeric_date).transpose()?;
         claims.others.remove("auth_time");
+        let key = |cnf| Thumbprint::of_confirmation(&cnf).ok_or(JwtError::Confirmation);
+        let bound_to = claims.others.remove("cnf").map(key).transpose()?;
         Ok(Self {
             subject: (subject != client.as_str()).then(|| subject.into()),
             client,
@@ -89,6 +93,7 @@ impl AccessClaims {
             issued_at: claims.issued_at.ok_or(missing)?,
             expires_at: claims.expires_at.ok_or(missing)?,
             auth_time,
+            bound_to,
             others: claims.others,
         })
     }
@@ -111,6 +116,9 @@ impl AccessClaims {
         }
         if let Some(auth_time) = self.auth_time {
             put("auth_time", auth_time.as_secs().into());
+        }
+        if let Some(key) = self.bound_to {
+            put("cnf", key.to_confirmation());
         }
         claims.into()
     }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
 use super::json::Members;
+use crate::types::Thumbprint;
 
 /// How many keys a set can have.
 const MOST: usize = 100;
@@ -173,10 +174,15 @@ impl PartialEq for PublicKey {
 impl PublicKey {
     /// `None` if it is none that could verify anything here.
     fn read(jwk: &Map<String, Value>) -> Result<Option<Self>, InvalidJwk> {
-        if jwk.contains_key("d") || jwk.contains_key("k") {
+        if Self::is_private(jwk) {
             return Err(InvalidJwk("one of the keys is private or shared: make a new one, and keep it to yourself"));
         }
         Ok(Self::public(jwk))
+    }
+
+    /// Whether it has what only the owner of the key, or those who share it, may have.
+    pub(crate) fn is_private(jwk: &Map<String, Value>) -> bool {
+        jwk.contains_key("d") || jwk.contains_key("k")
     }
 
     fn public(jwk: &Map<String, Value>) -> Option<Self> {
@@ -230,7 +236,7 @@ impl PublicKey {
             (Algorithm::EdDsa, x) => Numbers::Ed25519 { x: x.to_vec() },
             _ => return None,
         };
-        let id = Some(numbers.thumbprint());
+        let id = Some(numbers.thumbprint().to_string());
         Self::new(id, numbers)
     }
 
@@ -244,8 +250,7 @@ impl PublicKey {
     }
 
     /// What a key is called that nobody named otherwise ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)).
-    #[cfg(test)]
-    pub(super) fn thumbprint(&self) -> String {
+    pub(crate) fn thumbprint(&self) -> Thumbprint {
         self.numbers.thumbprint()
     }
 
@@ -282,9 +287,9 @@ impl Numbers {
     }
 
     /// [RFC 7638 §3](https://www.rfc-editor.org/rfc/rfc7638#section-3).
-    fn thumbprint(&self) -> String {
+    fn thumbprint(&self) -> Thumbprint {
         // `Map` keeps its names sorted unless somebody switches on `preserve_order`, and these are put in in that order.
-        URL_SAFE_NO_PAD.encode(Sha256::digest(Value::from(self.to_jwk()).to_string()))
+        Thumbprint::from_bytes(Sha256::digest(Value::from(self.to_jwk()).to_string()).into())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
 use super::claims::{Claims, text};
@@ -12,11 +13,12 @@ use super::jwk::{Jwks, PublicKey};
 use crate::error::ProtocolError;
 
 /// The longest token that is read, in characters.
-const LONGEST: usize = 8 * 1024;
+pub(crate) const LONGEST: usize = 8 * 1024;
 
 /// What a header may not have: it names keys or asks for something that nobody here does (RFC 8725 §3.10; RFC 7515
-/// §4.1.11; RFC 7797 §3; RFC 7516 §4.1.3). Whoever makes tokens decides by it how they are checked.
-const FORBIDDEN: [&str; 7] = ["crit", "jwk", "jku", "x5u", "x5c", "b64", "zip"];
+/// §4.1.11; RFC 7797 §3; RFC 7516 §4.1.3). Whoever makes tokens decides by it how they are checked. `jwk` is none of these
+/// for [`Jws::read_with_key`] alone.
+const FORBIDDEN: [&str; 6] = ["crit", "jku", "x5u", "x5c", "b64", "zip"];
 
 /// Why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub(crate) enum JwtError {
     AnotherType,
     /// It is of another issuer.
     AnotherIssuer,
+    /// It is bound to something that nobody here can have proved.
+    Confirmation,
     /// Its time is over.
     Expired,
     /// Its time has not come.
@@ -51,6 +55,7 @@ impl From<JwtError> for ProtocolError {
             JwtError::Forged => Self::TOKEN_FORGED,
             JwtError::AnotherType => Self::TOKEN_OF_ANOTHER_TYPE,
             JwtError::AnotherIssuer => Self::TOKEN_OF_ANOTHER_ISSUER,
+            JwtError::Confirmation => Self::TOKEN_BOUND,
             JwtError::Expired => Self::TOKEN_EXPIRED,
             JwtError::Early => Self::TOKEN_EARLY,
         }
@@ -66,15 +71,18 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    fn read(json: &[u8]) -> Result<Self, JwtError> {
-        let Members { named, others } = Members::read(json, ["alg", "kid", "typ"]).map_err(|_| JwtError::Malformed)?;
+    fn read<K>(json: &[u8], key: impl FnOnce(Option<Value>) -> Result<K, JwtError>) -> Result<(Self, K), JwtError> {
+        let names = ["alg", "kid", "typ", "jwk"];
+        let Members { named, others } = Members::read(json, names).map_err(|_| JwtError::Malformed)?;
         if FORBIDDEN.iter().any(|name| others.contains_key(*name)) {
             return Err(JwtError::Forbidden);
         }
-        let [algorithm, key_id, typ] = named.map(|value| value.map(text).transpose());
+        let [algorithm, key_id, typ, jwk] = named;
+        let key = key(jwk)?;
+        let [algorithm, key_id, typ] = [algorithm, key_id, typ].map(|value| value.map(text).transpose());
         let algorithm = algorithm?.ok_or(JwtError::Malformed)?;
         let algorithm = Algorithm::named(&algorithm).ok_or(JwtError::Algorithm)?;
-        Ok(Self { algorithm, key_id: key_id?, typ: typ? })
+        Ok((Self { algorithm, key_id: key_id?, typ: typ? }, key))
     }
 
     /// Whether the token is of this media type, `application/` left out or not, in any case
@@ -108,7 +116,21 @@ impl fmt::Debug for Jws<'_> {
 }
 
 impl<'a> Jws<'a> {
+    /// One whose key its reader knows.
     pub(crate) fn read(token: &'a str) -> Result<Self, JwtError> {
+        let refuse = |jwk: Option<Value>| jwk.map_or(Ok(()), |_| Err(JwtError::Forbidden));
+        Self::read_parts(token, refuse).map(|(token, ())| token)
+    }
+
+    /// One that brings the key by which it is signed, `jwk`: all that it proves is that whoever made it has that key.
+    pub(crate) fn read_with_key(token: &'a str) -> Result<(Self, Value), JwtError> {
+        Self::read_parts(token, |jwk| jwk.ok_or(JwtError::UnknownKey))
+    }
+
+    fn read_parts<K>(
+        token: &'a str,
+        key: impl FnOnce(Option<Value>) -> Result<K, JwtError>,
+    ) -> Result<(Self, K), JwtError> {
         if token.len() > LONGEST {
             return Err(JwtError::Malformed);
         }
@@ -116,8 +138,13 @@ impl<'a> Jws<'a> {
         let (header, payload) = signed.split_once('.').ok_or(JwtError::Malformed)?;
         // A fourth part is refused with the alphabet, which has no dot.
         let decode = |text| URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed);
-        let header = Header::read(&decode(header)?)?;
-        Ok(Self { header, claims: Claims::read(&decode(payload)?)?, signed, signature: decode(signature)? })
+        let (header, key) = Header::read(&decode(header)?, key)?;
+        Ok((Self { header, claims: Claims::read(&decode(payload)?)?, signed, signature: decode(signature)? }, key))
+    }
+
+    /// What the signature is over, and the signature.
+    pub(crate) fn into_signed(self) -> (&'a str, Vec<u8>) {
+        (self.signed, self.signature)
     }
 
     /// The key among `keys` that has to have signed it.

@@ -53,7 +53,7 @@ pub use algorithm::Algorithm;
 pub(crate) use claims::{Audience, Claims, LEEWAY};
 pub(crate) use jwk::PublicKey;
 pub use jwk::{InvalidJwk, Jwks};
-pub(crate) use jws::{Header, Jws, JwtError};
+pub(crate) use jws::{Header, Jws, JwtError, LONGEST};
 pub use signing::{InvalidKey, SigningKey};
 pub(crate) use signing::{signing_input, with_signature};
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::access_token::{self, AccessClaims};
 use super::*;
-use crate::types::{Issuer, Resource, UnixTime};
+use crate::types::{Issuer, Resource, Thumbprint, UnixTime};
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 const ISSUER: &str = "https://shift.example";
@@ -59,9 +59,10 @@ fn all_claims() -> impl Strategy<Value = AccessClaims> {
     let resources = prop::sample::subsequence(resources.to_vec(), 1..=3);
     let others = prop::collection::btree_map("x[a-z]{0,8}", values(), 0..4);
     let names = (prop::option::of(any::<String>()), any::<String>(), any::<String>());
+    let keys = prop::option::of(any::<[u8; 32]>());
     let times = (0..=NOW.as_secs(), 1..1_000_000_u64, prop::option::of(0..NOW.as_secs()));
-    (names, times, "([a-z]{1,4}( [A-Z]{1,4})?)?", resources, others).prop_map(
-        |((subject, client, id), (issued_at, lasts, auth_time), scope, resources, others)| AccessClaims {
+    (names, times, keys, "([a-z]{1,4}( [A-Z]{1,4})?)?", resources, others).prop_map(
+        |((subject, client, id), (issued_at, lasts, auth_time), key, scope, resources, others)| AccessClaims {
             subject: subject.filter(|subject| *subject != client).map(Into::into),
             client: client.into(),
             scope: scope.parse().unwrap(),
@@ -70,6 +71,7 @@ fn all_claims() -> impl Strategy<Value = AccessClaims> {
             issued_at: UnixTime::from_secs(issued_at),
             expires_at: NOW.plus(Duration::from_secs(lasts)),
             auth_time: auth_time.map(UnixTime::from_secs),
+            bound_to: key.map(Thumbprint::from_bytes),
             others: others.into_iter().collect(),
         },
     )

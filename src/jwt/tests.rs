@@ -24,6 +24,7 @@ fn claims() -> AccessClaims {
         issued_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(600)),
         auth_time: Some(UnixTime::from_secs(1_799_999_000)),
+        bound_to: None,
         others: json!({ "tenant": "acme" }).as_object().unwrap().clone(),
     }
 }
@@ -83,7 +84,7 @@ fn a_key_is_named_by_its_thumbprint() {
              RL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqD\
              Kgw";
     let key = PublicKey::from_jwk(&json!({ "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256" })).unwrap();
-    assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    assert_eq!(key.thumbprint().to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 #[cfg(feature = "jwt")]
+mod dpop;
+#[cfg(feature = "jwt")]
 mod jwt;
 mod metadata_documents;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
+mod pushed;
+mod resources;
+mod step_up;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,12 +20,14 @@ use super::PublishedKeys;
 use super::hooks::hook;
 use super::metadata_documents::MetadataDocuments;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
+use crate::authorization::RequestUris;
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "jwt")]
-use crate::config::PrivateKeyJwt;
+use crate::config::{AccessTokenFormat, Dpop, PrivateKeyJwt};
 use crate::config::{
-    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Paths, ProtectedResource, ScopeEntry,
+    Config, ConfigError, ConfigErrors, Endpoints, IssuerUrl, Lifetimes, Offered, Paths, ProtectedResource,
+    PushedRequests, ScopeEntry,
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
@@ -30,7 +37,7 @@ use crate::handle::Handles;
 use crate::registration::{ClientIdMetadataPolicy, RegistrationPolicy};
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
-use crate::types::{ClientId, Issuer, Resource, Scope};
+use crate::types::{ClientId, Issuer, Scope};
 
 /// How far apart the clocks of a node and of its store may be without a word.
 const SKEW: Duration = Duration::from_secs(2);
@@ -54,13 +61,17 @@ pub struct ProviderBuilder {
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
+    acr_values: Option<Vec<String>>,
     grant_limit: usize,
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
     client_id_metadata: Option<ClientIdMetadataPolicy>,
+    pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
+    #[cfg(feature = "jwt")]
+    dpop: Dpop,
     fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
@@ -87,13 +98,17 @@ impl ProviderBuilder {
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
+            acr_values: None,
             grant_limit: 100,
             resource_scope: None,
             cors_origins: None,
             registration: None,
             client_id_metadata: None,
+            pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
+            #[cfg(feature = "jwt")]
+            dpop: Dpop::default(),
             fetch: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
@@ -172,36 +187,15 @@ impl ProviderBuilder {
         self
     }
 
-    /// What a token is for that was asked for without naming a resource, in place of the issuer's origin. Where other
-    /// [issuers](crate::Issuers) have a part of that origin, it is the issuer itself: what lies below its path.
-    pub fn default_resource(mut self, resource: impl Into<String>) -> Self {
-        self.default_resource = Some(resource.into());
-        self
-    }
-
-    /// One more API for which clients can ask for tokens, beside the [default one](Self::default_resource)
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
-    pub fn resource(mut self, resource: impl Into<ProtectedResource>) -> Self {
-        self.resources.push(resource.into());
-        self
-    }
-
-    /// What the resources' metadata name as their scopes ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
-    /// By default every scope that is not reserved, but `offline_access`, which is no matter of a resource.
-    pub fn resource_scope(mut self, scope: impl Into<String>) -> Self {
-        self.resource_scope = Some(scope.into());
-        self
-    }
-
     /// Lets clients register themselves ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)). By default they cannot.
     pub fn registration(mut self, policy: RegistrationPolicy) -> Self {
         self.registration = Some(policy);
         self
     }
 
-    /// The origins whose pages may read the metadata and use the token, revocation and registration endpoints, such as
-    /// `https://app.example`. By default any: these endpoints know no cookies. Pages of other origins never get at the
-    /// authorization and introspection endpoints.
+    /// The origins whose pages may read the metadata and use the token, revocation, registration and pushed
+    /// authorization request endpoints, such as `https://app.example`. By default any: these endpoints know no cookies.
+    /// Pages of other origins never get at the authorization and introspection endpoints, nor at the feed of revocations.
     pub fn cors_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.cors_origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -336,7 +330,12 @@ impl ProviderBuilder {
         let url = IssuerUrl::parse(&self.issuer)
             .map_err(|why| wrong.push(ConfigError::Issuer { issuer: self.issuer.clone(), why }))
             .ok();
-        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), makes_jwts, &mut wrong);
+        let offered = Offered {
+            pushed_authorization_request: self.pushed.on,
+            jwks: makes_jwts,
+            revocation_feed: self.has_revocation_feed(),
+        };
+        let paths = Paths::new(&self.endpoints, url.as_ref().map(|url| &*url.path), offered, &mut wrong);
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
@@ -346,16 +345,20 @@ impl ProviderBuilder {
         let resource_scope = self.resource_scope.as_deref();
         let resource_scope = resource_scope.map(|text| self.check_scope(text, "`.resource_scope(..)`", &mut wrong));
         let default_scope = self.check_scope(&self.default_scope, "`.default_scope(..)`", &mut wrong);
-        let resources = self.check_resources(url.as_ref(), &mut wrong);
+        let (resources, terms) = self.check_resources(url.as_ref(), &mut wrong);
         for origin in self.cors_origins.iter().flatten() {
             if !IssuerUrl::parse(origin).is_ok_and(|url| url.path.is_empty()) {
                 wrong.push(ConfigError::Origin(origin.clone()));
             }
         }
         self.lifetimes.check(&mut wrong);
+        let acr_values = self.check_acr_values(&mut wrong);
         let fixed = self.check_clients(&mut wrong);
+        self.check_pushed(&mut wrong);
         #[cfg(feature = "jwt")]
         self.check_private_key_jwt(&mut wrong);
+        #[cfg(feature = "jwt")]
+        self.check_dpop(&mut wrong);
         let prefix = &*self.token_prefix;
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             wrong.push(ConfigError::TokenPrefix(prefix.to_owned()));
@@ -363,15 +366,24 @@ impl ProviderBuilder {
         let grants = self.grants.clone();
         let client_store =
             self.own_clients.clone().or_else(|| self.clients.clone()).unwrap_or_else(|| Arc::new(NoClients));
+        if self.registration.as_ref().is_some_and(|policy| policy.management) && !client_store.manages_registrations() {
+            wrong.push(ConfigError::Registration(
+                "this store of clients cannot change what registered itself: leave `.management()` out".to_owned(),
+            ));
+        }
         if grants.is_none() {
             wrong.push(ConfigError::NoStore);
         }
         let secrets = self.check_secrets(&mut wrong);
         let handles = self.check_handles(url.as_ref(), secrets.as_ref(), &mut wrong);
         #[cfg(feature = "jwt")]
+        self.check_revocation_feed(makes_jwts, &mut wrong);
+        #[cfg(feature = "jwt")]
         let (jwt_claims, signing) =
             (self.check_claims(makes_jwts, &mut wrong), self.check_signing(makes_jwts, secrets.as_ref(), &mut wrong));
-        let (Some(url), Some(handles), Some(grants), true) = (url, handles, grants, wrong.is_empty()) else {
+        let (Some(url), Some(secrets), Some(handles), Some(grants), true) =
+            (url, secrets, handles, grants, wrong.is_empty())
+        else {
             return Err(ConfigErrors(wrong.into()));
         };
         let skew = grants.clock_skew().unwrap_or_default();
@@ -382,9 +394,14 @@ impl ProviderBuilder {
         if let Err(error) = grants.use_keys(&url.issuer, &handles.key_ids(), self.clock.now().into()) {
             return Err(ConfigErrors([ConfigError::Secret(cause(&error))].into()));
         }
+        let request_uris = RequestUris::new(&secrets, &url.issuer);
+        #[cfg(feature = "jwt")]
+        let dpop_nonces = self.nonces(&secrets, &url.issuer);
         let config = Config {
             #[cfg(feature = "jwt")]
-            formats: self.formats(),
+            dpop_required: self.dpop_required(),
+            #[cfg(feature = "jwt")]
+            access_token_format: self.common_format(),
             #[cfg(feature = "jwt")]
             jwt_claims,
             issuer: url.issuer,
@@ -395,16 +412,21 @@ impl ProviderBuilder {
             includes: self.includes,
             default_resources: resources.first().cloned().into_iter().collect(),
             resources,
+            terms,
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
+            acr_values,
             grant_limit: self.grant_limit.max(1),
             resource_scope,
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
             client_id_metadata: self.client_id_metadata,
+            pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
+            #[cfg(feature = "jwt")]
+            dpop: self.dpop,
         };
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
@@ -414,10 +436,11 @@ impl ProviderBuilder {
             MetadataDocuments::new(Arc::clone(fetch), &self.clock, allowed)
         });
         #[cfg(feature = "jwt")]
-        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(fetch, Arc::clone(&self.clock)));
+        let published_keys = self.fetch.map(|fetch| PublishedKeys::new(&fetch, &self.clock));
         let inner = Inner {
             config,
             handles,
+            request_uris,
             hooks: self.hooks,
             events: self.events,
             clients: fixed,
@@ -430,6 +453,8 @@ impl ProviderBuilder {
             signing,
             #[cfg(feature = "jwt")]
             published_keys,
+            #[cfg(feature = "jwt")]
+            dpop_nonces,
         };
         let provider = Provider(Arc::new(inner));
         #[cfg(feature = "jwt")]
@@ -440,7 +465,17 @@ impl ProviderBuilder {
     /// Whether any access token is a JWT.
     fn makes_jwts(&self) -> bool {
         #[cfg(feature = "jwt")]
-        return self.formats().any();
+        return {
+            let own = self.resources.iter().filter_map(|resource| resource.format);
+            own.chain([self.common_format()]).any(|format| format == AccessTokenFormat::Jwt)
+        };
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    fn has_revocation_feed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.jwts.revocation_feed;
         #[cfg(not(feature = "jwt"))]
         false
     }
@@ -487,26 +522,15 @@ impl ProviderBuilder {
         scope
     }
 
-    fn check_resources(&self, url: Option<&IssuerUrl>, wrong: &mut Vec<ConfigError>) -> Vec<Resource> {
-        let default = self.default_resource.as_ref().or(url.map(|url| &url.origin));
-        let mut resources = Vec::new();
-        for text in default.into_iter().chain(self.resources.iter().map(|resource| &resource.uri)) {
-            match text.parse::<Resource>() {
-                Ok(resource) if !resources.contains(&resource) => resources.push(resource),
-                Ok(_) => {}
-                Err(why) => wrong.push(ConfigError::Resource(format!("{text:?}: {why}"))),
-            }
-        }
-        resources
-    }
-
     fn check_clients(&self, wrong: &mut Vec<ConfigError>) -> HashMap<ClientId, Client> {
         let mut clients = HashMap::new();
         for client in &self.fixed {
             let id = client.id().clone();
             wrong.extend(client.check().err().iter().flat_map(ConfigErrors::iter).cloned());
             #[cfg(feature = "jwt")]
-            wrong.extend(self.cannot_sign(client).map(|why| ConfigError::Client { client: id.clone(), why }));
+            for why in [self.cannot_sign(client), self.cannot_prove(client)].into_iter().flatten() {
+                wrong.push(ConfigError::Client { client: id.clone(), why });
+            }
             if clients.insert(id.clone(), client.clone()).is_some() {
                 wrong.push(ConfigError::Client { client: id, why: "two clients have this id".to_owned() });
             }

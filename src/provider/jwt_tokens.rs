@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::Provider;
 use super::signing::PAUSE;
-use crate::error::StoreError;
-use crate::grant::Grant;
-use crate::handle::{AccessHandle, GrantKey, TokenId};
+use crate::error::{ProtocolError, StoreError};
+use crate::grant::{ACR, Grant};
+use crate::handle::{AccessHandle, GrantKey, TokenId, from_jti, jti};
 use crate::jwt::access_token::{self, AccessClaims, TYPE};
 use crate::jwt::ring::POLL;
-use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, signing_input, with_signature};
-use crate::types::{Resource, Subject, UnixTime};
+use crate::jwt::{Jwks, Jws, JwtError, LEEWAY, LONGEST, signing_input, with_signature};
+use crate::types::{Resource, Subject, Thumbprint, UnixTime};
+
+/// The longest token that is made: with what stands before it, it is as long as the header that a bearer layer reads.
+const LONGEST_MADE: usize = LONGEST - "Bearer ".len();
 
 /// A JWT access token that this provider signed. Whether its grant stands behind it, that one says.
 pub(crate) struct OwnJwt {
@@ -32,11 +33,8 @@ impl OwnJwt {
             return Err(JwtError::Expired);
         }
         let claims = access_token::verify(token, &provider.0.config.issuer, keys, now, LEEWAY)?;
-        let mut id = [0; 24];
-        let decoded = URL_SAFE_NO_PAD.decode_slice(&claims.id, &mut id);
-        let (Ok(24), Some((key, token))) = (decoded, id.split_first_chunk()) else { return Err(JwtError::Malformed) };
-        let token = token.try_into().map_err(|_| JwtError::Malformed)?;
-        Ok(Self { key: GrantKey::from_bytes(*key), token, claims })
+        let (key, token) = from_jti(&claims.id).ok_or(JwtError::Malformed)?;
+        Ok(Self { key, token, claims })
     }
 
     pub(crate) const fn issued_at(&self) -> UnixTime {
@@ -45,6 +43,10 @@ impl OwnJwt {
 
     pub(crate) const fn expires_at(&self) -> UnixTime {
         self.claims.expires_at
+    }
+
+    pub(crate) const fn bound_to(&self) -> Option<Thumbprint> {
+        self.claims.bound_to
     }
 
     /// What it says of its grant, as bits over that one's lists; `None` if it says anything that its grant does not.
@@ -70,33 +72,39 @@ impl Provider {
 
     /// Whether an access token of this grant, for these of its resources, is a JWT.
     pub(crate) fn is_jwt(&self, grant: &Grant, resources: u16) -> bool {
-        self.makes_jwts() && self.0.config.formats.want_jwt(Resource::masked(grant.resources(), resources))
+        self.makes_jwts() && self.0.config.want_jwt(Resource::masked(grant.resources(), resources))
     }
 
-    /// The JWT that says what a handle does.
-    pub(super) async fn sign_access(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+    /// The JWT that says what a handle does. What an app attached, or how it names its resources, can make it too long for
+    /// whoever is to read it.
+    pub(super) async fn sign_access(
+        &self,
+        handle: &AccessHandle,
+        grant: &Grant,
+    ) -> Result<Result<String, ProtocolError>, StoreError> {
         let key = self.signing()?.key(self).await?;
         let claims = AccessClaims {
             subject: grant.subject().cloned(),
             client: grant.client_id().clone(),
             scope: grant.scope().masked(handle.scope),
             resources: Resource::masked(grant.resources(), handle.resources).cloned().collect(),
-            id: self.token_id(grant.key(), &handle.token),
+            id: jti(grant.key(), &handle.token),
             issued_at: handle.issued_at,
             expires_at: handle.expires_at,
             auth_time: grant.auth_time(),
+            bound_to: handle.bound_to,
             others: self.public_claims(grant),
         };
         let input = signing_input(key.public(), TYPE, &claims.to_json(&self.0.config.issuer));
-        let signature = key.sign(input.as_bytes()).await?;
-        Ok(with_signature(&input, &signature))
+        let token = with_signature(&input, &key.sign(input.as_bytes()).await?);
+        Ok(if token.len() <= LONGEST_MADE { Ok(token) } else { Err(ProtocolError::ACCESS_TOKEN_TOO_LONG) })
     }
 
-    /// Those of a grant's claims that everybody may read.
+    /// Those of a grant's claims that everybody may read, and how the user authenticated (RFC 9470 §6.1).
     fn public_claims(&self, grant: &Grant) -> Map<String, Value> {
         let Some(claims) = grant.claims() else { return Map::new() };
-        let public = self.0.config.jwt_claims.iter();
-        public.filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect()
+        let public = self.0.config.jwt_claims.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
+        public.chain(grant.acr().map(|acr| (ACR.to_owned(), acr.into()))).collect()
     }
 
     /// Opens a JWT without waiting; `None` where the keys have to be read for it.

@@ -46,7 +46,7 @@ impl Provider {
         let id = GrantId::generate();
         // No access token outlives its grant, so the grant has room for the longest one that can be issued under it.
         let hooked = self.0.hooks.on_issue.is_some();
-        let longest = if hooked { *ACCESS_TOKEN_LIFE.end() } else { self.access_token_lifetime(client) };
+        let longest = if hooked { *ACCESS_TOKEN_LIFE.end() } else { self.access_token_lifetime(client, &*place.2) };
         let lifetime = HOUR + longest;
         let (client, scope, resources) = place.clone();
         let grant = self.direct_grant(id, client, None, scope, resources, lifetime);

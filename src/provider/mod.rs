@@ -22,11 +22,16 @@
 mod assertions;
 mod builder;
 mod connected;
+#[cfg_attr(not(feature = "jwt"), path = "without_dpop.rs")]
+mod dpop;
 mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
 mod metadata_documents;
+mod pushed;
+mod registrations;
+mod resource;
 #[cfg(feature = "jwt")]
 mod signer;
 #[cfg(feature = "jwt")]
@@ -39,11 +44,10 @@ use std::time::Duration;
 
 #[cfg(feature = "jwt")]
 use assertions::PublishedKeys;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use builder::ProviderBuilder;
 pub use connected::ConnectedApp;
+pub(crate) use dpop::Proven;
 pub(crate) use hooks::Hooks;
 pub use hooks::{Continue, Issuance};
 #[cfg(feature = "jwt")]
@@ -51,19 +55,24 @@ pub(crate) use jwt_tokens::OwnJwt;
 use machine::MachineGrants;
 use metadata_documents::MetadataDocuments;
 pub(crate) use metadata_documents::NoClient;
+pub use resource::ResourceServer;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
 
+use crate::authorization::RequestUris;
 use crate::client::{Client, GrantType};
 use crate::clock::Clock;
 use crate::config::{Config, OFFLINE_ACCESS};
-use crate::error::StoreError;
+#[cfg(feature = "jwt")]
+use crate::dpop::Nonces;
+use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
+#[cfg(feature = "jwt")]
+use crate::grant::RevokedTokens;
 use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
-use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt, TokenId};
-use crate::registration::Allowed;
+use crate::handle::{AccessHandle, GrantId, GrantKey, Handles, RefreshHandle, Salt};
 use crate::secret::random;
-use crate::store::{DynClients, DynGrants, Holder, RegistrationTerms};
+use crate::store::{DynClients, DynGrants, Holder};
 use crate::types::{ClientId, Resource, Scope, Subject, UnixTime};
 
 /// An OAuth 2.1 authorization server. Cloning copies a pointer; it has no type parameter, whatever the store.
@@ -73,6 +82,7 @@ pub struct Provider(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) handles: Handles,
+    pub(crate) request_uris: RequestUris,
     pub(crate) hooks: Hooks,
     pub(crate) events: Events,
     clients: HashMap<ClientId, Client>,
@@ -88,6 +98,9 @@ pub(crate) struct Inner {
     /// `None` if there is nothing to fetch with.
     #[cfg(feature = "jwt")]
     published_keys: Option<PublishedKeys>,
+    /// `None` where a proof needs none.
+    #[cfg(feature = "jwt")]
+    dpop_nonces: Option<Arc<Nonces>>,
 }
 
 /// An access token that was issued without a request. `Debug` does not show it.
@@ -146,19 +159,30 @@ impl Provider {
     /// registered, and the scope is not checked.
     ///
     /// # Errors
-    /// If the store, or whoever signs, cannot answer.
+    /// If the store, or whoever signs, cannot answer, or a JWT would have more than 8 KiB.
     pub async fn issue(
         &self,
         client: impl Into<ClientId>,
         subject: impl Into<Subject>,
         scope: Scope,
     ) -> Result<AccessToken, StoreError> {
-        let lifetime = self.0.config.lifetimes.access_token;
-        let id = GrantId::generate();
         let resources = Arc::clone(&self.0.config.default_resources);
-        let grant = self.direct_grant(id, client.into(), Some(subject.into()), scope, resources, lifetime);
+        self.issue_for(resources, client.into(), subject.into(), scope).await
+    }
+
+    /// The same for another resource.
+    async fn issue_for(
+        &self,
+        resources: Arc<[Resource]>,
+        client: ClientId,
+        subject: Subject,
+        scope: Scope,
+    ) -> Result<AccessToken, StoreError> {
+        let lifetime = self.0.config.access_token_lifetime(None, &*resources);
+        let id = GrantId::generate();
+        let grant = self.direct_grant(id, client, Some(subject), scope, resources, lifetime);
         let handle = self.access_handle(id, &grant, grant.scope.full_mask(), 1, lifetime);
-        let token = self.access_token(&handle, &grant).await?;
+        let token = self.access_token(&handle, &grant).await?.map_err(StoreError::new)?;
         self.0.grants.create(grant.clone()).await?;
         self.tell(&Event::of(EventKind::Issued, &grant));
         Ok(AccessToken(token))
@@ -225,6 +249,10 @@ impl Provider {
         self.0.events.tell(event);
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
     pub(crate) fn now(&self) -> UnixTime {
         self.0.clock.now().into()
     }
@@ -246,27 +274,6 @@ impl Provider {
         }
     }
 
-    /// What a client that registers itself may become.
-    pub(crate) fn registrable(&self) -> Allowed {
-        #[cfg(feature = "jwt")]
-        let fetches = self.0.published_keys.is_some();
-        #[cfg(not(feature = "jwt"))]
-        let fetches = false;
-        self.0.config.allowed(self.0.config.registrable.as_ref(), fetches)
-    }
-
-    /// Keeps a client that registered itself; false if there are as many as there can be.
-    pub(crate) async fn register(&self, client: Client) -> Result<bool, StoreError> {
-        let Some(policy) = &self.0.config.registration else { return Ok(false) };
-        let terms = RegistrationTerms { limit: policy.limit, keep_until: self.now().plus(policy.keep_unused) };
-        let id = client.id().clone();
-        let kept = self.0.client_store.register(&self.0.config.issuer, client, terms).await?;
-        if kept {
-            self.tell(&Event::new(EventKind::Registered).client(Some(&id)));
-        }
-        Ok(kept)
-    }
-
     /// For the check of an access token alone, as is [`load`](Self::load).
     pub(crate) fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {
         self.0.grants.cached(key)
@@ -278,6 +285,12 @@ impl Provider {
 
     pub(crate) async fn grant(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, StoreError> {
         self.0.grants.find(key).await
+    }
+
+    /// What was revoked and may still be presented to those who do not look at grants.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn revocations(&self) -> Result<Vec<RevokedTokens>, StoreError> {
+        self.0.grants.revocations(&self.0.config.issuer, self.now()).await
     }
 
     pub(crate) async fn create(&self, grant: Grant) -> Result<(), StoreError> {
@@ -293,9 +306,13 @@ impl Provider {
         Ok(grants)
     }
 
-    /// How long an access token of a client lives, where no hook says otherwise.
-    pub(crate) fn access_token_lifetime(&self, client: &Client) -> Duration {
-        client.own_access_token_lifetime().unwrap_or(self.0.config.lifetimes.access_token)
+    /// How long an access token of a client for these resources lives, where no hook says otherwise.
+    pub(crate) fn access_token_lifetime<'a>(
+        &self,
+        client: &Client,
+        resources: impl IntoIterator<Item = &'a Resource>,
+    ) -> Duration {
+        self.0.config.access_token_lifetime(client.own_access_token_lifetime(), resources)
     }
 
     /// What redeems a code for a client. The salt is made before, and goes into the answer.
@@ -450,18 +467,23 @@ impl Provider {
             expires_at: now.plus(lifetime).min(grant.expires_at).min(unused),
             scope,
             resources,
+            bound_to: None,
         }
     }
 
-    /// The token of a handle, in the format that its resources want.
-    pub(crate) async fn access_token(&self, handle: &AccessHandle, grant: &Grant) -> Result<String, StoreError> {
+    /// The token of a handle, in the format that its resources want, if it can be one there.
+    pub(crate) async fn access_token(
+        &self,
+        handle: &AccessHandle,
+        grant: &Grant,
+    ) -> Result<Result<String, ProtocolError>, StoreError> {
         #[cfg(feature = "jwt")]
         if self.is_jwt(grant, handle.resources) {
             return self.sign_access(handle, grant).await;
         }
         #[cfg(not(feature = "jwt"))]
         let _ = grant;
-        Ok(self.0.handles.mint_access(handle))
+        Ok(Ok(self.0.handles.mint_access(handle)))
     }
 
     #[cfg(not(feature = "jwt"))]
@@ -472,11 +494,6 @@ impl Provider {
     #[cfg(not(feature = "jwt"))]
     pub(crate) const fn is_jwt(&self, _: &Grant, _: u16) -> bool {
         false
-    }
-
-    /// Names an access token without opening anything, `jti`.
-    pub(crate) fn token_id(&self, grant: GrantKey, token: &TokenId) -> String {
-        URL_SAFE_NO_PAD.encode([&grant.as_bytes()[..], token].concat())
     }
 }
 

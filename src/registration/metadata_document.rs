@@ -96,7 +96,7 @@ pub(crate) fn of_document(id: &ClientId, body: &[u8], allowed: &Allowed) -> Resu
     if let Some(Value::Array(grant_types)) = metadata.get_mut("grant_types") {
         grant_types.retain(|name| name.as_str() != Some(GrantType::ClientCredentials.as_str()));
     }
-    Ok(register(&metadata, allowed)?.client.of_document(id.clone()))
+    Ok(register(&metadata, allowed, None)?.client.of_document(id.clone()))
 }
 
 fn put(metadata: &mut Map<String, Value>, name: &str, value: &str) {

@@ -1,7 +1,12 @@
 //! What the builders have in common.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+
+use crate::client::ClientSecret;
 use crate::config::{ConfigError, IssuerUrl};
-use crate::types::{InvalidResource, Resource};
+use crate::types::{ClientId, InvalidResource, Resource, form_encode};
 
 pub(super) const NO_FETCH: &str = "nothing can fetch from it: write `.fetch(..)`";
 
@@ -23,4 +28,14 @@ pub(super) fn remembered(tokens: usize, wrong: &mut Vec<ConfigError>) {
 /// Whether a URL of this issuer's is one: `https`, or else the issuer itself is a loopback address.
 pub(super) fn is_endpoint(url: &str, issuer: &IssuerUrl) -> bool {
     url.starts_with("https://") || issuer.origin.starts_with("http:") && url.starts_with("http://")
+}
+
+/// The `Authorization` header of a client, `client_secret_basic`. RFC 6749 §2.3.1: both are encoded as in a form before they
+/// are put together.
+pub(super) fn basic(id: &ClientId, secret: &ClientSecret) -> Result<HeaderValue, &'static str> {
+    let pair = form_encode(&[(id.as_str(), secret.secret())]).replacen('=', ":", 1);
+    let value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)));
+    let mut value = value.map_err(|_| "its credentials cannot be sent")?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -1,4 +1,5 @@
 mod answer;
+mod back_off;
 mod builder;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::answer::Active;
+use self::back_off::BackOff;
 use super::audience::here;
 use super::cache::Cache;
 use super::metadata::{Metadata, is_json};
@@ -31,6 +33,8 @@ const AT_ONCE: usize = 64;
 const MOST: usize = 1_024;
 /// For how long anybody waits for an answer.
 const LONGEST: Duration = Duration::from_secs(10);
+/// What is said while nobody is asked.
+const LEFT_ALONE: &str = "the introspection endpoint did not answer a moment ago";
 /// For how long a refusal is remembered.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
@@ -60,11 +64,12 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 ///
 /// An answer is good for 30 seconds ([`remember_for`](IntrospectorBuilder::remember_for)), and never beyond the token's
 /// own end; a refusal is for 10. Whoever comes with one token at once shares one question. A token is refused with a 401
-/// that is not active, is not of the type `Bearer`, is of another issuer or for another resource, or is bound to a key of
-/// its client (`cnf`). An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
+/// that is not active, is not of the type `Bearer` or `DPoP`, or is of another issuer or for another resource; one that is
+/// bound to a key of its client (`cnf`), unless the layer [asks for proofs](crate::bearer#proofs) of keys. An answer that says `active` has to have `token_type` and `client_id`, which RFC 7662 leaves open:
 /// without the first it is no bearer token, without the second no answer. While the server does not answer in such a way,
 /// or does not know these credentials, it is a 503 with `Retry-After`, and an [event](crate::event) has the reason, with the
-/// feature `tracing` or `metrics`.
+/// feature `tracing` or `metrics`. A server from which no answer comes, or one that says that it is not there (429, 502, 503,
+/// 504), is left alone for 5 seconds, in which every question is such a 503 at once; then one in 5 seconds tries.
 #[derive(Clone)]
 pub struct Introspector(Arc<Inner>);
 
@@ -84,6 +89,7 @@ struct Inner {
     refused: Cache<ProtocolError>,
     asking: Mutex<Asking>,
     at_once: Semaphore,
+    back_off: BackOff,
 }
 
 /// Where tokens are introspected.
@@ -114,7 +120,7 @@ impl Introspector {
 
     /// A layer that takes the tokens of this issuer, for this verifier's resource.
     pub fn bearer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone()).resource(self.0.resource.as_str())
+        BearerLayer::new(self.clone()).resource(self.0.resource.as_str()).clock(Arc::clone(&self.0.clock))
     }
 }
 
@@ -164,6 +170,7 @@ impl Inner {
     }
 
     async fn ask(self: Arc<Self>, digest: [u8; 32], token: String) -> Heard {
+        let begun = self.back_off.begun();
         let asked = timeout(LONGEST, self.answer(&token)).await;
         let heard = match asked.unwrap_or_else(|_| Err("no answer came in 10 seconds".into())) {
             Ok(Ok(Active { token, until })) => {
@@ -174,7 +181,10 @@ impl Inner {
                 self.refused.insert(&digest, why, self.now().plus(REFUSED_FOR), self.now());
                 Heard::Refused(why)
             }
-            Err(cause) => Heard::Nothing(self.nothing(cause)),
+            Err(cause) => {
+                self.back_off.unanswered(begun, self.now());
+                Heard::Nothing(self.nothing(cause))
+            }
         };
         self.asking().remove(&digest);
         heard
@@ -183,6 +193,10 @@ impl Inner {
     /// RFC 7662 §2.1 and §2.2
     async fn answer(&self, token: &str) -> Result<Result<Active, ProtocolError>, BoxError> {
         let _place = self.at_once.acquire().await?;
+        // Now, so that those who stood in line do not try one after the other.
+        if !self.back_off.lets_ask(self.now()) {
+            return Err(LEFT_ALONE.into());
+        }
         let endpoint = match &self.endpoint {
             Endpoint::Given(url) => Arc::clone(url),
             Endpoint::Named(metadata) => {
@@ -197,8 +211,11 @@ impl Inner {
             .header(header::ACCEPT, "application/json")
             .body(Bytes::from(form))?;
         let now = self.now();
-        let body = body(self.fetch.fetch(request).await?)?;
-        answer::read(&body, &self.issuer, now, now.plus(self.remember_for))
+        let response = self.fetch.fetch(request).await?;
+        if !is_away(response.status()) {
+            self.back_off.answered();
+        }
+        answer::read(&body(response)?, &self.issuer, now, now.plus(self.remember_for))
     }
 
     fn nothing(&self, cause: impl Into<BoxError>) -> FetchError {
@@ -220,6 +237,17 @@ fn is_full(asking: &mut Asking) -> bool {
         asking.retain(|_, flight| flight.is_under_way());
     }
     asking.len() >= MOST
+}
+
+/// What somebody says who stands before the server, or it itself while it can say no more (RFC 9110 §15.6, RFC 6585 §4).
+fn is_away(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// What an answer says, if it is one. That these credentials are wrong is nothing that the caller could mend.

@@ -1,12 +1,18 @@
 mod builder;
 mod by_shape;
+mod feed;
 mod issuer;
 mod keys;
+mod named;
+mod now;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use self::feed::{Feed, Listed};
 use self::keys::{KeySet, Keys};
 use super::audience::here;
 use super::cache::Cache;
@@ -37,10 +43,11 @@ struct Inner {
     leeway: Duration,
 }
 
-/// An issuer, and its keys.
+/// An issuer, its keys, and what it revoked, if that is asked for.
 struct Trusted {
     issuer: Issuer,
     keys: Keys,
+    feed: Option<Feed>,
 }
 
 /// A token that was verified.
@@ -51,6 +58,8 @@ struct Known {
     issuer: usize,
     /// By which of its sets of keys.
     generation: u64,
+    /// Which of its lists of what was revoked does not have it; 0 where none was looked at.
+    listed: u64,
 }
 
 /// A token that was read, and whose signature nobody has looked at.
@@ -71,7 +80,7 @@ impl JwtVerifier {
 
     /// A layer that takes the tokens of these issuers, for this verifier's resource.
     pub fn bearer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone()).resource(self.0.resource.as_str())
+        BearerLayer::new(self.clone()).resource(self.0.resource.as_str()).clock(Arc::clone(&self.0.clock))
     }
 }
 
@@ -94,13 +103,29 @@ impl Verify for JwtVerifier {
 impl Inner {
     /// What can be told without a wait.
     fn at_once(&self, text: &str, now: UnixTime) -> Option<Verdict> {
-        if let Some(known) = self.cache.get(text.as_bytes(), now) {
-            let keys = &self.issuers[known.issuer].keys;
-            let current = keys.generation(now).or_else(|| keys.cached(now).map(|set| set.generation));
-            if current == Some(known.generation) {
-                return Some(Ok(known.token));
-            }
+        let known = match self.remembered(text, now) {
+            Some(known) => known,
+            None => match self.verified_at_once(text, now)? {
+                Ok(known) => known,
+                Err(refusal) => return Some(Err(refusal)),
+            },
+        };
+        let Some(feed) = &self.issuers[known.issuer].feed else { return Some(Ok(known.token)) };
+        if feed.generation(now) == Some(known.listed) {
+            return Some(Ok(known.token));
         }
+        Some(self.unless_revoked(text, known, &*feed.cached(now)?, now))
+    }
+
+    /// A token that was verified by the keys that are good now.
+    fn remembered(&self, text: &str, now: UnixTime) -> Option<Known> {
+        let known = self.cache.get(text.as_bytes(), now)?;
+        let keys = &self.issuers[known.issuer].keys;
+        let current = keys.generation(now).or_else(|| keys.cached(now).map(|set| set.generation));
+        (current == Some(known.generation)).then_some(known)
+    }
+
+    fn verified_at_once(&self, text: &str, now: UnixTime) -> Option<Result<Known, Refusal>> {
         let read = match self.read(text, now) {
             Ok(read) => read,
             Err(why) => return Some(Err(refused(why))),
@@ -111,8 +136,15 @@ impl Inner {
         Some(self.judge(text, read, &keys, now))
     }
 
-    /// The same, with a wait for the keys.
+    /// The same, with a wait for the keys, and for what was revoked.
     async fn waiting(&self, text: &str) -> Verdict {
+        let known = self.verified(text).await?;
+        let Some(feed) = &self.issuers[known.issuer].feed else { return Ok(known.token) };
+        let listed = feed.get().await.map_err(unavailable)?;
+        self.unless_revoked(text, known, &listed, self.now())
+    }
+
+    async fn verified(&self, text: &str) -> Result<Known, Refusal> {
         let read = self.read(text, self.now()).map_err(refused)?;
         let keys = &self.issuers[read.issuer].keys;
         let mut set = keys.get(self.now()).await.map_err(unavailable)?;
@@ -120,12 +152,24 @@ impl Inner {
         if let Some(known) = self.cache.get(text.as_bytes(), self.now())
             && known.generation == set.generation
         {
-            return Ok(known.token);
+            return Ok(known);
         }
         if read.token.key(&set.keys).is_err() {
             set = keys.newer(&set).await.map_err(unavailable)?;
         }
         self.judge(text, read, &set, self.now())
+    }
+
+    /// Looks a token up in the list of what was revoked, and remembers that it is not there.
+    fn unless_revoked(&self, text: &str, known: Known, listed: &Listed, now: UnixTime) -> Verdict {
+        if known.listed != listed.generation {
+            if is_revoked(&known.token, listed)? {
+                return Err(Refusal::Refused(ProtocolError::TOKEN_REVOKED));
+            }
+            let until = UnixTime::from(known.token.expires_at()).plus(self.leeway);
+            self.cache.insert(text.as_bytes(), Known { listed: listed.generation, ..known.clone() }, until, now);
+        }
+        Ok(known.token)
     }
 
     /// All that costs little comes first, so that a token of another kind, issuer or time costs no signature and no wait.
@@ -137,19 +181,15 @@ impl Inner {
         Ok(Read { token, issuer })
     }
 
-    fn judge(&self, text: &str, read: Read<'_>, set: &KeySet, now: UnixTime) -> Verdict {
+    fn judge(&self, text: &str, read: Read<'_>, set: &KeySet, now: UnixTime) -> Result<Known, Refusal> {
         let Read { token, issuer } = read;
         let name = &self.issuers[issuer].issuer;
         let claims = access_token::verify(token, name, &set.keys, now, self.leeway).map_err(refused)?;
-        // Whoever presents such a token has to prove that they have the key, which nobody here asks for yet (RFC 7800 §3).
-        if claims.others.contains_key("cnf") {
-            return Err(Refusal::Refused(ProtocolError::TOKEN_BOUND));
-        }
         let until = claims.expires_at.plus(self.leeway);
         let token = authorized(claims, name);
-        let known = Known { token: token.clone(), issuer, generation: set.generation };
-        self.cache.insert(text.as_bytes(), known, until, now);
-        Ok(token)
+        let known = Known { token, issuer, generation: set.generation, listed: 0 };
+        self.cache.insert(text.as_bytes(), known.clone(), until, now);
+        Ok(known)
     }
 
     fn now(&self) -> UnixTime {
@@ -158,17 +198,28 @@ impl Inner {
 }
 
 fn authorized(claims: AccessClaims, issuer: &Issuer) -> Authorized {
-    let AccessClaims { subject, client, scope, resources, id, issued_at, expires_at, auth_time, others } = claims;
+    let AccessClaims { subject, client, scope, resources, id, issued_at, expires_at, auth_time, bound_to, others } =
+        claims;
     let mut claims = others;
     claims.insert("jti".to_owned(), id.into());
     claims.insert("iat".to_owned(), issued_at.as_secs().into());
     if let Some(auth_time) = auth_time {
         claims.insert("auth_time".to_owned(), auth_time.as_secs().into());
     }
-    Authorized::new(client, subject, scope, expires_at.into())
+    let token = Authorized::new(client, subject, scope, expires_at.into())
         .for_resources(resources)
         .from_issuer(issuer)
-        .with_claims(claims)
+        .with_claims(claims);
+    // The layer asks for the proof (RFC 7800 §3).
+    bound_to.into_iter().fold(token, Authorized::bound_to)
+}
+
+/// By what the token says of itself: `jti` and `iat`.
+fn is_revoked(token: &Authorized, listed: &Listed) -> Result<bool, Refusal> {
+    let claim = |name| token.claims().and_then(|claims| claims.get(name));
+    let (jti, iat) = (claim("jti").and_then(Value::as_str), claim("iat").and_then(Value::as_u64));
+    let revoked = jti.zip(iat).and_then(|(jti, iat)| listed.list.revokes(jti, UnixTime::from_secs(iat)));
+    revoked.ok_or_else(|| refused(JwtError::Malformed))
 }
 
 fn refused(why: JwtError) -> Refusal {
@@ -222,7 +273,7 @@ mod tests {
         let verifier = builder.issuer(issuer).build().expect("a good configuration").0;
         let set = verifier.issuers[0].keys.get(verifier.now()).await.expect("one key");
         let token = Authorized::new("app", None, Scope::default(), UnixTime::FAR_FUTURE.into());
-        let known = Known { token, issuer: 0, generation: set.generation };
+        let known = Known { token, issuer: 0, generation: set.generation, listed: 0 };
         verifier.cache.insert(b"text", known, UnixTime::FAR_FUTURE, verifier.now());
         for second in 0..100 {
             assert!(matches!(verifier.at_once("text", verifier.now()), Some(Ok(_))), "after {second} s");

@@ -18,6 +18,7 @@ pub(super) struct Metadata {
     issuer: String,
     pub(super) jwks_uri: Option<String>,
     pub(super) introspection_endpoint: Option<String>,
+    pub(super) revocation_feed_endpoint: Option<String>,
 }
 
 /// An issuer as others write it: with the slash at the end that some have, which is part of its name (RFC 8414 §2).
@@ -52,7 +53,7 @@ fn read(issuer: &Issuer, response: &Response<Bytes>) -> Result<Metadata, BoxErro
         return Err("the metadata are of another issuer".into());
     }
     let own = parse(issuer)?;
-    let named = [&metadata.jwks_uri, &metadata.introspection_endpoint];
+    let named = [&metadata.jwks_uri, &metadata.introspection_endpoint, &metadata.revocation_feed_endpoint];
     if named.into_iter().flatten().any(|url| !is_endpoint(url, &own)) {
         return Err("the metadata name a URL that is not https".into());
     }

@@ -21,6 +21,7 @@
 //! | `revoke_all ends all` | when it answers, every grant of the holder is dead and nobody else's; it counts the living |
 //! | `once is once` | of many at once one is first, and again when its time has passed |
 //! | `a document is kept` | found as it was kept, apart for each issuer and name, replaced only by who knows what it is; of many at once one replaces it. Not asked of a store that [keeps none](GrantStore::keeps_documents) |
+//! | `revocations are kept` | whatever ends a grant or a token tells so until it has passed, from the end of that step on, also when the grant is forgotten; apart for each issuer. Not asked of a store that [keeps none](GrantStore::keeps_revocations) |
 //! | `sweep forgets what is over` | exactly that, once, and every grant that lives is left alone |
 //!
 //! Whatever a requirement needs is created by it under names of its own, so the stores that `make` answers may keep
@@ -49,6 +50,7 @@ mod races;
 mod record;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod registry;
+mod revocations;
 mod walk;
 
 use std::fmt;
@@ -92,6 +94,7 @@ pub async fn check_from<S: GrantStore>(seed: u64, make: impl AsyncFn() -> S) {
     alone::revoke_all_ends_all(check("revoke_all ends all").await).await;
     alone::sweep_forgets_what_is_over(check("sweep forgets what is over").await).await;
     documents::kept(check("a document is kept").await).await;
+    revocations::kept(check("revocations are kept").await).await;
     races::once_is_once(check("once is once").await).await;
     races::one_redemption_wins(check("one redemption wins").await).await;
     races::one_rotation_steps(check("one rotation steps").await).await;

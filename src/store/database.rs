@@ -11,6 +11,7 @@ mod columns;
 mod error;
 mod keys;
 mod registry;
+mod revoked;
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) use self::cache::{Feed, Following, GrantCache, Which};
@@ -22,6 +23,12 @@ pub(super) use self::keys::{KeyId, Keys};
 pub(super) use self::keys::{Signing, ToNote};
 pub(super) use self::registry::changed;
 pub use self::registry::{ClientRegistry, ListedClient};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) use self::revoked::revoked_from_row;
+#[cfg(feature = "redis")]
+pub(super) use self::revoked::tokens_from_bytes;
+#[cfg(feature = "sqlite")]
+pub(super) use self::revoked::tokens_to_bytes;
 
 /// Seconds as databases count them.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -4,11 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "jwt")]
-use super::OnceKey;
-use super::{ClientStore, GrantStore, Holder, RegistrationTerms};
+use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::error::StoreError;
+#[cfg(feature = "jwt")]
+use crate::grant::RevokedTokens;
 use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
@@ -21,6 +21,14 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 pub(crate) trait DynClients: Send + Sync {
     fn client<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, Option<Client>>;
     fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool>;
+    fn manages_registrations(&self) -> bool;
+    fn update_registered<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        id: &'a ClientId,
+        change: &'a (dyn Fn(Client) -> Client + Send + Sync),
+    ) -> Answer<'a, Option<Client>>;
+    fn unregister<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, ()>;
 }
 
 impl<C: ClientStore> DynClients for C {
@@ -30,6 +38,23 @@ impl<C: ClientStore> DynClients for C {
 
     fn register<'a>(&'a self, issuer: &'a Issuer, client: Client, terms: RegistrationTerms) -> Answer<'a, bool> {
         boxed(ClientStore::register(self, issuer, client, terms))
+    }
+
+    fn manages_registrations(&self) -> bool {
+        ClientStore::manages_registrations(self)
+    }
+
+    fn update_registered<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        id: &'a ClientId,
+        change: &'a (dyn Fn(Client) -> Client + Send + Sync),
+    ) -> Answer<'a, Option<Client>> {
+        boxed(ClientStore::update_registered(self, issuer, id, change))
+    }
+
+    fn unregister<'a>(&'a self, issuer: &'a Issuer, id: &'a ClientId) -> Answer<'a, ()> {
+        boxed(ClientStore::unregister(self, issuer, id))
     }
 }
 
@@ -48,7 +73,6 @@ pub(crate) trait DynGrants: Send + Sync {
         now: UnixTime,
     ) -> Answer<'a, usize>;
     fn grants<'a>(&'a self, issuer: &'a Issuer, holder: &'a Holder) -> Answer<'a, Vec<Arc<Grant>>>;
-    #[cfg(feature = "jwt")]
     fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool>;
     fn sweep<'a>(&'a self, issuer: &'a Issuer, now: UnixTime, idle: Duration) -> Answer<'a, usize>;
     #[cfg(feature = "jwt")]
@@ -63,6 +87,10 @@ pub(crate) trait DynGrants: Send + Sync {
         old: Option<&'a [u8]>,
         new: &'a [u8],
     ) -> Answer<'a, bool>;
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool;
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>>;
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>>;
     fn load(&self, key: GrantKey) -> Answer<'_, Option<Arc<Grant>>>;
     fn secrets(&self) -> Result<Option<Secrets>, StoreError>;
@@ -105,7 +133,6 @@ impl<G: GrantStore> DynGrants for G {
         boxed(GrantStore::grants(self, issuer, holder))
     }
 
-    #[cfg(feature = "jwt")]
     fn once(&self, key: OnceKey, until: UnixTime, now: UnixTime) -> Answer<'_, bool> {
         boxed(GrantStore::once(self, key, until, now))
     }
@@ -133,6 +160,16 @@ impl<G: GrantStore> DynGrants for G {
         new: &'a [u8],
     ) -> Answer<'a, bool> {
         boxed(GrantStore::replace_document(self, issuer, name, old, new))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn keeps_revocations(&self) -> bool {
+        GrantStore::keeps_revocations(self)
+    }
+
+    #[cfg(feature = "jwt")]
+    fn revocations<'a>(&'a self, issuer: &'a Issuer, now: UnixTime) -> Answer<'a, Vec<RevokedTokens>> {
+        boxed(GrantStore::revocations(self, issuer, now))
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

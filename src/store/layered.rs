@@ -8,7 +8,8 @@ use crate::types::{ClientId, Issuer};
 ///
 /// A client is looked for in the new store first. Only an id that the new store never had is looked for in the old one:
 /// a client that is disabled or was deleted in the new store does not come back from there
-/// ([`ClientStore::is_taken`]). Clients that register themselves are kept in the new store, which alone counts them.
+/// ([`ClientStore::is_taken`]). Clients that register themselves are kept in the new store, which alone counts them;
+/// those of the old one manage their registrations there.
 ///
 /// Nothing is copied: move the clients, for example with `ClientRegistry::create_client`, whenever it suits, and then take
 /// the old store away. Until a client is moved, it is changed and disabled in the old store.
@@ -56,5 +57,26 @@ impl<New: ClientStore, Old: ClientStore> ClientStore for Layered<New, Old> {
 
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, BoxError> {
         self.0.register(issuer, client, terms).await.map_err(Into::into)
+    }
+
+    fn manages_registrations(&self) -> bool {
+        self.0.manages_registrations()
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, BoxError> {
+        if let Some(client) = self.0.update_registered(issuer, id, &change).await.map_err(Into::into)? {
+            return Ok(Some(client));
+        }
+        self.1.update_registered(issuer, id, change).await.map_err(Into::into)
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), BoxError> {
+        self.0.unregister(issuer, id).await.map_err(Into::into)?;
+        self.1.unregister(issuer, id).await.map_err(Into::into)
     }
 }

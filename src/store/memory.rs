@@ -13,7 +13,9 @@ use super::key_state::KeyState;
 use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
 use crate::config::ConfigErrors;
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{
+    Grant, Outcome, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Tokens, Verdict,
+};
 use crate::handle::GrantKey;
 use crate::secret::{Secret, Secrets};
 use crate::types::{ClientId, Issuer, Scope, Subject, UnixTime};
@@ -40,10 +42,14 @@ struct Inner {
     subjects: SubjectIndex,
     once: DashMap<OnceKey, UnixTime>,
     documents: Mutex<HashMap<(Issuer, String), Vec<u8>>>,
+    revoked: Mutex<RevokedByIssuer>,
     /// The lists of scopes that grants have: few, so that grants share them.
     scopes: DashSet<Scope>,
     secrets: Secrets,
 }
+
+/// What was revoked, and when that has passed.
+type RevokedByIssuer = HashMap<Issuer, HashMap<(GrantKey, Tokens), UnixTime>>;
 
 /// How many lists of scopes are shared at most.
 const MOST_SHARED_SCOPES: usize = 1024;
@@ -63,6 +69,7 @@ impl Default for Inner {
             subjects: SubjectIndex::default(),
             once: DashMap::default(),
             documents: Mutex::default(),
+            revoked: Mutex::default(),
             scopes: DashSet::default(),
             secrets: Secret::generate().into(),
         }
@@ -104,6 +111,7 @@ impl MemoryStore {
         let mut next = Grant::clone(&record);
         let outcome = apply(&mut next);
         if next != **record {
+            self.keep_revoked(&next, next.newly_revoked(&record));
             *record = Arc::new(next);
         }
         Verdict::new(outcome, Arc::clone(&record))
@@ -119,6 +127,19 @@ impl MemoryStore {
             self.0.scopes.insert(scope.clone());
         }
         scope
+    }
+
+    fn keep_revoked(&self, grant: &Grant, revoked: impl Iterator<Item = RevokedTokens>) {
+        for RevokedTokens { grant: key, tokens, until } in revoked {
+            let mut all = self.revoked();
+            let kept = all.entry(grant.issuer().clone()).or_default().entry((key, tokens)).or_insert(until);
+            *kept = until.max(*kept);
+        }
+    }
+
+    fn revoked(&self) -> MutexGuard<'_, RevokedByIssuer> {
+        // As below.
+        self.0.revoked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn documents(&self) -> MutexGuard<'_, HashMap<(Issuer, String), Vec<u8>>> {
@@ -154,6 +175,29 @@ impl ClientStore for MemoryStore {
         let place = (issuer.clone(), client.id().clone());
         self.0.clients.insert(place, Known { client, keep_until: Some(terms.keep_until) });
         Ok(true)
+    }
+
+    fn manages_registrations(&self) -> bool {
+        true
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, Infallible> {
+        let Some(mut known) = self.0.clients.get_mut(&(issuer.clone(), id.clone())) else { return Ok(None) };
+        known.client = change(known.client.clone());
+        Ok(Some(known.client.clone()))
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), Infallible> {
+        let itself = |_: &_, known: &Known| known.keep_until.is_some();
+        if self.0.clients.remove_if(&(issuer.clone(), id.clone()), itself).is_some() {
+            self.0.registered.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +292,9 @@ impl GrantStore for MemoryStore {
             !over
         });
         self.0.once.retain(|_, until| now < *until);
+        if let Some(revoked) = self.revoked().get_mut(issuer) {
+            revoked.retain(|_, until| now < *until);
+        }
         self.sweep_clients(issuer, now);
         Ok(swept)
     }
@@ -275,6 +322,16 @@ impl GrantStore for MemoryStore {
             documents.insert(place, new.to_vec());
         }
         Ok(done)
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, Infallible> {
+        let revoked = self.revoked();
+        let revoked = revoked.get(issuer).into_iter().flatten().filter(|(_, until)| now < **until);
+        Ok(revoked.map(|((grant, tokens), until)| RevokedTokens::new(*grant, *tokens, *until)).collect())
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

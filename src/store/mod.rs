@@ -33,7 +33,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
-use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
 use crate::types::{ClientId, Issuer, Subject, UnixTime};
@@ -107,6 +107,33 @@ pub trait ClientStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
         let _ = (issuer, client, terms);
         async { Ok(false) }
+    }
+
+    /// Whether what registered itself can be changed and deleted here: then [`update_registered`](Self::update_registered)
+    /// and [`unregister`](Self::unregister) are there. A store that takes no registrations leaves the three out; a provider
+    /// that lets clients [manage](crate::RegistrationPolicy::management) theirs is not built over it.
+    fn manages_registrations(&self) -> bool {
+        false
+    }
+
+    /// Replaces a client that registered itself by what `change` makes of it, which has the same id and is
+    /// [good](Client::check); answers what it is now, and `Ok(None)` if there is none. Where somebody else changes it
+    /// meanwhile, `change` is asked again.
+    fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> impl Future<Output = Result<Option<Client>, Self::Error>> + Send {
+        let _ = (issuer, id, change);
+        async { Ok(None) }
+    }
+
+    /// Deletes a client that registered itself, as a sweep does with one that nobody connects: its id was made at random,
+    /// so it comes to nobody else. Its grants are the provider's to end.
+    fn unregister(&self, issuer: &Issuer, id: &ClientId) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (issuer, id);
+        async { Ok(()) }
     }
 }
 
@@ -212,6 +239,27 @@ pub trait GrantStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
         let _ = (issuer, name, old, new);
         async { Ok(false) }
+    }
+
+    /// Whether it keeps a list of what was revoked: then [`revocations`](Self::revocations) is there. A store that keeps
+    /// none leaves both out; a provider with a [feed](crate::ProviderBuilder) of them is not built over it.
+    ///
+    /// Whatever revokes tokens, a [`redeem`](Self::redeem) or [`rotate`](Self::rotate) that ends the grant among it, adds
+    /// [what it revoked](Grant::newly_revoked) in the same atomic step, whether or not a provider has a feed now. It
+    /// stays when [`sweep`](Self::sweep) forgets the grant.
+    fn keeps_revocations(&self) -> bool {
+        false
+    }
+
+    /// What was revoked at an issuer and has not [passed](RevokedTokens::until), in any order. Every revocation that was
+    /// answered before is in it; [`sweep`](Self::sweep) forgets what has passed.
+    fn revocations(
+        &self,
+        issuer: &Issuer,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Vec<RevokedTokens>, Self::Error>> + Send {
+        let _ = (issuer, now);
+        async { Ok(Vec::new()) }
     }
 
     /// The grant, if it is known without waiting: always for memory, from a cache for others, which must return

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ClientStore, GrantStore, Holder, OnceKey, RegistrationTerms};
 use crate::client::Client;
-use crate::grant::{Grant, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
 use crate::types::{ClientId, Issuer, UnixTime};
@@ -23,6 +23,23 @@ impl<C: ClientStore, G: Send + Sync + 'static> ClientStore for (C, G) {
 
     async fn register(&self, issuer: &Issuer, client: Client, terms: RegistrationTerms) -> Result<bool, Self::Error> {
         self.0.register(issuer, client, terms).await
+    }
+
+    fn manages_registrations(&self) -> bool {
+        self.0.manages_registrations()
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, Self::Error> {
+        self.0.update_registered(issuer, id, change).await
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), Self::Error> {
+        self.0.unregister(issuer, id).await
     }
 }
 
@@ -87,6 +104,14 @@ impl<C: Send + Sync + 'static, G: GrantStore> GrantStore for (C, G) {
         new: &[u8],
     ) -> Result<bool, Self::Error> {
         self.1.replace_document(issuer, name, old, new).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        self.1.keeps_revocations()
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, Self::Error> {
+        self.1.revocations(issuer, now).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

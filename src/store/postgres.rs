@@ -9,6 +9,7 @@ mod documents;
 mod keys;
 mod open;
 mod revocations;
+mod revoked;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -30,7 +31,9 @@ use self::rows::query;
 use self::statements::Statements;
 use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which, signed};
 use super::{GrantStore, Holder, OnceKey};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{
+    Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict,
+};
 use crate::handle::GrantKey;
 use crate::secret::random;
 use crate::types::{Issuer, UnixTime};
@@ -146,9 +149,10 @@ impl PostgresStore {
         statement: impl Fn() -> Statement<'q>,
         rule: impl Fn(&mut Grant) -> Outcome,
         changed: Outcome,
+        ending: Ending,
     ) -> Result<Verdict, DatabaseError> {
         for _ in 0..TRIES {
-            if let Ok(verdict) = self.attempt(&statement, &rule, changed).await? {
+            if let Ok(verdict) = self.attempt(&statement, &rule, changed, ending).await? {
                 return Ok(verdict);
             }
         }
@@ -162,20 +166,28 @@ impl PostgresStore {
         statement: impl Fn() -> Statement<'q>,
         rule: impl Fn(&mut Grant) -> Outcome,
         changed: Outcome,
+        ending: Ending,
     ) -> Result<Result<Verdict, Arc<Grant>>, DatabaseError> {
-        let rows = self.0.connections.run(statement).await?;
+        let (rows, doubtful) = self.0.connections.run_doubtful(statement).await?;
         let Some(row) = rows.first() else { return Ok(Ok(Verdict::UNKNOWN)) };
         let (grant, has_changed) = rows::stepped(row)?;
+        let ended = if changed == Outcome::Revoked { changed } else { Outcome::Replayed };
         if has_changed {
-            let is_replayed = changed != Outcome::Revoked && grant.revoked().is_some();
-            return Ok(Ok(Verdict::new(if is_replayed { Outcome::Replayed } else { changed }, grant)));
+            return Ok(Ok(Verdict::new(if grant.revoked().is_some() { ended } else { changed }, grant)));
         }
         let mut next = Grant::clone(&grant);
-        let outcome = rule(&mut next);
+        let mut outcome = rule(&mut next);
+        if doubtful && outcome == Outcome::Refused(Refused::Revoked) && grant.revoked() == Some(ending) {
+            // By this step itself, whose first answer was lost.
+            outcome = ended;
+        }
         // Else it is as it was when the statement began, and nothing was changed because it is another by now.
         Ok(if next == *grant { Ok(Verdict::new(outcome, grant)) } else { Err(grant) })
     }
 }
+
+/// When and why a step ends a grant, if it does.
+type Ending = (UnixTime, RevocationReason);
 
 fn restless() -> DatabaseError {
     DatabaseError::refused("the grant changes all the time")
@@ -198,7 +210,8 @@ impl GrantStore for PostgresStore {
         let _changing = self.0.cache.changing(Which::One(key));
         self.note_keys().await?;
         let statement = || rows::redeem(&self.0.statements, &key, &step);
-        self.step(statement, |grant| grant.redeem(&step), Outcome::Redeemed).await
+        let ending = (step.now, RevocationReason::CodeReuse);
+        self.step(statement, |grant| grant.redeem(&step), Outcome::Redeemed, ending).await
     }
 
     async fn rotate(&self, key: GrantKey, step: Rotation) -> Result<Verdict, DatabaseError> {
@@ -208,6 +221,7 @@ impl GrantStore for PostgresStore {
         let usual = || rows::rotate(statements, &key, &step);
         let other = || rows::rotate_else(statements, &key, &step);
         let mut next = step.next.clone();
+        let ending = (step.now, RevocationReason::RefreshReuse);
         // All statements within the time of one.
         in_time(async {
             for _ in 0..TRIES {
@@ -216,7 +230,7 @@ impl GrantStore for PostgresStore {
                 {
                     return Ok(Verdict::new(Outcome::Rotated, next));
                 }
-                next = match self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead).await? {
+                next = match self.attempt(other, |grant| grant.rotate(&step), Outcome::Ahead, ending).await? {
                     Ok(verdict) => return Ok(verdict),
                     Err(grant) => step.usual(&grant),
                 };
@@ -229,7 +243,7 @@ impl GrantStore for PostgresStore {
     async fn revoke(&self, key: GrantKey, step: Revocation) -> Result<Verdict, DatabaseError> {
         let _changing = self.0.cache.changing(Which::One(key));
         let statement = || rows::revoke(&self.0.statements, &key, &step);
-        self.step(statement, |grant| grant.revoke(&step), Outcome::Revoked).await
+        self.step(statement, |grant| grant.revoke(&step), Outcome::Revoked, (step.now, step.reason)).await
     }
 
     async fn revoke_all(
@@ -280,6 +294,14 @@ impl GrantStore for PostgresStore {
         new: &[u8],
     ) -> Result<bool, DatabaseError> {
         self.replace(issuer, name, old, new).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, DatabaseError> {
+        self.find_revoked(issuer, now).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

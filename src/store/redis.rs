@@ -12,6 +12,7 @@ mod keys;
 mod names;
 mod open;
 mod revocations;
+mod revoked;
 mod rows;
 mod scripts;
 mod steps;
@@ -28,7 +29,9 @@ pub use self::open::OpenRedis;
 use self::scripts::ONCE;
 use super::database::{DatabaseError, Following, GrantCache, Keys, Signing, ToNote, Which};
 use super::{GrantStore, Holder, OnceKey};
-use crate::grant::{Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{
+    Grant, Outcome, Redemption, Refused, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict,
+};
 use crate::handle::GrantKey;
 use crate::secret::random;
 use crate::types::{Issuer, UnixTime};
@@ -238,6 +241,7 @@ impl GrantStore for RedisStore {
     async fn sweep(&self, issuer: &Issuer, now: UnixTime, idle: Duration) -> Result<usize, DatabaseError> {
         let _changing = self.0.cache.changing(Which::Over(issuer, now, idle));
         let swept = self.sweep_grants(issuer, now, idle).await?;
+        self.sweep_revoked(issuer, now).await?;
         self.sweep_clients(issuer, now).await?;
         self.sweep_keys(issuer, now, idle).await?;
         Ok(swept)
@@ -259,6 +263,14 @@ impl GrantStore for RedisStore {
         new: &[u8],
     ) -> Result<bool, DatabaseError> {
         self.replace_document_of(issuer, name, old, new).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, DatabaseError> {
+        self.find_revoked(issuer, now).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -10,6 +10,7 @@ mod batches;
 mod clients;
 mod documents;
 mod keys;
+mod revoked;
 mod rows;
 mod schema;
 mod writer;
@@ -20,13 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use self::rows::Row;
 use self::writer::{Statement, Writer};
 use super::database::{DatabaseError, Keys, signed};
 use super::{GrantStore, Holder, OnceKey};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Rotation, Verdict};
+use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, RevokedTokens, Rotation, Verdict};
 use crate::handle::GrantKey;
 use crate::secret::Secrets;
 use crate::types::{Issuer, UnixTime};
@@ -206,7 +207,7 @@ async fn change(
     loop {
         let mut next = Grant::clone(&row.grant);
         let outcome = apply(&mut next);
-        if next == *row.grant || row.replace(connection, &next).await? {
+        if next == *row.grant || replace(connection, &row, &next).await? {
             return Ok(Verdict::new(outcome, Arc::new(next)));
         }
         match rows::find(&mut *connection, row.grant.key()).await? {
@@ -214,6 +215,22 @@ async fn change(
             None => return Ok(Verdict::UNKNOWN),
         }
     }
+}
+
+/// Writes what a grant has become and what that revoked, both or neither; false as [`Row::replace`].
+async fn replace(connection: &mut SqliteConnection, row: &Row, next: &Grant) -> Result<bool, DatabaseError> {
+    let mut revoked = next.newly_revoked(&row.grant).peekable();
+    if revoked.peek().is_none() {
+        return row.replace(connection, next).await;
+    }
+    // Within the transaction of many a savepoint, and one of its own for a job that is alone.
+    let mut transaction = connection.begin().await?;
+    let replaced = row.replace(&mut transaction, next).await?;
+    for tokens in revoked.filter(|_| replaced) {
+        revoked::keep(&mut transaction, next.issuer(), tokens).await?;
+    }
+    transaction.commit().await?;
+    Ok(replaced)
 }
 
 impl GrantStore for SqliteStore {
@@ -292,6 +309,14 @@ impl GrantStore for SqliteStore {
         new: &[u8],
     ) -> Result<bool, DatabaseError> {
         Ok(self.0.writer.execute(documents::replace(issuer, name, old, new)).await? == 1)
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        true
+    }
+
+    async fn revocations(&self, issuer: &Issuer, now: UnixTime) -> Result<Vec<RevokedTokens>, DatabaseError> {
+        self.find_revoked(issuer, now).await
     }
 
     fn secrets(&self) -> Result<Option<Secrets>, DatabaseError> {

@@ -17,6 +17,9 @@ mod pkce;
 mod redirect_uri;
 mod resource;
 mod scope;
+#[cfg(feature = "jwt")]
+mod target_uri;
+mod thumbprint;
 mod time;
 
 pub use ids::{ClientId, Issuer, Subject};
@@ -25,5 +28,8 @@ pub(crate) use pkce::{CodeChallenge, CodeVerifier};
 pub(crate) use redirect_uri::{RedirectUri, host_of, is_canonical_host, is_loopback_host};
 pub use resource::{InvalidResource, Resource};
 pub use scope::{InvalidScope, Scope};
+#[cfg(feature = "jwt")]
+pub(crate) use target_uri::normalized_target;
+pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub(crate) use time::ACCESS_TOKEN_LIFE;
 pub use time::UnixTime;

@@ -64,6 +64,12 @@ impl Params {
         self.0.iter().map(|(name, value)| (&**name, &**value)).filter(|(_, value)| !value.is_empty())
     }
 
+    /// The rest, without these.
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(known, _)| !names.contains(&&**known));
+        self
+    }
+
     /// Whether a parameter of this name occurs, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
@@ -108,6 +114,12 @@ mod tests {
         let twice = params("resource=a&resource=b&audience=c&audience=d&other=1");
         assert!(!twice.any_repeated() && twice.is_repeated("resource") && !twice.is_repeated("other"));
         assert_eq!(twice.all("resource").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn those_that_are_named_are_taken_out_each_time_that_they_occur() {
+        let rest = params("a=1&b=2&a=3&c").without(&["a", "c", "d"]);
+        assert!(!rest.has("a") && !rest.has("c") && rest.get("b") == Some("2"));
     }
 
     #[test]

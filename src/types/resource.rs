@@ -7,8 +7,9 @@ use super::redirect_uri::{authority_and_rest, is_uri_text};
 /// A resource indicator: the absolute URI of an API, `resource`
 /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
 ///
-/// One that is an origin means the same with and without the final slash, and with its scheme and host in any case.
-/// Everything else is compared byte for byte.
+/// Scheme and host mean the same in any case, and so does an origin with and without the final slash
+/// ([RFC 3986 §6.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2)). Everything else is compared byte for byte:
+/// behind a path, a slash makes another resource.
 ///
 /// ```
 /// use tower_oauth::Resource;
@@ -29,6 +30,12 @@ impl Resource {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Scheme, host and port, and what is behind them.
+    pub(crate) fn split(&self) -> (&str, &str) {
+        let authority = self.0.find("://").map_or(0, |at| at + 3);
+        self.0.split_at(self.0[authority..].find(['/', '?']).map_or(self.0.len(), |at| authority + at))
     }
 
     /// Those of a list whose bit is set in `mask`, in order.
@@ -82,10 +89,9 @@ impl FromStr for Resource {
         if authority.is_empty() || authority.contains('@') {
             return Err(InvalidResource("it needs a host and no user information"));
         }
-        if path.is_empty() || path == "/" {
-            return Ok(Self(format!("{scheme}://{authority}").to_ascii_lowercase().into()));
-        }
-        Ok(Self(text.into()))
+        let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+        let path = if path == "/" { "" } else { path };
+        Ok(Self((origin + path).into()))
     }
 }
 
@@ -137,13 +143,24 @@ mod tests {
         assert_ne!(resource("https://api.example.com:443"), resource("https://api.example.com"));
     }
 
-    /// RFC 8707 §2
+    /// RFC 3986 §6.2.2.1
     #[test]
-    fn with_a_path_it_is_compared_byte_for_byte() {
+    fn behind_the_host_it_is_compared_byte_for_byte() {
+        assert_eq!(resource("HTTPS://H.example/MCP").as_str(), "https://h.example/MCP");
         assert_ne!(resource("https://h.example/mcp"), resource("https://h.example/mcp/"));
-        assert_ne!(resource("https://h.example/mcp"), resource("https://H.example/mcp"));
         assert_ne!(resource("https://h.example/mcp"), resource("https://h.example/MCP"));
         assert_eq!(resource("https://h.example/?a").as_str(), "https://h.example/?a");
+    }
+
+    #[test]
+    fn an_origin_ends_where_the_path_begins() {
+        for (text, parts) in [
+            ("https://h.example", ("https://h.example", "")),
+            ("https://h.example:8443/mcp?a=/b", ("https://h.example:8443", "/mcp?a=/b")),
+            ("https://h.example?a=/b", ("https://h.example", "?a=/b")),
+        ] {
+            assert_eq!(resource(text).split(), parts);
+        }
     }
 
     #[test]

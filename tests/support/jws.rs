@@ -35,7 +35,7 @@ impl Key {
     }
 
     /// The public half, without a name.
-    fn public(&self) -> Value {
+    pub fn public(&self) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {
             Self::Es256(pair) => {

@@ -11,17 +11,20 @@ use http::{StatusCode, header};
 #[cfg(feature = "jwt")]
 use serde_json::json;
 use tokio::sync::Barrier;
+use tower_oauth::grant::Tokens;
 use tower_oauth::testing::ManualClock;
 use tower_oauth::{
     Client, ClientId, ClientRegistry, ClientSecret, ClientStore, ConfigErrors, DatabaseError, Grant, GrantStore,
-    Holder, Provider, RegistrationPolicy, RevocationReason, Secret, Secrets, UnixTime,
+    Holder, Provider, RegistrationPolicy, RevocationReason, RevokedTokens, Secret, Secrets, UnixTime,
 };
 
 #[cfg(feature = "jwt")]
 use crate::jws::{Key, jwks, jws};
+#[cfg(feature = "jwt")]
+use crate::prover::{Prover, get_with, with_proof};
 use crate::support::{
-    self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, basic, bearer, builder, code, form, public, redeem, refresh,
-    seconds, send, tokens,
+    self, Answer, App, ISSUER, SECRET, VERIFIER, WEB, app, authorization, basic, bearer, builder, challenge, code,
+    form, public, redeem, refresh, seconds, send, tokens, with_query,
 };
 
 /// A store of a database.
@@ -227,6 +230,8 @@ pub async fn what_the_first_version_granted_goes_on(place: &impl Place) {
     issued(&refresh(&app, renewal).await);
     refused(&refresh(&app, retired).await);
     assert!(!is_good(&app, access).await, "the retired one ended the grant");
+    let told = store.revocations(&ISSUER.into(), UnixTime::from_secs(0)).await.expect("the database answers");
+    assert!(matches!(told[..], [RevokedTokens { tokens: Tokens::All, .. }]), "and that is told: {told:?}");
     let client = store.client(&ISSUER.into(), &"app".into()).await.expect("the database answers");
     assert_eq!(client.expect("a client of then").to_record(), custom("app").to_record());
     assert!(!store.create_client(&ISSUER.into(), custom("gone")).await.expect("the database answers"));
@@ -393,6 +398,54 @@ pub async fn clients_register_themselves_at_two_nodes_up_to_one_limit(place: &im
     }
 }
 
+/// RFC 7592, at two nodes: what a client does at one of them holds at the other.
+pub async fn a_client_manages_its_registration_at_either_node(place: &impl Place) {
+    let clock = ManualClock::default();
+    let policy = || RegistrationPolicy::open().limit(1).management();
+    let node = async || {
+        let node = builder(&clock).store(place.store().await).secrets(secrets(&[1])).registration(policy()).build();
+        app(&node.expect("a good configuration"))
+    };
+    let [one, two] = [node().await, node().await];
+    let asked = |method: &str, uri: &str, token: &str, body: String| {
+        let request = http::Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, "application/json");
+        request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(body.into()).expect("a good request")
+    };
+    let metadata =
+        |members: &str| format!(r#"{{"redirect_uris": ["{WEB}"], "token_endpoint_auth_method": "none"{members}}}"#);
+    for _ in 0..2 {
+        let first = metadata(r#", "contacts": ["ops@web.example"]"#);
+        let client = send(&one, asked("POST", "/register", "", first.clone())).await;
+        assert_eq!(client.status, StatusCode::CREATED, "{client:?}");
+        let full = send(&two, asked("POST", "/register", "", first)).await;
+        assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE, "the limit is one");
+        let client = client.json();
+        let text = |name: &str| client[name].as_str().unwrap_or_else(|| panic!("no {name} in {client}"));
+        let (id, token) = (text("client_id"), text("registration_access_token"));
+        let uri = text("registration_client_uri").strip_prefix(ISSUER).expect("ours");
+        let read = send(&two, bearer(uri, token)).await;
+        assert_eq!((read.status, read.json()), (StatusCode::OK, client.clone()));
+        let replaced = metadata(&format!(r#", "client_id": "{id}", "client_name": "Renamed""#));
+        let replaced = send(&two, asked("PUT", uri, token, replaced)).await;
+        assert_eq!(replaced.status, StatusCode::OK, "{replaced:?}");
+        let read = send(&one, bearer(uri, token)).await.json();
+        assert_eq!(read, replaced.json());
+        assert_eq!((&read["client_name"], read.get("contacts")), (&"Renamed".into(), None));
+        let code = support::code_of(&one, id, WEB, "profile").await;
+        let redemption = redemption_of(&code).map(|(name, value)| (name, if name == "client_id" { id } else { value }));
+        let access = send(&one, form("/token", &redemption)).await.json()["access_token"].clone();
+        let access = access.as_str().expect("a token");
+        assert!(is_good(&one, access).await);
+        assert_eq!(send(&one, asked("DELETE", uri, "wrong", String::new())).await.status, StatusCode::UNAUTHORIZED);
+        let deleted = send(&one, asked("DELETE", uri, token, String::new())).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{deleted:?}");
+        assert!(!is_good(&one, access).await && !is_good(&two, access).await);
+        for node in [&one, &two] {
+            assert_eq!(send(node, bearer(uri, token)).await.status, StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
 // ---- two nodes ------------------------------------------------------------------------------------------------------
 
 /// How many do the same at once, half of them at each of two providers.
@@ -488,6 +541,70 @@ pub async fn of_64_uses_of_one_assertion_at_two_providers_one_is_accepted(place:
         for answer in bad {
             assert_eq!((answer.status, &*answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{answer:?}");
         }
+    }
+}
+
+/// RFC 9126 §4, CVE-2026-22751
+pub async fn of_64_decisions_on_one_request_uri_at_two_providers_one_counts(place: &impl Place) {
+    let clock = ManualClock::default();
+    let node = async || {
+        let builder = builder(&clock).store(place.store().await).secrets(secrets(&[1]));
+        builder.pushed_authorization_requests().build().expect("a good configuration")
+    };
+    let nodes = [node().await, node().await];
+    let apps = nodes.clone().map(|node| app(&node));
+    for round in 0..10 * ROUNDS {
+        let (user, challenge) = (format!("user{round}"), challenge(VERIFIER));
+        let asked = [&authorization("public", WEB, &challenge)[..], &[("user", &user)]].concat();
+        let pushed = send(&apps[round % 2], form("/par", &asked)).await;
+        let uri = pushed.json()["request_uri"].as_str().expect("a text").to_owned();
+        let visit = with_query("/authorize", &[("client_id", "public"), ("request_uri", &uri)]);
+        let answers = so_many_at_once(64, &apps, |app| {
+            let visit = visit.clone();
+            async move { send(&app, form(&visit, &[])).await }
+        })
+        .await;
+        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.redirected("code").is_some());
+        assert_eq!(good.len(), 1, "round {round}");
+        for answer in bad {
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+            assert!(answer.body.contains("invalid_request_uri"), "{answer:?}");
+        }
+        issued(&redeem(&apps[1], &good[0].redirected("code").expect("one")).await);
+        assert_eq!(nodes[0].revoke_all(&Holder::User(user.into())).await.expect("it answers"), 1, "round {round}");
+    }
+}
+
+/// RFC 9449 §11.1: at the token endpoint and at the API
+#[cfg(feature = "jwt")]
+pub async fn of_64_uses_of_one_proof_at_two_providers_one_is_accepted(place: &impl Place) {
+    let (clock, prover) = (ManualClock::default(), Prover::es256());
+    let node = async || {
+        let builder = builder(&clock).store(place.store().await).secrets(secrets(&[1]));
+        app(&builder.dpop().build().expect("a good configuration"))
+    };
+    let nodes = [node().await, node().await];
+    let only = |answers: Vec<Answer>, refused| {
+        let (mut good, bad): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == StatusCode::OK);
+        assert_eq!(good.len(), 1, "{bad:?}");
+        assert!(bad.iter().all(|answer| answer.status == refused), "{bad:?}");
+        good.remove(0)
+    };
+    for _ in 0..5 * ROUNDS {
+        let proof = prover.for_tokens();
+        let answers = so_many_at_once(64, &nodes, |app| {
+            let params = [("grant_type", "client_credentials"), ("scope", "profile")];
+            let request = with_proof(basic(form("/token", &params), "confidential", SECRET), &proof);
+            async move { send(&app, request).await }
+        });
+        let won = only(answers.await, StatusCode::BAD_REQUEST);
+        let token = won.json()["access_token"].as_str().expect("a token").to_owned();
+        let proof = prover.for_get("https://shift.example/me", &token);
+        let answers = so_many_at_once(64, &nodes, |app| {
+            let request = get_with("/me", &token, &proof);
+            async move { send(&app, request).await }
+        });
+        only(answers.await, StatusCode::UNAUTHORIZED);
     }
 }
 

@@ -198,6 +198,10 @@ impl Database {
         self.server.url(&self.name)
     }
 
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
     pub fn options(&self) -> PgConnectOptions {
         self.url().parse().expect("an address")
     }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tower_oauth::grant::Revocation;
 use tower_oauth::{
     Client, ClientId, ClientStore, Grant, GrantKey, GrantStore, Holder, Issuer, MemoryStore, OnceKey, Outcome,
-    Redemption, RevocationReason, Rotation, Secret, Secrets, UnixTime, Verdict,
+    Redemption, RevocationReason, RevokedTokens, Rotation, Secret, Secrets, UnixTime, Verdict,
 };
 
 /// What a store is asked to do.
@@ -28,6 +28,7 @@ pub enum Op {
     Sweep,
     Document,
     ReplaceDocument,
+    Revocations,
 }
 
 /// Every record, by its key.
@@ -49,6 +50,7 @@ struct Inner {
     down: Mutex<Vec<Op>>,
     losing: Mutex<Vec<Op>>,
     held: Mutex<Option<(Op, Arc<Gate>)>>,
+    keeps_revocations: bool,
 }
 
 /// Where a step waits after it was done and before it is answered.
@@ -65,6 +67,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shelf {
+    /// One that says so, and tells of none.
+    pub fn keeping_revocations() -> Self {
+        Self(Arc::new(Inner { keeps_revocations: true, ..Inner::default() }))
+    }
+
     /// From now on these steps fail, and nothing is done.
     pub fn take_down(&self, ops: &[Op]) {
         *lock(&self.0.down) = ops.to_vec();
@@ -282,6 +289,15 @@ impl GrantStore for Shelf {
             replaces
         };
         self.answer(Op::ReplaceDocument, replaces).await
+    }
+
+    fn keeps_revocations(&self) -> bool {
+        self.0.keeps_revocations
+    }
+
+    async fn revocations(&self, _: &Issuer, _: UnixTime) -> Result<Vec<RevokedTokens>, Self::Error> {
+        self.reach(Op::Revocations).await?;
+        self.answer(Op::Revocations, Vec::new()).await
     }
 
     fn cached(&self, key: GrantKey) -> Option<Arc<Grant>> {

@@ -1,7 +1,7 @@
 //! Other servers, as a [`Fetch`] sees them: documents at URLs, counted, out of reach, or slow.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,6 +16,8 @@ pub struct Web(Arc<Inner>);
 
 struct Inner {
     pages: Mutex<HashMap<String, Answers>>,
+    /// Where no answer ever comes from.
+    silent: Mutex<HashSet<String>>,
     asked: Mutex<Vec<Asked>>,
     /// Whether anything is out of reach.
     down: Mutex<bool>,
@@ -35,6 +37,7 @@ impl Default for Web {
     fn default() -> Self {
         Self(Arc::new(Inner {
             pages: Mutex::default(),
+            silent: Mutex::default(),
             asked: Mutex::default(),
             down: Mutex::default(),
             held: watch::Sender::new(false),
@@ -64,6 +67,11 @@ impl Web {
 
     pub fn answer(&self, url: &str, answers: impl Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static) {
         self.0.pages.lock().expect("no panic").insert(url.to_owned(), Arc::new(answers));
+    }
+
+    /// From now on no answer comes from a URL, and nobody hangs up.
+    pub fn silence(&self, url: &str) {
+        self.0.silent.lock().expect("no panic").insert(url.to_owned());
     }
 
     pub fn take_down(&self) {
@@ -106,6 +114,9 @@ impl Fetch for Web {
         let body = String::from_utf8_lossy(request.body()).into_owned();
         let asked = Asked { url: url.clone(), headers: request.headers().clone(), body };
         self.0.asked.lock().expect("no panic").push(asked);
+        if self.0.silent.lock().expect("no panic").contains(&url) {
+            std::future::pending::<()>().await;
+        }
         self.0.held.subscribe().wait_for(|held| !held).await.map_err(|_| "gone")?;
         if *self.0.down.lock().expect("no panic") {
             return Err("out of reach");

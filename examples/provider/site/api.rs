@@ -1,17 +1,20 @@
 //! The API that apps call. Every protected handler takes `Authorized`, so that without its layer it answers 500 and not
 //! everybody.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use axum::routing::get;
+use axum::routing::{delete, get};
 use axum::{Json, Router};
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tower_http::cors::{Any, CorsLayer};
-use tower_oauth::{Authorized, Provider};
+use tower_oauth::{Authorized, Provider, StepUp};
 
 use super::Site;
 use super::users::{self, User};
+
+/// Who deletes something has logged in this recently.
+const RECENT: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn routes(provider: &Provider) -> Router<Site> {
     let bearer = || provider.bearer();
@@ -20,6 +23,7 @@ pub(super) fn routes(provider: &Provider) -> Router<Site> {
         .route("/v1/whoami", get(whoami).route_layer(bearer()))
         .route("/v1/users/me", get(me).route_layer(bearer().require("profile").user(users::of_token)))
         .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read")))
+        .route("/v1/notes", delete(erase).route_layer(bearer().require("notes:write").step_up(StepUp::within(RECENT))))
         .route("/v1/admin", get(admin).route_layer(bearer().require("admin")))
         .layer(cors())
 }
@@ -29,7 +33,7 @@ pub(super) fn routes(provider: &Provider) -> Router<Site> {
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET])
+        .allow_methods([Method::GET, Method::DELETE])
         .allow_headers([header::AUTHORIZATION])
         .expose_headers([header::WWW_AUTHENTICATE])
 }
@@ -58,6 +62,10 @@ async fn me(token: Authorized<&'static User>) -> Json<&'static User> {
 async fn notes(token: Authorized) -> Json<Value> {
     let text = format!("{} was here", token.subject());
     Json(json!({ "notes": [{ "id": 1, "text": text }] }))
+}
+
+async fn erase(_: Authorized) -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 async fn admin(token: Authorized) -> Json<Value> {

@@ -10,7 +10,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use tower_oauth::{Approval, AuthorizationRequest, Provider, StoreError, Subject};
 
-use super::login::{self, Login, Visitor};
+use super::login::{self, Login, PASSWORD, Visitor};
 use super::{Site, pages};
 
 /// The path is where the provider says it is; the prefix includes that of the issuer, if it has one.
@@ -23,7 +23,7 @@ pub(super) fn routes(provider: &Provider) -> Router<Site> {
 async fn ask(visitor: Visitor, request: AuthorizationRequest) -> Response {
     let silent = request.has_prompt("none");
     let login = match visitor.login {
-        Some(login) if !request.has_prompt("login") => login,
+        Some(login) if !request.has_prompt("login") && request.is_recent(login.at) => login,
         _ if silent => return request.login_required().into_response(),
         _ => return login::before(&request).into_response(),
     };
@@ -49,7 +49,7 @@ async fn is_remembered(request: &AuthorizationRequest, login: &Login) -> Result<
 }
 
 fn approve(request: &AuthorizationRequest, login: &Login) -> Approval {
-    request.approve(login.user.id).auth_time(login.at)
+    request.approve(login.user.id).auth_time(login.at).acr(PASSWORD)
 }
 
 #[derive(Default, Deserialize)]
@@ -68,6 +68,8 @@ async fn decide(visitor: Visitor, request: AuthorizationRequest, Form(form): For
         return pages::refused().into_response();
     }
     match form.decision.as_str() {
+        // The page was open for longer than the client allows.
+        "allow" if !request.is_recent(login.at) => login::before(&request).into_response(),
         "allow" => approve(&request, &login).into_response(),
         "deny" => request.deny().into_response(),
         _ => pages::refused().into_response(),

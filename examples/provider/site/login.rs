@@ -17,6 +17,9 @@ use crate::sessions::{SessionId, Sessions};
 
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// How users prove who they are here.
+pub(super) const PASSWORD: &str = "password";
+
 /// What the forms are for: the token of a form is good for its purpose and its session only.
 const LOG_IN: &str = "login";
 pub(super) const LOG_OUT: &str = "logout";

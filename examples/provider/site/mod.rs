@@ -50,12 +50,16 @@ pub(crate) fn provider(
         .reserved_scope("admin", "Administer this site")
         .default_scope("profile")
         .resource_scope("profile notes:read notes:write")
+        .acr_values_supported([login::PASSWORD])
         // 10,000 clients at most, and one that nobody connects is kept for a day.
-        .registration(RegistrationPolicy::open().scope(FOR_STRANGERS))
+        .registration(RegistrationPolicy::open().scope(FOR_STRANGERS).management())
+        // Clients may push what they ask for; none has to.
+        .pushed_authorization_requests()
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
+    // Clients may prove themselves by a key of their own, and have their tokens bound to one (DPoP).
     #[cfg(feature = "jwt")]
-    let builder = builder.private_key_jwt();
+    let builder = builder.private_key_jwt().dpop();
     #[cfg(feature = "http-client")]
     let builder = what_clients_publish(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);

@@ -67,7 +67,7 @@ impl Issuer {
         tokens
     }
 
-    fn token(&self, number: usize) -> String {
+    pub(crate) fn token(&self, number: usize) -> String {
         let header = json!({ "alg": self.algorithm(), "kid": KEY_ID, "typ": "at+jwt" });
         let now = now();
         let claims = json!({

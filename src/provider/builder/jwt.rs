@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::ProviderBuilder;
-use crate::config::{AccessTokenFormat, ConfigError, Formats};
+use crate::config::{AccessTokenFormat, ConfigError};
 use crate::jwt::{Algorithm, Jwks, SigningKey};
 use crate::provider::signer::{KeySource, SigningKeys};
 use crate::provider::signing::Signing;
 use crate::secret::Secrets;
-use crate::types::Resource;
 
 /// How long a generated key can sign: many times as long as it is published before.
 const PERIODS: std::ops::RangeInclusive<Duration> =
@@ -19,12 +18,13 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 const OWN: [&str; 13] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "cnf", "act", "may_act"];
 
-/// Off, with keys of its own, and without claims.
+/// Off, with keys of its own, without claims and without a feed.
 #[derive(Default)]
 pub(super) struct Jwts {
     format: AccessTokenFormat,
     keys: Option<SigningKeys>,
     claims: Vec<String>,
+    pub(super) revocation_feed: bool,
 }
 
 impl ProviderBuilder {
@@ -46,27 +46,53 @@ impl ProviderBuilder {
     /// Which of the claims that the app [attached](crate::Approval::claim) a JWT access token carries. By default none:
     /// the client reads it, and whoever else gets to see it ([RFC 9068 §6](https://www.rfc-editor.org/rfc/rfc9068#section-6)).
     /// This provider's own layers find all of them at the grant, in either format.
+    ///
+    /// A token of more than 8 KiB is one that nobody reads: the token endpoint answers 500, `server_error`, and consumes
+    /// neither the code nor the refresh token; an [event](crate::event) says so.
     pub fn access_token_claims<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.jwts.claims = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How the tokens for each resource are written. A resource that is named twice is as it is named last.
-    pub(super) fn formats(&self) -> Formats {
-        let named = self.resources.iter().rev();
-        let own = named.filter_map(|resource| Some((resource.uri.parse::<Resource>().ok()?, resource.format?)));
-        Formats { default: self.jwts.format, own: own.collect() }
+    /// Tells the servers of resources that verify JWT access tokens by themselves what was revoked, where they
+    /// [ask for it](crate::resource_server::TrustedIssuer::revocation_feed); otherwise such a token is good there until its
+    /// end. By default nothing is told.
+    ///
+    /// Who may ask is a [`Client::resource_server`](crate::Client::resource_server), and what they are told is in the docs of
+    /// the [endpoint](crate::RevocationFeed), which the metadata name as `revocation_feed_endpoint`; no standard has a name
+    /// for it.
+    ///
+    /// A store keeps the list whether or not there is a feed. Nodes of a version that has none keep nothing: replace all of
+    /// them first.
+    pub const fn revocation_feed(mut self) -> Self {
+        self.jwts.revocation_feed = true;
+        self
+    }
+
+    pub(super) fn check_revocation_feed(&self, makes_jwts: bool, wrong: &mut Vec<ConfigError>) {
+        if !self.jwts.revocation_feed {
+            return;
+        }
+        if !makes_jwts {
+            wrong.push(unused(".revocation_feed()"));
+        }
+        if self.grants.as_ref().is_some_and(|grants| !grants.keeps_revocations()) {
+            wrong.push(ConfigError::RevocationFeed(
+                "this store keeps no list of what was revoked: implement `GrantStore::revocations`, or leave \
+                 `.revocation_feed()` out"
+                    .to_owned(),
+            ));
+        }
+    }
+
+    /// How access tokens are written where their resource does not say.
+    pub(super) fn common_format(&self) -> AccessTokenFormat {
+        self.jwts.format
     }
 
     pub(super) fn check_claims(&self, makes_jwts: bool, wrong: &mut Vec<ConfigError>) -> Vec<String> {
         let own = self.jwts.claims.iter().filter(|name| OWN.contains(&name.as_str()));
         wrong.extend(own.cloned().map(ConfigError::AccessTokenClaim));
-        let unused = |what: &str| {
-            ConfigError::AccessTokenFormat(format!(
-                "`{what}` is for JWTs and no access token is one: add `.access_token_format(AccessTokenFormat::Jwt)`, or \
-                 leave it out"
-            ))
-        };
         if !makes_jwts {
             wrong.extend(self.jwts.keys.is_some().then(|| unused(".signing_keys(..)")));
             wrong.extend((!self.jwts.claims.is_empty()).then(|| unused(".access_token_claims(..)")));
@@ -116,4 +142,11 @@ impl ProviderBuilder {
 
 fn has_one_twice(keys: &[SigningKey]) -> bool {
     !Jwks::of(keys.iter().map(|key| key.public().clone())).tells_apart(None)
+}
+
+fn unused(what: &str) -> ConfigError {
+    ConfigError::AccessTokenFormat(format!(
+        "`{what}` is for JWTs and no access token is one: add `.access_token_format(AccessTokenFormat::Jwt)`, or leave it \
+         out"
+    ))
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::bearer::Authorized;
 use crate::error::ProtocolError;
 use crate::fetch::BoxError;
-use crate::types::{ClientId, Issuer, Resource, Scope, Subject, UnixTime};
+use crate::types::{ClientId, Issuer, Resource, Scope, Subject, Thumbprint, UnixTime};
 
 /// A token that is active, and until when that need not be asked again.
 pub(super) struct Active {
@@ -27,13 +27,17 @@ pub(super) fn read(
         _ => return Err("the answer does not say whether the token is active".into()),
     }
     // A refresh token is active too, and no bearer of one may come in: what does not say that it is one is none.
-    let kind = take(&mut members, "token_type")?;
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("Bearer")) {
-        return Ok(Err(ProtocolError::TOKEN_NO_BEARER));
-    }
-    // Whoever presents it has to prove that they have the key, which nobody here asks for yet (RFC 7800 §3).
-    if members.contains_key("cnf") {
+    let kind = take(&mut members, "token_type")?.unwrap_or_default();
+    let cnf = members.remove("cnf").filter(|cnf| !cnf.is_null());
+    let bound_to = cnf.as_ref().and_then(Thumbprint::of_confirmation);
+    // One that is bound in a way that nobody here can have proved is good for nobody (RFC 7800 §3).
+    if cnf.is_some() && bound_to.is_none() {
         return Ok(Err(ProtocolError::TOKEN_BOUND));
+    }
+    // Whoever names it DPoP and no key has said nothing (RFC 9449 §6.2).
+    let is_bound = kind.eq_ignore_ascii_case("DPoP") && bound_to.is_some();
+    if !is_bound && !kind.eq_ignore_ascii_case("Bearer") {
+        return Ok(Err(ProtocolError::TOKEN_NO_BEARER));
     }
     if take(&mut members, "iss")?.is_some_and(|named| named != issuer.as_str()) {
         return Ok(Err(ProtocolError::TOKEN_OF_ANOTHER_ISSUER));
@@ -43,6 +47,8 @@ pub(super) fn read(
         return Ok(Err(ProtocolError::TOKEN_EXPIRED));
     }
     let token = token(members, issuer, end.unwrap_or(until))?;
+    // The layer asks for the proof, whatever the token is called.
+    let token = bound_to.into_iter().fold(token, Authorized::bound_to);
     Ok(Ok(Active { token, until: end.map_or(until, |end| end.min(until)) }))
 }
 

@@ -2,20 +2,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Endpoint, Inner, Introspector};
+use super::{AT_ONCE, BackOff, Endpoint, Inner, Introspector};
 use crate::client::ClientSecret;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, ConfigErrors};
 use crate::fetch::{DynFetch, Fetch};
 use crate::resource_server::cache::Cache;
-use crate::resource_server::config::{NO_FETCH, is_endpoint, remembered, resource};
+use crate::resource_server::config::{NO_FETCH, basic, is_endpoint, remembered, resource};
 use crate::resource_server::metadata;
-use crate::types::{ClientId, Issuer, form_encode};
+use crate::types::{ClientId, Issuer};
 
 /// For how long an answer can be good.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -115,6 +113,7 @@ impl IntrospectorBuilder {
                     refused: Cache::new(self.remember),
                     asking: Mutex::default(),
                     at_once: Semaphore::new(AT_ONCE),
+                    back_off: BackOff::default(),
                 })))
             }
             _ => Err(ConfigErrors(wrong.into())),
@@ -130,14 +129,9 @@ impl IntrospectorBuilder {
         }
     }
 
-    /// RFC 6749 §2.3.1: both are encoded as in a form before they are put together.
     fn authorization(&self) -> Result<HeaderValue, &'static str> {
         let (id, secret) = self.credentials.as_ref().ok_or("nobody asks it: write `.credentials(id, secret)`")?;
-        let pair = form_encode(&[(id.as_str(), secret.secret())]).replacen('=', ":", 1);
-        let value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)));
-        let mut value = value.map_err(|_| "its credentials cannot be sent")?;
-        value.set_sensitive(true);
-        Ok(value)
+        basic(id, secret)
     }
 }
 

@@ -83,8 +83,8 @@ impl JwtVerifierBuilder {
             if issuers.iter().any(|known| known.issuer == issuer) {
                 refuse(issuer.as_str(), "it is named twice");
             }
-            match trusted.keys(self.fetch.as_ref(), &self.clock) {
-                Ok(keys) => issuers.push(Trusted { issuer, keys }),
+            match trusted.open(self.fetch.as_ref(), &self.clock) {
+                Ok(trusted) => issuers.push(trusted),
                 Err(why) => refuse(issuer.as_str(), why),
             }
         }

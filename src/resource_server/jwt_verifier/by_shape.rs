@@ -26,7 +26,7 @@ impl ByShape {
     /// A layer that takes the tokens of both, for the resource of the verifier of JWTs. So an
     /// [`Introspector`](crate::Introspector) of another resource takes tokens for this one here, and not for its own.
     pub fn bearer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone()).resource(self.jwt.0.resource.as_str())
+        BearerLayer::new(self.clone()).resource(self.jwt.0.resource.as_str()).clock(Arc::clone(&self.jwt.0.clock))
     }
 }
 

@@ -1,19 +1,19 @@
 //! The keys of one issuer, as they are now.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::Response;
 
+use super::named::{Member, Named};
+use super::now::Now;
 use crate::clock::Clock;
-use crate::fetch::{BoxError, Document, Documents, DynFetch, Source, Terms};
+use crate::fetch::{BoxError, Document, DynFetch, Source, Terms};
 use crate::jwt::Jwks;
-use crate::resource_server::metadata::{self, Metadata};
-use crate::types::{Issuer, UnixTime};
+use crate::resource_server::metadata::Metadata;
+use crate::types::UnixTime;
 
-/// How many documents with keys one issuer can have: the one that it names, and the one that it named before.
-const DOCUMENTS: usize = 2;
+const JWKS_URI: Member = (|metadata| metadata.jwks_uri.as_deref(), "the metadata have no jwks_uri");
 
 /// A set of keys, and which one after another it is. What was verified by an earlier one is verified anew, so that a key
 /// that is gone is gone.
@@ -32,16 +32,7 @@ enum Origin {
     /// At a URL that is known.
     Fixed(Document<KeySet>),
     /// At the URL that the metadata name.
-    Named(Document<Metadata>, Documents<KeySet>),
-}
-
-/// What every check of a known token looks at, without a lock.
-#[derive(Default)]
-struct Now {
-    /// Of the last set that was read.
-    generation: AtomicU64,
-    /// When it was last asked whether the set is still good, in seconds.
-    looked_at: AtomicU64,
+    Named(Named<KeySet>),
 }
 
 impl Keys {
@@ -55,22 +46,18 @@ impl Keys {
         Self { origin: Origin::Fixed(Document::new(url, Arc::new(source))), now }
     }
 
-    pub(super) fn discovered(
-        issuer: &Issuer,
-        fetch: Arc<dyn DynFetch>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, &'static str> {
+    pub(super) fn discovered(metadata: Document<Metadata>, fetch: Arc<dyn DynFetch>, clock: Arc<dyn Clock>) -> Self {
         let now = Arc::default();
-        let metadata = metadata::document(issuer, Arc::clone(&fetch), Arc::clone(&clock))?;
-        let documents = Documents::new(source(&now, fetch, clock), DOCUMENTS);
-        Ok(Self { origin: Origin::Named(metadata, documents), now })
+        let source = source(&now, fetch, clock);
+        Self { origin: Origin::Named(Named::new(metadata, JWKS_URI, source)), now }
     }
 
     /// The generation of the set that is good now, if that was asked within this second.
     pub(super) fn generation(&self, now: UnixTime) -> Option<u64> {
-        let looked =
-            matches!(self.origin, Origin::Given(_)) || self.now.looked_at.load(Ordering::Acquire) == now.as_secs();
-        looked.then(|| self.now.generation.load(Ordering::Acquire))
+        match self.origin {
+            Origin::Given(_) => Some(self.now.generation()),
+            _ => self.now.looked_at(now),
+        }
     }
 
     /// The set, if it is known to be good without a wait.
@@ -78,12 +65,9 @@ impl Keys {
         let found = match &self.origin {
             Origin::Given(keys) => Some(Arc::clone(keys)),
             Origin::Fixed(document) => document.cached(),
-            Origin::Named(metadata, documents) => {
-                let metadata = metadata.cached()?;
-                documents.cached(metadata.jwks_uri.as_deref()?)
-            }
+            Origin::Named(named) => named.cached(),
         };
-        found.inspect(|_| self.looked(now))
+        found.inspect(|_| self.now.looked(now))
     }
 
     /// The set; waited for where there is none that is good.
@@ -91,9 +75,9 @@ impl Keys {
         let found = match &self.origin {
             Origin::Given(keys) => Arc::clone(keys),
             Origin::Fixed(document) => document.get().await?,
-            Origin::Named(metadata, documents) => documents.get(&url(metadata).await?).await?,
+            Origin::Named(named) => named.get().await?,
         };
-        self.looked(now);
+        self.now.looked(now);
         Ok(found)
     }
 
@@ -103,18 +87,9 @@ impl Keys {
         Ok(match &self.origin {
             Origin::Given(keys) => Arc::clone(keys),
             Origin::Fixed(document) => document.newer(seen).await?,
-            Origin::Named(metadata, documents) => documents.newer(&url(metadata).await?, seen).await?,
+            Origin::Named(named) => named.newer(seen).await?,
         })
     }
-
-    fn looked(&self, now: UnixTime) {
-        self.now.looked_at.store(now.as_secs(), Ordering::Release);
-    }
-}
-
-async fn url(metadata: &Document<Metadata>) -> Result<String, BoxError> {
-    let metadata = metadata.get().await?;
-    Ok(metadata.jwks_uri.clone().ok_or("the metadata have no jwks_uri")?)
 }
 
 /// Reads sets, and counts those that differ from the one before. That one is told before anybody gets the new set: from
@@ -125,10 +100,10 @@ fn source(now: &Arc<Now>, fetch: Arc<dyn DynFetch>, clock: Arc<dyn Clock>) -> So
         let keys: Jwks = str::from_utf8(response.body())?.parse()?;
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref() != Some(&keys) {
-            now.generation.fetch_add(1, Ordering::AcqRel);
+            now.replaced();
             *last = Some(keys.clone());
         }
-        Ok(KeySet { keys, generation: now.generation.load(Ordering::Acquire) })
+        Ok(KeySet { keys, generation: now.generation() })
     };
     Source::new(fetch, clock, Terms::default(), read)
 }

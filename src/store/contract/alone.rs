@@ -97,6 +97,7 @@ async fn walk<S: GrantStore>(check: Check<S>, number: u64) {
         check.finds(&walk.record, format!("{what}: find")).await;
         check.same(verdict.grant.as_deref(), Some(&walk.record), format_args!("{what}: the verdict"));
     }
+    check.tells(&walk.record.issuer, -2_000, &walk.told(), &format!("walk {number}")).await;
 }
 
 pub(super) async fn rotated_as_it_is<S: GrantStore>(check: Check<S>) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Check;
 use super::record::{END, Names, at, redemption, revocation, rotation, token_id, token_revocation};
-use crate::grant::{Grant, Outcome, Refused, Rotation};
+use crate::grant::{Grant, Outcome, Refused, Rotation, Tokens};
 use crate::secret::random;
 use crate::store::{GrantStore, OnceKey};
 
@@ -127,6 +127,7 @@ pub(super) async fn no_update_is_lost<S: GrantStore>(check: Check<S>) {
         check.same(Some(&found), Some(&grant), "find after the race");
         let lost: Vec<_> = (1..RACERS).filter(|token| found.admits(token_id(*token), at(now), at(now))).collect();
         check.holds(lost.is_empty(), format_args!("access tokens {lost:?} of 1 to {} live on", RACERS - 1));
+        check.told_of(&grant, (1..RACERS).map(|token| Tokens::One(token_id(token)))).await;
     }
 }
 
@@ -178,6 +179,7 @@ async fn end<S: GrantStore>(check: &Check<S>, names: &Names, grant: &Grant, roun
     for record in [found, cached, loaded] {
         check.holds(record.is_some_and(|record| record.revoked().is_some()), "it is alive after it was revoked");
     }
+    check.told_of(grant, [Tokens::All]).await;
 }
 
 async fn refresh_until_refused<S: GrantStore>(check: &Check<S>, mut grant: Grant, ended: &AtomicBool) {

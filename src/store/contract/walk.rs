@@ -6,7 +6,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::record::{DOUBLE_SUBMIT, END, GRACE, IDLE, Names, at, redemption, revocation, rotation, seconds, token_id};
-use crate::grant::{Grant, Outcome, Redemption, Revocation, RevocationReason, Revoked, Rotation, Verdict};
+use super::revocations::{Told, told};
+use crate::grant::{
+    Grant, Outcome, Redemption, Revocation, RevocationReason, Revoked, RevokedTokens, Rotation, Verdict,
+};
 use crate::handle::GrantKey;
 use crate::store::GrantStore;
 
@@ -63,6 +66,7 @@ pub(super) struct Walk {
     read: Grant,
     now: i64,
     taken: Vec<Step>,
+    revoked: Vec<RevokedTokens>,
 }
 
 impl Walk {
@@ -82,7 +86,12 @@ impl Walk {
             let issued_until = random.random_bool(0.5).then(|| at(END));
             record.revoked = Some(Box::new(Revoked { tokens, issued_until, ..Revoked::default() }));
         }
-        Self { random, read: record.clone(), record, now: 5, taken: Vec::new() }
+        Self { random, read: record.clone(), record, now: 5, taken: Vec::new(), revoked: Vec::new() }
+    }
+
+    /// What was revoked on the way.
+    pub(super) fn told(&self) -> Told {
+        told(self.revoked.iter().copied())
     }
 
     /// The next step, its outcome, and in `record` what then is kept.
@@ -97,6 +106,7 @@ impl Walk {
         let step = &self.taken[index];
         let before = self.record.clone();
         let outcome = step.apply(&mut self.record);
+        self.revoked.extend(self.record.newly_revoked(&before));
         self.read = if step.is_of_a_token() { self.record.clone() } else { before };
         (step, outcome)
     }

@@ -100,8 +100,8 @@ impl PostgresStore {
         Ok(swept)
     }
 
-    /// Forgets the keys of `once` that have passed, the registrations that nobody connected, and the signing keys that
-    /// no refresh token can have any more.
+    /// Forgets the keys of `once` and the revocations that have passed, the registrations that nobody connected, and the
+    /// signing keys that no refresh token can have any more.
     pub(super) async fn sweep_the_rest(
         &self,
         issuer: &Issuer,
@@ -111,6 +111,8 @@ impl PostgresStore {
         let Self(inner) = self;
         let (connections, statements) = (&inner.connections, &inner.statements);
         while connections.run(|| query(&statements.sweep_once).bind(now.as_signed())).await?.len() >= BATCH {}
+        let passed = || query(&statements.sweep_revoked).bind(issuer.as_str()).bind(now.as_signed());
+        while connections.run(passed).await?.len() >= BATCH {}
         connections.run(|| query(&statements.sweep_clients).bind(issuer.as_str()).bind(now.as_signed())).await?;
         for id in inner.keys.signing(issuer) {
             connections.run(|| keys::note(statements, issuer, &id, now)).await?;

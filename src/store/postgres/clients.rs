@@ -33,6 +33,23 @@ impl ClientStore for PostgresStore {
             .bind(limit);
         in_time(self.register_alone(issuer, register)).await
     }
+
+    fn manages_registrations(&self) -> bool {
+        true
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, DatabaseError> {
+        self.update_client(issuer, id, change).await
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), DatabaseError> {
+        self.0.connections.run(|| of(&self.0.statements.unregister_client, issuer, id)).await.map(drop)
+    }
 }
 
 impl ClientRegistry for PostgresStore {

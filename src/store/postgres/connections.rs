@@ -53,12 +53,20 @@ impl Connections {
     /// Answers the rows of a statement that may be repeated: once more where its connection was lost, and so often as it met others
     /// at the same rows. `statement` makes it anew, always with the same values.
     pub(super) async fn run<'q>(&self, statement: impl Fn() -> Statement<'q>) -> Result<Vec<PgRow>, DatabaseError> {
+        self.run_doubtful(statement).await.map(|(rows, _)| rows)
+    }
+
+    /// The same, and whether a connection was lost before an answer came: then the statement may have been run before.
+    pub(super) async fn run_doubtful<'q>(
+        &self,
+        statement: impl Fn() -> Statement<'q>,
+    ) -> Result<(Vec<PgRow>, bool), DatabaseError> {
         in_time(async {
             let mut tries = Tries::new(self);
             loop {
                 match self.send(statement()).await {
                     Err(error) if tries.again(&error) => {}
-                    done => return Ok(done?),
+                    done => return Ok((done?, tries.doubtful)),
                 }
             }
         })
@@ -200,6 +208,8 @@ impl DerefMut for Lease<'_> {
 /// How often a statement may be sent again.
 struct Tries {
     lost: u32,
+    /// Whether a connection was lost.
+    doubtful: bool,
 }
 
 impl Tries {
@@ -210,13 +220,14 @@ impl Tries {
             Connections::Own(_) => 1,
             Connections::Pool(pool) => pool.size() + 1,
         };
-        Self { lost }
+        Self { lost, doubtful: false }
     }
 
     fn again(&mut self, error: &Error) -> bool {
         if met_others(error) {
             return true;
         }
+        self.doubtful |= is_lost(error);
         let again = is_lost(error) && self.lost > 0;
         self.lost = self.lost.saturating_sub(1);
         again

@@ -8,7 +8,7 @@ use sqlx::{Row as _, SqlStr};
 use super::DatabaseError;
 use super::connections::Statement;
 use super::statements::Statements;
-use crate::grant::{Grant, Redemption, Revocation, Rotation};
+use crate::grant::{Grant, Redemption, Revocation, RevokedTokens, Rotation};
 use crate::handle::GrantKey;
 use crate::store::Holder;
 use crate::store::database::{COLUMNS, bind_columns, read, signed};
@@ -93,6 +93,7 @@ pub(super) fn revoke<'q>(statements: &Statements, key: &'q GrantKey, step: &'q R
         Some((id, end)) => bound
             .bind([id, end.as_secs().to_be_bytes()].concat())
             .bind(step.now.as_signed())
-            .bind(step.now.as_secs().to_be_bytes().to_vec()),
+            .bind(step.now.as_secs().to_be_bytes().to_vec())
+            .bind(RevokedTokens::until_of_one(end).as_signed()),
     }
 }

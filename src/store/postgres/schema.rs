@@ -7,7 +7,8 @@ use super::statements::{DURABLE, for_schema};
 
 /// What makes each version from the one before it; each notes its number. They name no schema: they are for the one
 /// that is first in the `search_path`.
-pub(super) const VERSIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(super) const VERSIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Brings a schema, whose name is quoted, to the last version, in one transaction. One that is there already is not
 /// written to.

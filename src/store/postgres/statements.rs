@@ -8,14 +8,17 @@
 //! The usual rotation has a statement of its own, the barest there is, for a row that was read before; where it changes
 //! nothing, the other one decides.
 //!
-//! What ends something tells the other nodes of it, in the same statement: see `revocations.rs`.
+//! What ends something tells the other nodes of it, in the same statement: see `revocations.rs`. It also keeps what was
+//! revoked, for verifiers that know no grants.
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use crate::grant::RevokedTokens;
 use crate::store::database::columns;
+use crate::types::UnixTime;
 
 /// Counts a revocation and tells it to all nodes, where `$ended` has rows. `$keys` are those of its grants as they are
 /// told. A data-modifying statement is run to its end, whether or not anybody reads what it returns.
@@ -31,6 +34,37 @@ macro_rules! tell {
     };
 }
 
+/// Keeps what was revoked: `$revoked` answers issuer, key, which tokens, and until when.
+macro_rules! keep {
+    ($revoked:expr) => {
+        concat!(
+            "kept AS (INSERT INTO {schema}.oauth_revoked AS known (issuer, key, tokens, until) ",
+            $revoked,
+            " ON CONFLICT (issuer, key, tokens) DO UPDATE SET until = greatest(known.until, excluded.until))"
+        )
+    };
+}
+
+/// The grants that were ended, of those that were changed.
+macro_rules! ended {
+    ($changed:literal) => {
+        concat!(
+            "SELECT issuer, key, ''::bytea, revoked_at + {longest} FROM ",
+            $changed,
+            " WHERE revoked_at IS NOT NULL"
+        )
+    };
+}
+
+/// The token that a transition ended, `$5`, until `$8`, and those that ended with it.
+macro_rules! ended_token {
+    () => {
+        "SELECT issuer, key, substr($5::bytea, 1, 8), $8::bigint FROM changed
+         UNION ALL SELECT issuer, key, '<'::bytea || int8send(revoked_until), revoked_until + {longest} FROM changed
+         WHERE revoked_until IS NOT NULL"
+    };
+}
+
 /// A key as [`GrantKey`](crate::GrantKey) writes it, behind a space.
 macro_rules! key_text {
     ($key:literal) => {
@@ -39,13 +73,13 @@ macro_rules! key_text {
 }
 
 /// A transition: the `UPDATE`, and the row where it changed nothing; behind its columns, which of the two it is. `$1` is
-/// the key, `$ended` what of a changed row has to be told.
+/// the key, `$ended` what of a changed row has to be told, and `$revoked` what of it has to be kept.
 macro_rules! transition {
-    ($ended:expr, $($update:expr),+ $(,)?) => {
+    ($ended:expr, $revoked:expr, $($update:expr),+ $(,)?) => {
         concat!(
             "WITH changed AS (UPDATE {schema}.oauth_grant SET ", $($update,)+
             " RETURNING ", columns!(), ", true), ",
-            tell!(concat!("changed", $ended), key_text!("$1::bytea")),
+            tell!(concat!("changed", $ended), key_text!("$1::bytea")), ", ", keep!($revoked),
             " SELECT * FROM changed UNION ALL SELECT ", columns!(),
             ", false FROM {schema}.oauth_grant WHERE key = $1 AND NOT EXISTS (SELECT FROM changed)"
         )
@@ -81,6 +115,7 @@ macro_rules! durably {
 /// `$9` now.
 const REDEEM: &str = transition!(
     replayed!(),
+    ended!("changed"),
     "revoked_at = CASE WHEN redeemed_at IS NULL THEN NULL ELSE $9::bigint END,
      revoke_reason = CASE WHEN redeemed_at IS NULL THEN NULL ELSE 'code_reuse' END,
      expires_at = CASE WHEN redeemed_at IS NULL THEN $7::bigint ELSE expires_at END,
@@ -105,6 +140,7 @@ const ROTATE: &str = "UPDATE {schema}.oauth_grant SET generation = generation + 
 /// needs. It waits for the disk, since it may end the grant.
 const ROTATE_ELSE: &str = transition!(
     replayed!(),
+    ended!("changed"),
     "revoked_at = CASE WHEN $5::bigint > generation THEN NULL ELSE $7::bigint END,
      revoke_reason = CASE WHEN $5::bigint > generation THEN NULL ELSE 'refresh_reuse' END,
      rotated_at = CASE WHEN $5::bigint > generation THEN $7::bigint ELSE rotated_at END,
@@ -124,14 +160,16 @@ macro_rules! revocable {
 }
 
 /// `$2` issuer, `$3` client, `$4` secret, `$5` reason, `$6` now.
-const REVOKE: &str = transition!("", "revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
+const REVOKE: &str =
+    transition!("", ended!("changed"), "revoked_at = $6::bigint, revoke_reason = $5::text", revocable!(), durably!());
 
-/// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end. As [`GrantRecord`] says, 16 bytes are one
-/// token; 32 are remembered, and one more ends all that were issued so far.
+/// `$5` the token's id and its end, `$6` now, `$7` now as the bytes of an end, `$8` until when the token is told. As
+/// [`GrantRecord`] says, 16 bytes are one token; 32 are remembered, and one more ends all that were issued so far.
 ///
 /// [`GrantRecord`]: crate::grant::GrantRecord
 const REVOKE_TOKEN: &str = transition!(
     "",
+    ended_token!(),
     "(revoked_tokens, revoked_until) = (
          SELECT CASE WHEN count(*) = 32 THEN $5::bytea
                 ELSE coalesce(string_agg(token, ''::bytea ORDER BY at), ''::bytea) || $5::bytea END,
@@ -167,7 +205,7 @@ macro_rules! end_all {
             " ORDER BY key LIMIT 500 FOR UPDATE), ended AS (UPDATE {schema}.oauth_grant SET revoked_at = $3, ",
             "revoke_reason = $2 WHERE key IN (SELECT key FROM next) AND revoked_at IS NULL",
             durably!(),
-            " RETURNING key), ",
+            " RETURNING issuer, key, revoked_at), ",
             // What is told has 8,000 bytes at most.
             tell!(
                 "ended",
@@ -177,6 +215,8 @@ macro_rules! end_all {
                     ", '') FROM ended) END"
                 )
             ),
+            ", ",
+            keep!(ended!("ended")),
             " SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM next), ",
             "(SELECT key FROM next ORDER BY key DESC LIMIT 1)"
         )
@@ -231,7 +271,10 @@ statements! {
     /// `$1` now.
     sweep_once: "DELETE FROM {schema}.oauth_once WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.oauth_once \
                  WHERE until <= $1 LIMIT 500 FOR UPDATE SKIP LOCKED)) RETURNING 1",
-    /// `$1` issuer, `$2` now.
+    /// `$1` issuer, `$2` now, as in the next two.
+    revoked: "SELECT key, tokens, until FROM {schema}.oauth_revoked WHERE issuer = $1 AND until > $2",
+    sweep_revoked: "DELETE FROM {schema}.oauth_revoked WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.oauth_revoked \
+                    WHERE issuer = $1 AND until <= $2 LIMIT 500 FOR UPDATE SKIP LOCKED)) RETURNING 1",
     sweep_clients: "DELETE FROM {schema}.oauth_client AS client WHERE issuer = $1 AND keep_until <= $2 AND NOT EXISTS \
                     (SELECT FROM {schema}.oauth_grant AS held \
                     WHERE held.client_id = client.client_id AND held.issuer = $1)",
@@ -270,6 +313,8 @@ statements! {
                             durably!()),
     enable_client: "UPDATE {schema}.oauth_client SET disabled = false WHERE issuer = $1 AND client_id = $2 \
                     AND record IS NOT NULL RETURNING 1",
+    unregister_client: concat!("DELETE FROM {schema}.oauth_client WHERE issuer = $1 AND client_id = $2 \
+                                AND keep_until IS NOT NULL", durably!()),
     delete_client: concat!("UPDATE {schema}.oauth_client SET record = NULL, keep_until = NULL WHERE issuer = $1 \
                             AND client_id = $2", durably!()),
 }
@@ -277,8 +322,10 @@ statements! {
 /// The text for a schema, whose name is quoted.
 pub(super) fn for_schema(text: &str, schema: &str) -> SqlStr {
     // The name last: it may have anything in it.
-    let text = text.replace("{channel}", &channel(schema)).replace("{schema}", schema);
-    // Besides the texts above it has a name that was quoted, one of letters and digits, and no value.
+    let longest = RevokedTokens::until_of_all(UnixTime::from_secs(0)).as_secs().to_string();
+    let text = text.replace("{channel}", &channel(schema)).replace("{longest}", &longest);
+    let text = text.replace("{schema}", schema);
+    // Besides the texts above it has a name that was quoted, one of letters and digits, a number, and no value.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
 

@@ -72,6 +72,12 @@ const MUTATIONS: &[(Which, &str, &str)] = &[
     (REVOKE_TOKEN, "<> substr($5::bytea, 1, 8)", "IS NOT NULL"),
     (REVOKE_TOKEN, "substr(token, 9) > $7", "substr(token, 9) >= $7"),
     (REVOKE_TOKEN, " AND revoked_at IS NULL", ""),
+    (REDEEM, "revoked_at + 86520 FROM changed", "revoked_at FROM changed"),
+    (REDEEM, "FROM changed WHERE revoked_at IS NOT NULL ON", "FROM changed ON"),
+    (ROTATE_ELSE, "FROM changed WHERE revoked_at IS NOT NULL ON", "FROM changed WHERE false ON"),
+    (REVOKE, "FROM changed WHERE revoked_at IS NOT NULL ON", "FROM changed WHERE false ON"),
+    (REVOKE_TOKEN, "$8::bigint FROM changed", "$8::bigint FROM changed WHERE false"),
+    (REVOKE_TOKEN, "FROM changed\n         WHERE revoked_until IS NOT NULL", "FROM changed WHERE false"),
 ];
 
 async fn mutated(which: Which, part: &str, wrong: &str, url: &str) -> PostgresStore {

@@ -65,6 +65,29 @@ impl ClientStore for RedisStore {
         };
         self.0.calls.send(register).await?.done()
     }
+
+    fn manages_registrations(&self) -> bool {
+        true
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, DatabaseError> {
+        self.update_client(issuer, id, change).await
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), DatabaseError> {
+        let names = &self.0.names;
+        let forget = |form| {
+            let mut call = FORGET_CLIENT.on(form, &[&names.clients(issuer), &names.registered(issuer)]);
+            call.arg(id.as_str()).arg(UnixTime::FAR_FUTURE.as_signed());
+            all([call])
+        };
+        self.0.calls.send_durably(forget).await?.acknowledged
+    }
 }
 
 impl ClientRegistry for RedisStore {

@@ -11,6 +11,7 @@
 //! | `documents:{issuer}` | hash | what a provider keeps of its own, such as its signing keys, which are sealed |
 //! | `keys` | hash | with which keys handles were made, and when last |
 //! | `revocations:{x}` | number | how many revocations there were of grants whose key begins with `x` |
+//! | `revoked:{x}issuer` | sorted set | what was revoked of grants of this issuer whose key begins with `x`, and until when it is told |
 //! | `wait` | text | nothing: it is written so that there is something to wait for |
 //! | `once:..` | hash | what happened once, and until when that is remembered |
 //!
@@ -60,6 +61,18 @@ impl Names {
 
     pub(super) fn due(&self, issuer: &Issuer, key: GrantKey) -> String {
         self.due_of(issuer, &key.to_string()[..1])
+    }
+
+    /// When the sweep looks at a grant, and what was revoked of it: the digest of an issuer is made once.
+    pub(super) fn of_step(&self, issuer: &Issuer, key: GrantKey) -> (String, String) {
+        let (first, issuer) = (&key.to_string()[..1], text(&of_issuer(issuer)));
+        (format!("{}due:{{{first}}}{issuer}", self.prefix), format!("{}revoked:{{{first}}}{issuer}", self.prefix))
+    }
+
+    /// In the order of the keys.
+    pub(super) fn all_revoked(&self, issuer: &Issuer) -> Vec<String> {
+        let issuer = text(&of_issuer(issuer));
+        firsts().map(|first| format!("{}revoked:{{{first}}}{issuer}", self.prefix)).collect()
     }
 
     /// Of each character that a grant's key can begin with.
@@ -202,6 +215,9 @@ mod tests {
             assert!(all.contains(&due), "{due}");
             let tag = |name: &str| name.split(['{', '}']).nth(1).map(str::to_owned);
             assert_eq!(tag(&due), tag(&names.grant(key)));
+            let (of_step, revoked) = names.of_step(&issuer, key);
+            assert_eq!((of_step, &revoked), (due.clone(), &names.all_revoked(&issuer)[usize::from(first) / 4]));
+            assert_eq!(tag(&revoked), tag(&due));
             assert_eq!(names.revocations(key), counts[usize::from(first) / 4]);
             assert_eq!(tag(&names.revocations(key)), tag(&due));
             met.insert(due);

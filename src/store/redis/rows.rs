@@ -215,6 +215,16 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grant::RevokedTokens;
+    use crate::types::UnixTime;
+
+    #[test]
+    fn the_scripts_tell_a_revocation_for_as_long_as_the_rules_do() {
+        let [all, one] = [RevokedTokens::until_of_all, RevokedTokens::until_of_one]
+            .map(|until| until(UnixTime::from_secs(0)).as_secs());
+        let lua = include_str!("lua/record.lua");
+        assert!(lua.contains(&format!("\nlocal PRESENTED, BEYOND = {all}, {one}\n")), "{all}, {one}");
+    }
 
     /// What the scripts ask for, and where they look for it.
     #[test]

@@ -10,7 +10,8 @@ use crate::handle::GrantKey;
 use crate::types::{ClientId, Issuer, Subject, UnixTime};
 
 fn call(script: &Script, form: Form, names: &Names, issuer: &Issuer, key: GrantKey) -> Cmd {
-    let mut call = script.on(form, &[&names.grant(key), &names.due(issuer, key), &names.revocations(key)]);
+    let (due, revoked) = names.of_step(issuer, key);
+    let mut call = script.on(form, &[&names.grant(key), &due, &names.revocations(key), &revoked]);
     call.arg(issuer.as_str());
     call
 }

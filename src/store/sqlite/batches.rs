@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
-use super::keys;
 use super::{DatabaseError, SqliteStore};
-use crate::grant::RevocationReason;
+use super::{keys, revoked};
+use crate::grant::{RevocationReason, RevokedTokens};
 use crate::store::Holder;
 use crate::types::{Issuer, UnixTime};
 
@@ -84,8 +84,8 @@ impl SqliteStore {
         }
     }
 
-    /// Forgets the keys of `once` that have passed, the registrations that nobody connected, and
-    /// the signing keys that no refresh token can have any more.
+    /// Forgets the keys of `once` and the revocations that have passed, the registrations that nobody connected, and the
+    /// signing keys that no refresh token can have any more.
     pub(super) async fn sweep_the_rest(
         &self,
         issuer: &Issuer,
@@ -94,6 +94,7 @@ impl SqliteStore {
     ) -> Result<(), DatabaseError> {
         let passed = "DELETE FROM oauth_once WHERE key IN (SELECT key FROM oauth_once WHERE until <= ?1 LIMIT 500)";
         while self.0.writer.execute(sqlx::query(passed).bind(now.as_signed())).await? >= BATCH as u64 {}
+        self.0.writer.execute(revoked::forget(issuer, now)).await?;
         let unused = "DELETE FROM oauth_client WHERE issuer = ?1 AND keep_until <= ?2 AND client_id NOT IN \
                       (SELECT client_id FROM oauth_grant WHERE issuer = ?1)";
         let forget = sqlx::query(unused).bind(issuer.as_str()).bind(now.as_signed());
@@ -136,5 +137,9 @@ async fn end_some(
         Some(client) => query.bind(client),
         None => query,
     };
-    Ok(query.fetch_all(connection).await?)
+    let mut transaction = connection.begin().await?;
+    let rows = query.fetch_all(&mut *transaction).await?;
+    revoked::keep_all(&mut transaction, &rows, RevokedTokens::until_of_all(now)).await?;
+    transaction.commit().await?;
+    Ok(rows)
 }

@@ -37,6 +37,24 @@ impl ClientStore for SqliteStore {
         .bind(i64::try_from(terms.limit).unwrap_or(i64::MAX));
         Ok(self.0.writer.execute(statement).await? == 1)
     }
+
+    fn manages_registrations(&self) -> bool {
+        true
+    }
+
+    async fn update_registered(
+        &self,
+        issuer: &Issuer,
+        id: &ClientId,
+        change: impl Fn(Client) -> Client + Send + Sync,
+    ) -> Result<Option<Client>, DatabaseError> {
+        self.update_client(issuer, id, change).await
+    }
+
+    async fn unregister(&self, issuer: &Issuer, id: &ClientId) -> Result<(), DatabaseError> {
+        let statement = "DELETE FROM oauth_client WHERE issuer = ?1 AND client_id = ?2 AND keep_until IS NOT NULL";
+        self.0.writer.execute(of(statement, issuer, id)).await.map(drop)
+    }
 }
 
 impl ClientRegistry for SqliteStore {

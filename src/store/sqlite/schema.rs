@@ -5,7 +5,8 @@ use sqlx::{Connection, SqlitePool};
 use super::DatabaseError;
 
 /// What makes each version from the one before it.
-pub(super) const VERSIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(super) const VERSIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Brings a database to the last version, in one transaction. One that is there already is not written to.
 pub(super) async fn migrate(pool: &SqlitePool, versions: &[&'static str]) -> Result<(), DatabaseError> {

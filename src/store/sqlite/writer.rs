@@ -62,7 +62,8 @@ impl Writer {
     }
 
     /// Does `work`, and answers when what it wrote is safe. It writes in one statement, which SQLite undoes by itself
-    /// where it fails, and which is good whatever was written since an earlier statement read.
+    /// where it fails, and which is good whatever was written since an earlier statement read; or in a transaction of its
+    /// own, which begins with such a one.
     pub(super) async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DatabaseError> {
         // Nobody answers if the runtime that the store was opened on is gone.
         self.hand_over(work).await.unwrap_or_else(|_| Err(DatabaseError::refused("the store's writer has stopped")))

@@ -1,5 +1,6 @@
 -- Every script on the record of a grant begins with this: what is kept, and what the steps have in common.
--- KEYS: the record, when the sweep looks at which record, and how many revocations there were. All are in one hash slot.
+-- KEYS: the record, when the sweep looks at which record, how many revocations there were, and what was revoked. All are in
+-- one hash slot.
 -- The last of ARGV is the channel of revocations, where a script may revoke.
 
 -- For how many seconds a record outlives its end. The rules go by the time that the caller says; the expiry only cleans
@@ -7,6 +8,9 @@
 local MARGIN = 3600
 -- Redis counts an expiry in milliseconds, in 64 bits.
 local LONGEST = 1e12
+
+-- As in `grant/revoked_tokens.rs`: how long a token can be presented that was issued before, and one after its end.
+local PRESENTED, BEYOND = 86520, 120
 
 -- The fields of `rows.rs`, each at its place; `false` where there is none. Names would be made, sent and read anew each time.
 local kept = redis.call('HMGET', KEYS[1], 'issuer', 'client_id', 'subject', 'scope', 'resources', 'claims', 'auth_time',
@@ -40,12 +44,22 @@ local function tell()
   redis.pcall('PUBLISH', ARGV[#ARGV], number .. ' ' .. KEYS[1]:sub(-22))
 end
 
+-- Keeps what was revoked, for verifiers that know no grants: which tokens, all of them where there is nothing, and until
+-- when. Redis forgets it by itself, as a record, where nobody sweeps.
+local function revoked(tokens, ending)
+  local entry = KEYS[1]:sub(-22) .. tokens
+  local known = redis.call('ZSCORE', KEYS[4], entry)
+  if not known or tonumber(known) < ending then redis.call('ZADD', KEYS[4], string.format('%.0f', ending), entry) end
+  redis.call('EXPIRE', KEYS[4], PRESENTED + MARGIN)
+end
+
 -- The grant ends, and the next sweep forgets it.
 local function revoke(now, reason)
   keep(0)
   redis.call('ZADD', KEYS[2], 'XX', 0, redis.call('HGET', KEYS[1], 'due'))
   redis.call('HSET', KEYS[1], 'revoked_at', now, 'revoke_reason', reason)
   kept[REVOKED_AT], kept[REVOKE_REASON] = now, reason
+  revoked('', tonumber(now) + PRESENTED)
   tell()
 end
 

@@ -33,5 +33,10 @@ end
 tokens[#tokens + 1] = token
 kept[REVOKED_TOKENS] = table.concat(tokens)
 redis.call('HSET', KEYS[1], 'revoked_tokens', kept[REVOKED_TOKENS])
+revoked(token:sub(1, 8), struct.unpack('>I8', token, 9) + BEYOND)
+if kept[REVOKED_UNTIL] then
+  local issued_until = tonumber(kept[REVOKED_UNTIL])
+  revoked('<' .. struct.pack('>I8', issued_until), issued_until + PRESENTED)
+end
 tell()
 return answer('revoked')
