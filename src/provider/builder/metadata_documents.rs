@@ -28,8 +28,7 @@ impl ProviderBuilder {
     ///
     /// **Who they are.** A client that is [fixed](Self::client) or in the store under such an id is that one, and nothing is
     /// fetched. Any other is looked for where a user is asked about it, and where it brings a code or token that it got here.
-    /// It authenticates by `none` or, where [taken](Self::private_key_jwt), by `private_key_jwt`; it gets tokens for users
-    /// and none for itself. Beside its name, which it chose, show the user [`Client::document_host`](crate::Client::document_host),
+    /// It authenticates by `none` or, where that is taken, by `private_key_jwt`; it gets tokens for users and none for itself. Beside its name, which it chose, show the user [`Client::document_host`](crate::Client::document_host),
     /// and where [`Client::is_loopback_only`](crate::Client::is_loopback_only) a warning.
     ///
     /// **What is read.** A document has 5 KiB at most, is `application/json` or `application/..+json`, and is there within 10
