@@ -237,6 +237,43 @@ async fn a_code_is_good_with_the_key_that_it_was_asked_for_with() {
     assert_eq!(site.last_reason(), "code_of_another_key");
 }
 
+/// RFC 9449 §10.1: a proof with a pushed request says for which key the code is, and nothing else may say otherwise
+#[tokio::test]
+async fn a_pushed_request_is_for_the_key_that_was_proved_with_it() {
+    let site = site_with(|builder| builder.dpop().dpop_nonces().pushed_authorization_requests());
+    let (prover, other) = (Prover::es256(), Prover::es256());
+    let challenge = challenge(VERIFIER);
+    let push = async |jkt: Option<String>, proof: String| {
+        let mut params = authorization("public", WEB, &challenge);
+        params.extend(jkt.as_deref().map(|key| ("dpop_jkt", key)));
+        send(&site.app, with_proof(form("/par", &params), &proof)).await
+    };
+    let url = "https://shift.example/par";
+    let answer = push(None, prover.proof_but("POST", url, None, json!({}))).await;
+    assert_error(&answer, "use_dpop_nonce");
+    let nonce = answer.header(NONCE).to_owned();
+    let proof = |prover: &Prover, url: &str| prover.proof_but("POST", url, None, json!({"nonce": nonce}));
+    let token_url = "https://shift.example/token";
+    for (jkt, proof) in [
+        (Some(other.thumbprint()), proof(&prover, url)),
+        (Some("x".to_owned()), proof(&prover, url)),
+        (None, proof(&prover, token_url)),
+    ] {
+        assert_error(&push(jkt, proof).await, "invalid_dpop_proof");
+    }
+    for jkt in [None, Some(prover.thumbprint())] {
+        let answer = push(jkt, proof(&prover, url)).await;
+        assert_eq!((answer.status, answer.header(NONCE)), (StatusCode::CREATED, &*nonce), "{answer:?}");
+        let uri = answer.json()["request_uri"].as_str().expect("a URI").to_owned();
+        let query = with_query("/authorize", &[("client_id", "public"), ("request_uri", &uri)]);
+        let code = send(&site.app, form(&query, &[])).await.redirected("code").expect("a code");
+        for wrong in [None, Some(proof(&other, token_url))] {
+            assert_error(&site.token_request(&redemption(&code), wrong.as_deref()).await, "invalid_grant");
+        }
+        good(&site.token_request(&redemption(&code), Some(&proof(&prover, token_url))).await);
+    }
+}
+
 /// RFC 9449 §10: the parameter is a thumbprint; where nobody looks at proofs it means nothing (RFC 6749 §3.1)
 #[tokio::test]
 async fn dpop_jkt_is_a_thumbprint() {

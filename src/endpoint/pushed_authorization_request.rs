@@ -3,7 +3,9 @@ use http_body::Body;
 use serde_json::json;
 
 use super::leaf::{form, leaf_service};
+use super::proof::{Sent, next_nonce, sent, with_nonce};
 use crate::client::Client;
+use crate::error::ProtocolError;
 use crate::http::{Errand, Failure, Reply, bare, json};
 use crate::provider::Provider;
 use crate::types::Params;
@@ -25,10 +27,32 @@ where
     if !provider.0.config.pushed.on {
         return bare(StatusCode::NOT_FOUND);
     }
-    form(provider, request, Errand::Authorization, push).await
+    let sent = sent(&provider, request.headers());
+    let nonce = next_nonce(&provider, &sent);
+    let reply =
+        form(provider, request, Errand::Authorization, |provider, client, params| push(provider, client, params, sent))
+            .await;
+    with_nonce(reply, nonce)
 }
 
-async fn push(provider: Provider, client: Client, params: Params) -> Result<Reply, Failure> {
+async fn push(provider: Provider, client: Client, params: Params, sent: Sent) -> Result<Reply, Failure> {
+    let params = match sent? {
+        None => params,
+        Some(proof) => for_key(&provider, &proof, params)?,
+    };
     let (request_uri, lifetime) = provider.push(client, params)?;
     Ok(json(StatusCode::CREATED, &json!({"request_uri": request_uri, "expires_in": lifetime.as_secs()})))
+}
+
+/// A proof says for which key the code is, as `dpop_jkt` does, and both say the same
+/// ([RFC 9449 §10.1](https://www.rfc-editor.org/rfc/rfc9449#section-10.1)). It is not used up: sent again by another it
+/// asks for a code that is good for this key alone, and pushing writes nothing.
+fn for_key(provider: &Provider, proof: &str, params: Params) -> Result<Params, ProtocolError> {
+    let path = provider.0.config.paths.pushed_authorization_request.as_deref().unwrap_or_default();
+    let key = provider.prove(proof, path)?.key.to_string();
+    match params.get("dpop_jkt") {
+        None => Ok(params.with("dpop_jkt", &key)),
+        Some(named) if named == key => Ok(params),
+        Some(_) => Err(ProtocolError::DPOP_PROOF_OF_ANOTHER_KEY),
+    }
 }

@@ -110,6 +110,7 @@ refusals! {
         DPOP_PROOF_EXPIRED = "dpop_proof_expired", "the proof is older than a minute";
         DPOP_PROOF_EARLY = "dpop_proof_early", "the proof was made in the future";
         DPOP_PROOF_FORGED = "dpop_proof_forged", "the proof is not signed by its key";
+        DPOP_PROOF_OF_ANOTHER_KEY = "dpop_proof_of_another_key", "the proof is not of the key that dpop_jkt names";
         DPOP_PROOF_REPLAYED = "dpop_proof_replayed", "a proof with this jti was used before";
     }
     UseDpopNonce {
