@@ -3,6 +3,8 @@
 //! what a call needs. `examples/mcp` has the clients of others go through it.
 
 mod support;
+#[path = "support/web.rs"]
+mod web;
 
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +17,8 @@ use support::{Answer, App, ISSUER, VERIFIER, authorization, bearer, challenge, f
 use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::{ManualClock, doctor};
 use tower_oauth::{
-    Approval, AuthorizationRequest, Authorized, BearerLayer, Issuers, McpLayer, MemoryStore, ProtectedResource,
-    Provider, ProviderBuilder, Refusal, RegistrationPolicy, Verification,
+    Approval, AuthorizationRequest, Authorized, BearerLayer, ClientIdMetadataPolicy, Issuers, McpLayer, MemoryStore,
+    ProtectedResource, Provider, ProviderBuilder, Refusal, RegistrationPolicy, Verification,
 };
 
 const MCP: &str = "https://shift.example/mcp";
@@ -277,6 +279,29 @@ async fn who_registers_with_a_narrow_scope_can_step_up() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
     let wide = connect(&site.app, client, &[("resource", MCP), ("scope", "notes:read notes:write")]).await.json();
     assert_eq!(site.post(text(&wide, "access_token"), &call("add_note")).await.status, StatusCode::OK);
+}
+
+/// Client ID Metadata Documents: where there is something to read them with, a client goes by its document and registers
+/// nowhere.
+#[tokio::test]
+async fn who_describes_itself_need_not_register_where_something_can_be_fetched() {
+    const ID: &str = "https://editor.example/client.json";
+    let web = web::Web::default();
+    web.put(ID, json!({"client_id": ID, "client_name": "Editor", "redirect_uris": [CALLBACK]}));
+    let provider = builder(ISSUER).mcp(MCP).fetch(web.clone()).build().expect("a provider");
+    let layer = guard(&provider);
+    let site = site_of(provider, layer);
+    assert_eq!(document(&site.app, SERVER).await["client_id_metadata_document_supported"], true);
+    let tokens = connect(&site.app, ID, &[("resource", MCP), ("scope", "notes:read offline_access")]).await.json();
+    assert_eq!(site.post(text(&tokens, "access_token"), &call("list_notes")).await.status, StatusCode::OK);
+
+    let policy = ClientIdMetadataPolicy::open().scope("notes:read");
+    let narrow = builder(ISSUER).mcp(MCP).fetch(web).client_id_metadata_documents(policy).build().expect("a provider");
+    let narrow = site_of(narrow.clone(), guard(&narrow));
+    let tokens = connect(&narrow.app, ID, &[("resource", MCP)]).await.json();
+    assert_eq!(text(&tokens, "scope"), "notes:read offline_access");
+    let without = builder(ISSUER).mcp(MCP).build().expect("a provider");
+    assert!(document(&app(&without), SERVER).await.get("client_id_metadata_document_supported").is_none());
 }
 
 /// What the app says itself holds, in either order.

@@ -30,17 +30,13 @@ impl Provider {
 
     /// What a client that registers itself may become.
     pub(crate) fn registrable(&self) -> Allowed {
-        Allowed {
-            scope: self.0.config.registrable_scope(),
-            whole_scope: self.0.config.registration.as_ref().is_some_and(|policy| policy.ignore_requested_scope),
-            pushed: self.0.config.pushed.on,
-            #[cfg(feature = "jwt")]
-            private_key_jwt: self.0.config.takes_assertions(),
-            #[cfg(feature = "jwt")]
-            jwks_uri: self.0.published_keys.is_some(),
-            #[cfg(feature = "jwt")]
-            dpop: self.0.config.takes_dpop(),
-        }
+        #[cfg(feature = "jwt")]
+        let fetches = self.0.published_keys.is_some();
+        #[cfg(not(feature = "jwt"))]
+        let fetches = false;
+        let config = &self.0.config;
+        let whole_scope = config.registration.as_ref().is_some_and(|policy| policy.ignore_requested_scope);
+        Allowed { whole_scope, ..config.allowed(config.registrable.as_ref(), fetches) }
     }
 
     /// Whether clients can change what they registered.

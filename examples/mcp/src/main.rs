@@ -14,7 +14,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ServerHandler, schemars, tool, tool_handler, tool_router};
 use tower::Layer;
-use tower_oauth::{Approval, AuthorizationRequest, Authorized, Denial, MemoryStore, Provider, escape};
+use tower_oauth::{Approval, AuthorizationRequest, Authorized, Denial, HttpClient, MemoryStore, Provider, escape};
 
 /// The MCP server: notes, by user.
 #[derive(Clone, Default)]
@@ -55,8 +55,12 @@ impl ServerHandler for Notes {}
 async fn ask(request: AuthorizationRequest) -> Html<String> {
     let wants: String = request.scopes().map(|(_, meaning)| format!("<li>{}", escape(meaning))).collect();
     let (name, host) = (escape(request.client().client_name()), escape(request.redirect_host()));
+    // Who vouches for a client that nobody registered; of one on this device, any app can take the name.
+    let document = request.client().document_host().map(|host| format!(", says {}", escape(host)));
+    let document = document.unwrap_or_default();
+    let warning = if request.client().is_loopback_only() { "<p>Did you start this yourself, just now?" } else { "" };
     Html(format!(
-        "<!doctype html><title>Connect</title><form method=post>{name} at {host} asks to<ul>{wants}</ul>
+        "<!doctype html><title>Connect</title><form method=post>{name} at {host}{document} asks to<ul>{wants}</ul>{warning}
         Your name <input name=user> <button name=allow value=true>Allow</button>
         <button name=allow value=false>Deny</button></form>"
     ))
@@ -80,6 +84,7 @@ fn app(origin: &str) -> Result<Router, Box<dyn Error>> {
         .scope("notes:read", "read your notes")
         .scope("notes:write", "add notes")
         .mcp(&mcp)
+        .fetch(HttpClient::new()?) // reads what clients say of themselves
         .build()?;
     // What every request needs, and what one tool needs beside it.
     let guard = provider.resource(&mcp)?.mcp().require("notes:read").tool("add_note", "notes:write");

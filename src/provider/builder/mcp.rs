@@ -2,7 +2,7 @@
 
 use super::ProviderBuilder;
 use crate::config::{OFFLINE_ACCESS, ProtectedResource, ScopeEntry};
-use crate::registration::RegistrationPolicy;
+use crate::registration::{ClientIdMetadataPolicy, RegistrationPolicy};
 
 impl ProviderBuilder {
     /// Makes this the authorization server of the MCP server at this URI
@@ -17,6 +17,9 @@ impl ProviderBuilder {
     /// - [`.registration(..)`](Self::registration) with [`RegistrationPolicy::open`] and
     ///   [`ignore_requested_scope`](RegistrationPolicy::ignore_requested_scope): anybody can register a client, and it can ask
     ///   for every scope that is not [reserved](Self::reserved_scope), once it needs it.
+    /// - [`.client_id_metadata_documents(..)`](Self::client_id_metadata_documents) with [`ClientIdMetadataPolicy::open`], where
+    ///   there is something to [`fetch`](Self::fetch) with: clients that describe themselves, as MCP has them do since
+    ///   2025-11-25, need not register.
     /// - [`.scope("offline_access", ..)`](Self::scope), since clients ask for it where it is offered. It is in the metadata
     ///   of the server and in none of a resource, nor in a challenge. Clients that register for `refresh_token` get one
     ///   without it, unless it is [required](Self::require_offline_access).
@@ -40,9 +43,12 @@ impl ProviderBuilder {
             let (name, description) = (OFFLINE_ACCESS.to_owned(), "stay connected while you are away".to_owned());
             self.scopes.push(ScopeEntry { name, description, reserved: false });
             // Who sees it in the metadata asks for it.
-            if let Some(scope) = self.registration.as_mut().and_then(|policy| policy.scope.as_mut()) {
-                *scope += " offline_access";
-            }
+            let registered = self.registration.as_mut().and_then(|policy| policy.scope.as_mut());
+            let described = self.client_id_metadata.as_mut().and_then(|policy| policy.scope.as_mut());
+            registered.into_iter().chain(described).for_each(|scope| *scope += " offline_access");
+        }
+        if self.fetch.is_some() {
+            self.client_id_metadata.get_or_insert_with(ClientIdMetadataPolicy::open);
         }
         self.registration.get_or_insert_with(|| RegistrationPolicy::open().ignore_requested_scope());
     }
