@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use endpoints::Endpoints;
-pub(crate) use endpoints::{Offered, Paths};
+pub(crate) use endpoints::{Offered, Paths, SERVER_METADATA};
 pub(crate) use issuer::IssuerUrl;
 #[cfg(feature = "jwt")]
 pub use protected_resource::AccessTokenFormat;
@@ -110,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) resources: Vec<Resource>,
     /// What holds at each of them, in the same order.
     pub(crate) terms: Vec<Terms>,
+    /// Whether clients of MCP look for the metadata at the root of the origin.
+    pub(crate) mcp: bool,
     /// The default one alone, shared by every grant that names none.
     pub(crate) default_resources: Arc<[Resource]>,
     pub(crate) lifetimes: Lifetimes,
@@ -252,6 +254,7 @@ impl Config {
         let _ = fetches;
         Allowed {
             scope: self.grantable_scope().filter(|name| scope.is_none_or(|scope| scope.contains(name))),
+            whole_scope: false,
             pushed: self.pushed.on,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.takes_assertions(),

@@ -9,7 +9,8 @@
 //! - An API apart from its authorization server is protected by the same layer: see [`resource_server`].
 //! - Clients and grants live in a [`store`].
 //! - [`issuers`]: several of them in one process, by host or path.
-//! - [`guide`]: coming from pyoauth2, hook by hook.
+//! - [`mcp`]: the authorization server of an MCP server, and the layer for that server.
+//! - [`guide`]: an MCP server from nothing; coming from pyoauth2, hook by hook.
 //!
 //! # Features
 //! - `memory` (default): [`MemoryStore`].
@@ -56,6 +57,7 @@ pub mod issuers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod mac;
+pub mod mcp;
 pub mod page;
 pub mod provider;
 pub mod registration;
@@ -99,6 +101,7 @@ pub use grant::{Grant, GrantRecord, Outcome, Redemption, Refused, RevocationReas
 pub use handle::{GrantKey, InvalidGrantKey};
 pub use http::{NoBody, ResponseBody};
 pub use issuers::{Issuers, IssuersBearer, IssuersBearerLayer, IssuersLayer, IssuersService};
+pub use mcp::{Mcp, McpLayer, McpMetadata};
 pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]

@@ -39,6 +39,7 @@ pub(crate) use metadata_document::of_document;
 pub struct RegistrationPolicy {
     pub(crate) initial_access_token: Option<[u8; 32]>,
     pub(crate) scope: Option<String>,
+    pub(crate) ignore_requested_scope: bool,
     pub(crate) limit: usize,
     pub(crate) keep_unused: Duration,
     pub(crate) management: bool,
@@ -50,6 +51,7 @@ impl RegistrationPolicy {
         Self {
             initial_access_token: None,
             scope: None,
+            ignore_requested_scope: false,
             limit: 10_000,
             keep_unused: Duration::from_secs(24 * 60 * 60),
             management: false,
@@ -65,6 +67,17 @@ impl RegistrationPolicy {
     /// All that a client may register for; by default every scope that is not reserved.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
+        self
+    }
+
+    /// Registers every client for all that it may have, whatever `scope` it sent; the answer says so
+    /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
+    ///
+    /// For clients that register with the scope of their first request and want more later, on the same registration, as
+    /// those of MCP do: else every step up is `invalid_scope`. What is granted is still what a request asks for and a user
+    /// allows.
+    pub const fn ignore_requested_scope(mut self) -> Self {
+        self.ignore_requested_scope = true;
         self
     }
 
@@ -180,6 +193,8 @@ const URLS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwk
 /// What clients may become here.
 pub(crate) struct Allowed {
     pub(crate) scope: Scope,
+    /// Whether each gets all of it, whatever it asked for.
+    pub(crate) whole_scope: bool,
     /// Whether they may push what they ask for, and be held to it.
     pub(crate) pushed: bool,
     /// Whether they may sign.
@@ -216,7 +231,7 @@ pub(crate) fn register(
     if list(sent, "response_types")?.is_some_and(|types| by_code && !types.contains(&"code")) {
         return Err(ProtocolError::METADATA_RESPONSE_TYPES);
     }
-    let scope = scope(sent, &allowed.scope)?;
+    let scope = if allowed.whole_scope { allowed.scope.clone() } else { scope(sent, &allowed.scope)? };
     let new_id = || ClientId::from(ClientSecret::generate().secret());
     let id = earlier.map_or_else(new_id, |client| client.id().clone());
     let mut client = match method {

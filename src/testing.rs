@@ -1,5 +1,5 @@
 //! For tests (feature `test-util`): a clock that is set by hand, the flow of a client in four lines, tokens without a
-//! request, and the [suite](contract) that every store must pass.
+//! request, what an MCP client would see of an app ([`doctor`]), and the [suite](contract) that every store must pass.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -28,6 +28,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod doctor;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+pub use doctor::{Diagnosis, doctor};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;

@@ -15,7 +15,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (4, &["fetch", "event", "store"]),
     (5, &["provider"]),
     (6, &["page", "span", "http", "grant_type", "bearer", "resource_server"]),
-    (7, &["endpoint", "issuers", "extract", "testing", "guide", "lib"]),
+    (7, &["endpoint", "issuers", "mcp", "extract", "testing", "guide", "lib"]),
 ];
 
 /// The crate's root re-exports from every floor.

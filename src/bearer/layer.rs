@@ -193,6 +193,28 @@ impl<R> BearerLayer<R> {
         self
     }
 
+    /// Takes only tokens that are for what lies here, and none that are for what lies above it. Its challenges name the
+    /// metadata of that very place, unless they name others.
+    pub(crate) fn alone(mut self) -> Self {
+        let rules = self.rules();
+        rules.alone = true;
+        if let (None, Some(here)) = (&rules.hint.metadata, &rules.resource) {
+            let (origin, path) = Config::metadata_of(here);
+            rules.hint.metadata = Some(format!("{origin}{path}"));
+        }
+        self
+    }
+
+    /// What lies behind this layer, if it was told.
+    pub(crate) fn place(&self) -> Option<&Resource> {
+        self.rules.resource.as_ref()
+    }
+
+    /// What is required here, as clients ask for it.
+    pub(crate) fn scope(&self) -> &str {
+        &self.rules.hint.scope
+    }
+
     /// Lets a request without a token pass. One with a bad token is refused all the same.
     pub fn optional(mut self) -> Self {
         self.rules().optional = true;

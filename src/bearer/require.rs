@@ -30,7 +30,7 @@ impl Require {
         Self { groups: vec![names.into_iter().map(|name| name.as_ref().to_owned()).collect()] }
     }
 
-    pub(super) fn add(&mut self, more: Self) {
+    pub(crate) fn add(&mut self, more: Self) {
         self.groups.extend(more.groups);
     }
 
@@ -58,10 +58,15 @@ impl Require {
     }
 
     /// What to ask for, so that all of it is there (RFC 6750 §3.1).
-    pub(super) fn scope(&self) -> String {
-        let first = self.groups.iter().filter_map(|group| group.first()).map(String::as_str);
-        // A refresh token is no matter of a resource, so no challenge asks for one.
-        first.filter(|name| *name != OFFLINE_ACCESS).collect::<Vec<_>>().join(" ")
+    pub(crate) fn scope(&self) -> String {
+        let mut names = Vec::new();
+        for name in self.groups.iter().filter_map(|group| group.first()) {
+            // A refresh token is no matter of a resource, so no challenge asks for one.
+            if name != OFFLINE_ACCESS && !names.contains(&&**name) {
+                names.push(&**name);
+            }
+        }
+        names.join(" ")
     }
 }
 

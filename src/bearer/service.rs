@@ -115,6 +115,31 @@ impl<R: ResolveUser> BearerLayer<R> {
     }
 }
 
+impl<R> BearerLayer<R> {
+    /// The answer to a request that was let in by a layer with fewer requirements, if this one would not have let it in.
+    pub(crate) fn refuse_more<ReqBody, ResBody: Default>(
+        &self,
+        request: &Request<ReqBody>,
+    ) -> Option<Response<ResBody>> {
+        let rejected = match request.extensions().get::<Authorized>() {
+            Some(token) if token.satisfies(&self.rules.require) => return None,
+            Some(token) => Rejected::Forbidden(ProtocolError::SCOPE_INSUFFICIENT, Box::new(token.clone())),
+            // It passed an optional layer.
+            None => ProtocolError::TOKEN_MISSING.into(),
+        };
+        Some(rejected.response(request, &self.rules))
+    }
+
+    /// The answer to a request that cannot be read.
+    pub(crate) fn refuse<ReqBody, ResBody: Default>(
+        &self,
+        request: &Request<ReqBody>,
+        error: ProtocolError,
+    ) -> Response<ResBody> {
+        Rejected::from(error).response(request, &self.rules)
+    }
+}
+
 impl Rules {
     /// What the verifier answers to the request's token; `None` where the request may pass without one.
     fn read<B>(&self, request: &mut Request<B>) -> Result<Option<Answer>, ProtocolError> {

@@ -1,5 +1,6 @@
 use super::ConfigError;
 
+pub(crate) const SERVER_METADATA: &str = "/.well-known/oauth-authorization-server";
 pub(super) const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// Where the endpoints are, below the issuer.
@@ -181,7 +182,7 @@ impl Paths {
             wrong.push(ConfigError::Stripped { stripped: endpoints.stripped.clone(), prefix: prefix.clone() });
         }
         let seen = seen.unwrap_or(&prefix);
-        let server_metadata = format!("/.well-known/oauth-authorization-server{path}");
+        let server_metadata = format!("{SERVER_METADATA}{path}");
         let is_document = |path: &str| path == server_metadata || is_resource_metadata(path);
         let pushed = offered.pushed_authorization_request.then_some(&*endpoints.pushed_authorization_request);
         let jwks = offered.jwks.then_some(&*endpoints.jwks);

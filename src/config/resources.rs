@@ -126,7 +126,14 @@ impl Config {
         let rest = path.strip_prefix(RESOURCE_METADATA)?;
         let place: Resource = self.url(rest).parse().ok()?;
         let covering = self.resources.iter().filter(|resource| resource.covers(&place));
-        covering.max_by_key(|resource| resource.as_str().len())
+        covering.max_by_key(|resource| resource.as_str().len()).or_else(|| self.alone_at_root(rest))
+    }
+
+    /// What an MCP client means that looks no further than the root: the resource that is alone on this origin.
+    fn alone_at_root(&self, rest: &str) -> Option<&Resource> {
+        let mut here = self.resources.iter().filter(|resource| resource.split().0 == self.origin);
+        let first = here.next().filter(|_| self.mcp && rest.is_empty());
+        first.filter(|_| here.next().is_none())
     }
 
     /// Where the document of what lies at `place` is, if it is ours.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::leaf::leaf_service;
 use super::resource_metadata;
 use crate::client::AuthMethod;
-use crate::config::Config;
+use crate::config::{Config, SERVER_METADATA};
 use crate::grant_type;
 use crate::http::{Reply, bare, method_not_allowed, public_json};
 #[cfg(feature = "jwt")]
@@ -42,7 +42,8 @@ pub(super) enum Document<'a> {
 
 /// Which document is at a path.
 pub(super) fn document<'a>(config: &'a Config, path: &str) -> Option<Document<'a>> {
-    if path == config.paths.server_metadata {
+    // MCP clients of 2025-03-26 ask at the root of the origin, and some that are younger cut the path off.
+    if path == config.paths.server_metadata || config.mcp && path == SERVER_METADATA {
         return Some(Document::Server);
     }
     config.resource_at(path).map(Document::Resource)

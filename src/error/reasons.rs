@@ -69,6 +69,8 @@ refusals! {
         TOKEN_WITHOUT_SPACE = "token_without_space", "there is no space behind Bearer";
         TOKEN_TOO_LONG = "token_too_long", "the Authorization header is longer than 8 KiB";
         TOKEN_ILLEGIBLE = "token_illegible", "the token has a character that no token has";
+        MESSAGE_ILLEGIBLE = "message_illegible", "the body is no JSON-RPC message that names what is called";
+        MESSAGE_TOO_LONG = "message_too_long", "the body is longer than is read here";
     }
     InvalidClient {
         CLIENT_MISSING = "client_missing", "client authentication failed";

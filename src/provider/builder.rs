@@ -2,6 +2,7 @@
 mod dpop;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod mcp;
 mod metadata_documents;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
@@ -58,6 +59,8 @@ pub struct ProviderBuilder {
     includes: Vec<(String, String)>,
     default_resource: Option<String>,
     resources: Vec<ProtectedResource>,
+    /// Those that speak MCP.
+    mcp: Vec<ProtectedResource>,
     fixed: Vec<Client>,
     lifetimes: Lifetimes,
     offline_access: bool,
@@ -95,6 +98,7 @@ impl ProviderBuilder {
             includes: Vec::new(),
             default_resource: None,
             resources: Vec::new(),
+            mcp: Vec::new(),
             fixed: Vec::new(),
             lifetimes: Lifetimes::default(),
             offline_access: false,
@@ -324,7 +328,8 @@ impl ProviderBuilder {
     ///
     /// # Errors
     /// Everything that is wrong, with what to write instead.
-    pub fn build(self) -> Result<Provider, ConfigErrors> {
+    pub fn build(mut self) -> Result<Provider, ConfigErrors> {
+        self.complete_mcp();
         let mut wrong = Vec::new();
         let makes_jwts = self.makes_jwts();
         let url = IssuerUrl::parse(&self.issuer)
@@ -413,6 +418,7 @@ impl ProviderBuilder {
             default_resources: resources.first().cloned().into_iter().collect(),
             resources,
             terms,
+            mcp: !self.mcp.is_empty(),
             lifetimes: self.lifetimes,
             offline_access: self.offline_access,
             acr_values,

@@ -34,7 +34,9 @@ impl Provider {
         let fetches = self.0.published_keys.is_some();
         #[cfg(not(feature = "jwt"))]
         let fetches = false;
-        self.0.config.allowed(self.0.config.registrable.as_ref(), fetches)
+        let config = &self.0.config;
+        let whole_scope = config.registration.as_ref().is_some_and(|policy| policy.ignore_requested_scope);
+        Allowed { whole_scope, ..config.allowed(config.registrable.as_ref(), fetches) }
     }
 
     /// Whether clients can change what they registered.
