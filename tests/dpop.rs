@@ -913,3 +913,116 @@ async fn a_jwt_names_its_key() {
     good(&send(&site.app, get_with("/me", &access, &prover.for_get(ME, &access))).await);
     assert_refused(&send(&site.app, bearer("/me", &access)).await, "Bearer", "invalid_token");
 }
+
+// ---- pushed authorization requests -----------------------------------------------------------------------------------
+
+const PAR: &str = "https://shift.example/par";
+
+impl Prover {
+    /// One for a request that is pushed.
+    fn for_pushing(&self) -> String {
+        self.proof_but("POST", PAR, None, json!({}))
+    }
+}
+
+impl Site {
+    /// What comes back where the public client pushes a request, with a proof or without.
+    async fn push(&self, dpop_jkt: Option<&str>, proof: Option<&str>) -> Answer {
+        let challenge = challenge(VERIFIER);
+        let mut params = authorization("public", WEB, &challenge);
+        params.extend(dpop_jkt.map(|key| ("dpop_jkt", key)));
+        send(&self.app, proof.into_iter().fold(form("/par", &params), with_proof)).await
+    }
+
+    /// The code that comes of a request that was pushed.
+    async fn code_of_pushed(&self, answer: &Answer) -> String {
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        let json = answer.json();
+        let uri = json["request_uri"].as_str().expect("a text");
+        let query = with_query("/authorize", &[("client_id", "public"), ("request_uri", uri)]);
+        send(&self.app, form(&query, &[])).await.redirected("code").expect("a code")
+    }
+}
+
+fn site_that_takes_pushed(change: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> Site {
+    site_with(|builder| change(builder.pushed_authorization_requests()))
+}
+
+/// RFC 9449 §10.1: a server that takes pushed requests and proofs takes the key in either way
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_binds_its_code_as_dpop_jkt_does() {
+    let site = site_that_takes_pushed(ProviderBuilder::dpop);
+    let (prover, thief) = (Prover::es256(), Prover::es256());
+    let jkt = prover.thumbprint();
+    for (dpop_jkt, proof) in [
+        (None, Some(prover.for_pushing())),
+        (Some(&*jkt), None),
+        (Some(&*jkt), Some(prover.for_pushing())),
+        // Left out, as every parameter that is empty (RFC 6749 §3.1).
+        (Some(""), Some(prover.for_pushing())),
+    ] {
+        let code = site.code_of_pushed(&site.push(dpop_jkt, proof.as_deref()).await).await;
+        for proof in [None, Some(thief.for_tokens())] {
+            assert_error(&site.token_request(&redemption(&code), proof.as_deref()).await, "invalid_grant");
+            assert_eq!(site.last_reason(), "code_of_another_key");
+        }
+        good(&site.token_request(&redemption(&code), Some(&prover.for_tokens())).await);
+    }
+    // Without either it is as it was.
+    let code = site.code_of_pushed(&site.push(None, None).await).await;
+    good(&site.token_request(&redemption(&code), None).await);
+}
+
+/// RFC 9449 §10.1: the two are of one key; §4.3, §5: and a proof that is sent is a good one, for this endpoint
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_is_a_good_one_and_of_the_key_that_is_named() {
+    let site = site_that_takes_pushed(ProviderBuilder::dpop);
+    let (prover, other) = (Prover::es256(), Prover::es256().thumbprint());
+    assert_error(&site.push(Some(&other), Some(&prover.for_pushing())).await, "invalid_request");
+    assert_eq!(site.last_reason(), "dpop_jkt_of_another_key");
+    assert_error(&site.push(None, Some(&prover.for_tokens())).await, "invalid_dpop_proof");
+    assert_error(&site.push(None, Some("x")).await, "invalid_dpop_proof");
+    let twice = with_proof(form("/par", &authorization("public", WEB, &challenge(VERIFIER))), &prover.for_pushing());
+    assert_error(&send(&site.app, with_proof(twice, &prover.for_pushing())).await, "invalid_dpop_proof");
+    // Where nobody looks at proofs, such a header means nothing.
+    let off = site_that_takes_pushed(|builder| builder);
+    let code = off.code_of_pushed(&off.push(None, Some("x")).await).await;
+    good(&off.token_request(&redemption(&code), None).await);
+}
+
+/// RFC 9449 §8, §8.2: the nonce is that of the token endpoint
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_needs_a_nonce_where_others_do() {
+    let site = site_that_takes_pushed(|builder| builder.dpop().dpop_nonces());
+    let prover = Prover::es256();
+    let answer = site.push(None, Some(&prover.for_pushing())).await;
+    assert_error(&answer, "use_dpop_nonce");
+    let nonce = answer.header(NONCE).to_owned();
+    let with_nonce = |url| prover.proof_but("POST", url, None, json!({"nonce": nonce}));
+    let answer = site.push(None, Some(&with_nonce(PAR))).await;
+    assert_eq!(answer.header(NONCE), nonce);
+    let code = site.code_of_pushed(&answer).await;
+    good(&site.token_request(&redemption(&code), Some(&with_nonce("https://shift.example/token"))).await);
+    assert_eq!(site.push(None, None).await.headers.get(NONCE), None);
+}
+
+/// RFC 9449 §11.1: a client that proved itself has used its proof; what strangers make up is noted nowhere
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_is_good_once_and_fills_no_store() {
+    let shelf = Shelf::default();
+    let site = site_that_takes_pushed(|builder| builder.dpop().store(shelf.clone()).secrets(Secret::generate()));
+    let prover = Prover::es256();
+    let challenge = challenge(VERIFIER);
+    let asked = authorization("confidential", WEB, &challenge);
+    let proof = prover.for_pushing();
+    let push = || send(&site.app, with_proof(basic(form("/par", &asked), "confidential", SECRET), &proof));
+    assert_eq!(push().await.status, StatusCode::CREATED);
+    assert_error(&push().await, "invalid_dpop_proof");
+    assert_eq!(site.last_reason(), "dpop_proof_replayed");
+    assert!(shelf.steps().contains(&Op::Once));
+    for _ in 0..3 {
+        assert_eq!(site.push(None, Some(&prover.for_pushing())).await.status, StatusCode::CREATED);
+    }
+    let steps = shelf.steps();
+    assert!(steps.iter().all(|step| *step == Op::Client), "{steps:?}");
+}

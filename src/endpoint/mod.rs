@@ -47,6 +47,7 @@ mod jwks;
 mod layer;
 mod leaf;
 mod nest;
+mod proof;
 mod pushed_authorization_request;
 mod registration;
 mod resource_metadata;

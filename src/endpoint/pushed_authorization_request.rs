@@ -2,8 +2,10 @@ use http::{Request, StatusCode};
 use http_body::Body;
 use serde_json::json;
 
-use super::leaf::{form, leaf_service};
+use super::leaf::leaf_service;
+use super::proof::{Sent, form_with_proof};
 use crate::client::Client;
+use crate::error::ProtocolError;
 use crate::http::{Failure, Reply, bare, json};
 use crate::provider::Provider;
 use crate::types::Params;
@@ -25,10 +27,18 @@ where
     if !provider.0.config.pushed.on {
         return bare(StatusCode::NOT_FOUND);
     }
-    form(provider, request, push).await
+    form_with_proof(provider, request, push).await
 }
 
-async fn push(provider: Provider, client: Client, params: Params) -> Result<Reply, Failure> {
-    let (request_uri, lifetime) = provider.push(client, params)?;
+async fn push(provider: Provider, client: Client, params: Params, sent: Sent) -> Result<Reply, Failure> {
+    let path = provider.0.config.paths.pushed_authorization_request.as_deref().unwrap_or_default();
+    let proven = sent.proven(&provider, path)?;
+    // Whoever has not proven itself fills no store. To send its proof again is to ask for what its key alone can have.
+    if let Some(proven) = proven.as_ref().filter(|_| client.is_confidential())
+        && !provider.is_first_use_of(proven).await?
+    {
+        return Err(ProtocolError::DPOP_PROOF_REPLAYED.into());
+    }
+    let (request_uri, lifetime) = provider.push(client, params, proven.map(|proven| proven.key))?;
     Ok(json(StatusCode::CREATED, &json!({"request_uri": request_uri, "expires_in": lifetime.as_secs()})))
 }

@@ -56,6 +56,7 @@ refusals! {
         CHALLENGE_MISSING_BESIDE_METHOD = "challenge_missing_beside_method", "code_challenge is missing beside its method";
         CHALLENGE_MALFORMED = "challenge_malformed", "code_challenge is not 43 characters of base64url";
         DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "dpop_jkt is not 43 characters of base64url";
+        DPOP_JKT_OF_ANOTHER_KEY = "dpop_jkt_of_another_key", "dpop_jkt is not the thumbprint of the key of the proof";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
         MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";

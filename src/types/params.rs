@@ -70,6 +70,12 @@ impl Params {
         self
     }
 
+    /// And this one.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// Whether a parameter of this name occurs, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
