@@ -50,15 +50,10 @@ impl ProviderBuilder {
             .then(|| "its tokens are always bound to a key and nobody here binds them: add `.dpop()`".to_owned())
     }
 
-    /// The resources for which every token is bound. One that is named twice is as it is named last.
+    /// The resources for which every token is bound: who names one again and does not say so takes nothing back.
     pub(super) fn dpop_required(&self) -> Vec<Resource> {
-        let mut required: Vec<(Resource, bool)> = Vec::new();
-        for resource in &self.resources {
-            let Ok(uri) = resource.uri.parse() else { continue };
-            required.retain(|(known, _)| *known != uri);
-            required.push((uri, resource.dpop_required));
-        }
-        required.into_iter().filter(|(_, required)| *required).map(|(uri, _)| uri).collect()
+        let required = self.resources.iter().filter(|resource| resource.dpop_required);
+        required.filter_map(|resource| resource.uri.parse().ok()).collect()
     }
 
     pub(super) fn nonces(&self, secrets: &Secrets, issuer: &Issuer) -> Option<Arc<Nonces>> {
