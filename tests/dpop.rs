@@ -313,6 +313,30 @@ async fn for_a_resource_that_needs_it_there_is_no_other_token() {
     assert_eq!(metadata.get("dpop_bound_access_tokens_required"), None);
 }
 
+/// RFC 9728 §2: and a layer that is told where it lies, or what says the same again, takes no other
+#[tokio::test]
+async fn what_a_resource_needs_is_not_forgotten_where_it_is_said_once_more() {
+    const PAY: &str = "https://shift.example/pay";
+    let needs = || ProtectedResource::new(PAY).dpop_bound_access_tokens_required();
+    for site in [
+        site_with(|builder| builder.dpop().resource(needs())),
+        site_with(|builder| builder.dpop().resource(needs()).resource(PAY)),
+        site_with(|builder| builder.dpop().resource(needs()).default_resource(PAY).resource(ISSUER)),
+    ] {
+        let token = site.provider.resource(ISSUER).expect("it is known");
+        let token = token.issue("public", "alice", "profile".parse().expect("a scope")).await.expect("a token");
+        let machine = [&FOR_ITSELF[..], &[("resource", PAY)]].concat();
+        let answer = send(&site.app, basic(form("/token", &machine), "confidential", SECRET)).await;
+        assert_error(&answer, "invalid_dpop_proof");
+        let layer = || site.provider.bearer().resource(PAY);
+        for layer in [layer(), layer().dpop(Dpop::at(ISSUER))] {
+            let inner = get(async || "in").route_layer(layer);
+            let api = BoxCloneSyncService::new(Router::new().route("/pay", inner).into_service());
+            assert_refused(&send(&api, bearer("/pay", token.secret())).await, "DPoP", "invalid_token");
+        }
+    }
+}
+
 /// RFC 7009: what a client gives back needs no proof
 #[tokio::test]
 async fn a_bound_token_is_revoked_as_any_other() {

@@ -66,6 +66,13 @@ impl Rules {
         self.alone = false;
     }
 
+    /// Whether the provider says that every token for what lies here is bound.
+    #[cfg(feature = "jwt")]
+    pub(super) fn needs_dpop(&self) -> bool {
+        let config = self.provider.as_ref().map(|provider| &provider.0.config);
+        config.zip(self.resource.as_ref()).is_some_and(|(config, here)| config.needs_dpop(here))
+    }
+
     /// Whether a token is for what lies here.
     pub(super) fn is_meant(&self, token: &Authorized) -> bool {
         self.resource.as_ref().is_none_or(|here| {

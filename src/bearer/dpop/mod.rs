@@ -115,9 +115,12 @@ impl<R> BearerLayer<R> {
     ///
     /// A provider's own layer does so by itself where the provider [looks at proofs](crate::ProviderBuilder::dpop). It needs
     /// this below a router that takes the front off the path, if no [`Provider::layer`](crate::Provider::layer) is outside:
-    /// then with the provider's [store](Dpop::store), and behind [`resource`](Self::resource).
+    /// then with the provider's [store](Dpop::store), and behind [`resource`](Self::resource). What that resource
+    /// [needs](crate::ProtectedResource::dpop_bound_access_tokens_required) it needs all the same.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
-        self.rules().proofs = Some(Arc::new(dpop.proofs()));
+        let rules = self.rules();
+        let required = dpop.required || rules.needs_dpop();
+        rules.proofs = Some(Arc::new(Dpop { required, ..dpop }.proofs()));
         self
     }
 }
