@@ -798,6 +798,31 @@ async fn every_node_takes_the_nonces_of_the_others() {
     good(&send(&node(), machine(&prover.proof_but("POST", "https://shift.example/token", None, nonce))).await);
 }
 
+/// RFC 9449 §9: a layer of the provider's own asks for its nonces also where it is told where it lies
+#[tokio::test]
+async fn a_layer_that_is_told_where_it_lies_asks_for_the_nonces_of_its_provider() {
+    let site = site_with(|builder| builder.dpop().dpop_nonces());
+    let prover = Prover::es256();
+    let machine = |nonce: &str| {
+        let proof = prover.proof_but("POST", "https://shift.example/token", None, json!({"nonce": nonce}));
+        with_proof(basic(form("/token", &FOR_ITSELF), "confidential", SECRET), &proof)
+    };
+    let nonce = send(&site.app, machine("")).await.header(NONCE).to_owned();
+    let tokens = good(&send(&site.app, machine(&nonce)).await);
+    let access = tokens["access_token"].as_str().expect("a token");
+    let layer = site.provider.bearer().dpop(Dpop::at("https://shift.example/v1").clock(site.clock.clone()));
+    let api = Router::new().route("/me", get(async || "in").route_layer(layer));
+    let api = BoxCloneSyncService::new(api.into_service());
+    let ask = |nonce: Option<&str>| {
+        let url = "https://shift.example/v1/me";
+        get_with("/me", access, &prover.proof_but("GET", url, Some(access), json!({"nonce": nonce})))
+    };
+    let refused = send(&api, ask(None)).await;
+    assert_refused(&refused, "DPoP", "use_dpop_nonce");
+    assert_eq!(refused.header(NONCE), nonce);
+    assert_eq!(send(&api, ask(Some(&nonce))).await.body, "in");
+}
+
 /// What has to be mended otherwise is said first, and who proves nothing hears of no nonce.
 #[tokio::test]
 async fn a_nonce_is_asked_for_last() {
