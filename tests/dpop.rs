@@ -1039,6 +1039,26 @@ async fn a_proof_beside_a_pushed_request_is_a_good_one_and_of_the_key_that_is_na
     good(&off.token_request(&redemption(&code), None).await);
 }
 
+/// What a proof adds has to fit, or its URI would be one that nobody reads.
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_is_one_parameter_more() {
+    let site = site_that_takes_pushed(ProviderBuilder::dpop);
+    let challenge = challenge(VERIFIER);
+    let others: Vec<String> = (0..100).map(|number| format!("p{number}")).collect();
+    let push = async |count: usize, prover: Option<&Prover>| {
+        let mut params = authorization("public", WEB, &challenge);
+        let left = count - params.len();
+        params.extend(others[..left].iter().map(|name| (&**name, "x")));
+        let proof = prover.map(Prover::for_pushing);
+        send(&site.app, proof.iter().fold(form("/par", &params), |form, proof| with_proof(form, proof))).await
+    };
+    let prover = Prover::es256();
+    for (count, prover) in [(100, None), (99, Some(&prover))] {
+        site.code_of_pushed(&push(count, prover).await).await;
+    }
+    assert_error(&push(100, Some(&prover)).await, "invalid_request");
+}
+
 /// RFC 9449 §8, §8.2: the nonce is that of the token endpoint
 #[tokio::test]
 async fn a_proof_beside_a_pushed_request_needs_a_nonce_where_others_do() {

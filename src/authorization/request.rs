@@ -92,7 +92,7 @@ impl Draft {
         if self.params.get(DPOP_JKT).is_some_and(|named| named != key) {
             return Err(ProtocolError::DPOP_JKT_OF_ANOTHER_KEY);
         }
-        Ok(Self { params: self.params.without(&[DPOP_JKT]).with(DPOP_JKT, key), ..self })
+        Ok(Self { params: self.params.without(&[DPOP_JKT]).with(DPOP_JKT, key)?, ..self })
     }
 
     /// The request that this one refers to, if it does: then nothing else in it counts

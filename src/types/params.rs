@@ -70,10 +70,13 @@ impl Params {
         self
     }
 
-    /// And this one.
-    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+    /// The same with one more.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Result<Self, InvalidParams> {
+        if self.0.len() == Self::MAX {
+            return Err(InvalidParams::TooMany);
+        }
         self.0.push((name.to_owned(), value));
-        self
+        Ok(self)
     }
 
     /// Whether a parameter of this name occurs, with or without a value.
