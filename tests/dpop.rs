@@ -237,6 +237,43 @@ async fn a_code_is_good_with_the_key_that_it_was_asked_for_with() {
     assert_eq!(site.last_reason(), "code_of_another_key");
 }
 
+/// RFC 9449 §10.1: a proof with a pushed request says for which key the code is, and nothing else may say otherwise
+#[tokio::test]
+async fn a_pushed_request_is_for_the_key_that_was_proved_with_it() {
+    let site = site_with(|builder| builder.dpop().dpop_nonces().pushed_authorization_requests());
+    let (prover, other) = (Prover::es256(), Prover::es256());
+    let challenge = challenge(VERIFIER);
+    let push = async |jkt: Option<String>, proof: String| {
+        let mut params = authorization("public", WEB, &challenge);
+        params.extend(jkt.as_deref().map(|key| ("dpop_jkt", key)));
+        send(&site.app, with_proof(form("/par", &params), &proof)).await
+    };
+    let url = "https://shift.example/par";
+    let answer = push(None, prover.proof_but("POST", url, None, json!({}))).await;
+    assert_error(&answer, "use_dpop_nonce");
+    let nonce = answer.header(NONCE).to_owned();
+    let proof = |prover: &Prover, url: &str| prover.proof_but("POST", url, None, json!({"nonce": nonce}));
+    let token_url = "https://shift.example/token";
+    for (jkt, proof) in [
+        (Some(other.thumbprint()), proof(&prover, url)),
+        (Some("x".to_owned()), proof(&prover, url)),
+        (None, proof(&prover, token_url)),
+    ] {
+        assert_error(&push(jkt, proof).await, "invalid_dpop_proof");
+    }
+    for jkt in [None, Some(prover.thumbprint())] {
+        let answer = push(jkt, proof(&prover, url)).await;
+        assert_eq!((answer.status, answer.header(NONCE)), (StatusCode::CREATED, &*nonce), "{answer:?}");
+        let uri = answer.json()["request_uri"].as_str().expect("a URI").to_owned();
+        let query = with_query("/authorize", &[("client_id", "public"), ("request_uri", &uri)]);
+        let code = send(&site.app, form(&query, &[])).await.redirected("code").expect("a code");
+        for wrong in [None, Some(proof(&other, token_url))] {
+            assert_error(&site.token_request(&redemption(&code), wrong.as_deref()).await, "invalid_grant");
+        }
+        good(&site.token_request(&redemption(&code), Some(&proof(&prover, token_url))).await);
+    }
+}
+
 /// RFC 9449 §10: the parameter is a thumbprint; where nobody looks at proofs it means nothing (RFC 6749 §3.1)
 #[tokio::test]
 async fn dpop_jkt_is_a_thumbprint() {
@@ -997,43 +1034,17 @@ fn site_that_takes_pushed(change: impl FnOnce(ProviderBuilder) -> ProviderBuilde
     site_with(|builder| change(builder.pushed_authorization_requests()))
 }
 
-/// RFC 9449 §10.1: a server that takes pushed requests and proofs takes the key in either way
+/// RFC 9449 §4.3: there is one proof or none; where nobody looks at proofs, the header means nothing
 #[tokio::test]
-async fn a_proof_beside_a_pushed_request_binds_its_code_as_dpop_jkt_does() {
+async fn a_header_beside_a_pushed_request_is_one_proof_or_means_nothing() {
     let site = site_that_takes_pushed(ProviderBuilder::dpop);
-    let (prover, thief) = (Prover::es256(), Prover::es256());
-    let jkt = prover.thumbprint();
-    for (dpop_jkt, proof) in [
-        (None, Some(prover.for_pushing())),
-        (Some(&*jkt), None),
-        (Some(&*jkt), Some(prover.for_pushing())),
-        // Left out, as every parameter that is empty (RFC 6749 §3.1).
-        (Some(""), Some(prover.for_pushing())),
-    ] {
-        let code = site.code_of_pushed(&site.push(dpop_jkt, proof.as_deref()).await).await;
-        for proof in [None, Some(thief.for_tokens())] {
-            assert_error(&site.token_request(&redemption(&code), proof.as_deref()).await, "invalid_grant");
-            assert_eq!(site.last_reason(), "code_of_another_key");
-        }
-        good(&site.token_request(&redemption(&code), Some(&prover.for_tokens())).await);
-    }
-    // Without either it is as it was.
-    let code = site.code_of_pushed(&site.push(None, None).await).await;
-    good(&site.token_request(&redemption(&code), None).await);
-}
-
-/// RFC 9449 §10.1: the two are of one key; §4.3, §5: and a proof that is sent is a good one, for this endpoint
-#[tokio::test]
-async fn a_proof_beside_a_pushed_request_is_a_good_one_and_of_the_key_that_is_named() {
-    let site = site_that_takes_pushed(ProviderBuilder::dpop);
-    let (prover, other) = (Prover::es256(), Prover::es256().thumbprint());
-    assert_error(&site.push(Some(&other), Some(&prover.for_pushing())).await, "invalid_request");
-    assert_eq!(site.last_reason(), "dpop_jkt_of_another_key");
-    assert_error(&site.push(None, Some(&prover.for_tokens())).await, "invalid_dpop_proof");
+    let prover = Prover::es256();
     assert_error(&site.push(None, Some("x")).await, "invalid_dpop_proof");
     let twice = with_proof(form("/par", &authorization("public", WEB, &challenge(VERIFIER))), &prover.for_pushing());
     assert_error(&send(&site.app, with_proof(twice, &prover.for_pushing())).await, "invalid_dpop_proof");
-    // Where nobody looks at proofs, such a header means nothing.
+    // An empty parameter is one that is left out (RFC 6749 §3.1).
+    let code = site.code_of_pushed(&site.push(Some(""), Some(&prover.for_pushing())).await).await;
+    assert_error(&site.token_request(&redemption(&code), None).await, "invalid_grant");
     let off = site_that_takes_pushed(|builder| builder);
     let code = off.code_of_pushed(&off.push(None, Some("x")).await).await;
     good(&off.token_request(&redemption(&code), None).await);
@@ -1057,41 +1068,4 @@ async fn a_proof_beside_a_pushed_request_is_one_parameter_more() {
         site.code_of_pushed(&push(count, prover).await).await;
     }
     assert_error(&push(100, Some(&prover)).await, "invalid_request");
-}
-
-/// RFC 9449 §8, §8.2: the nonce is that of the token endpoint
-#[tokio::test]
-async fn a_proof_beside_a_pushed_request_needs_a_nonce_where_others_do() {
-    let site = site_that_takes_pushed(|builder| builder.dpop().dpop_nonces());
-    let prover = Prover::es256();
-    let answer = site.push(None, Some(&prover.for_pushing())).await;
-    assert_error(&answer, "use_dpop_nonce");
-    let nonce = answer.header(NONCE).to_owned();
-    let with_nonce = |url| prover.proof_but("POST", url, None, json!({"nonce": nonce}));
-    let answer = site.push(None, Some(&with_nonce(PAR))).await;
-    assert_eq!(answer.header(NONCE), nonce);
-    let code = site.code_of_pushed(&answer).await;
-    good(&site.token_request(&redemption(&code), Some(&with_nonce("https://shift.example/token"))).await);
-    assert_eq!(site.push(None, None).await.headers.get(NONCE), None);
-}
-
-/// RFC 9449 §11.1: a client that proved itself has used its proof; what strangers make up is noted nowhere
-#[tokio::test]
-async fn a_proof_beside_a_pushed_request_is_good_once_and_fills_no_store() {
-    let shelf = Shelf::default();
-    let site = site_that_takes_pushed(|builder| builder.dpop().store(shelf.clone()).secrets(Secret::generate()));
-    let prover = Prover::es256();
-    let challenge = challenge(VERIFIER);
-    let asked = authorization("confidential", WEB, &challenge);
-    let proof = prover.for_pushing();
-    let push = || send(&site.app, with_proof(basic(form("/par", &asked), "confidential", SECRET), &proof));
-    assert_eq!(push().await.status, StatusCode::CREATED);
-    assert_error(&push().await, "invalid_dpop_proof");
-    assert_eq!(site.last_reason(), "dpop_proof_replayed");
-    assert!(shelf.steps().contains(&Op::Once));
-    for _ in 0..3 {
-        assert_eq!(site.push(None, Some(&prover.for_pushing())).await.status, StatusCode::CREATED);
-    }
-    let steps = shelf.steps();
-    assert!(steps.iter().all(|step| *step == Op::Client), "{steps:?}");
 }

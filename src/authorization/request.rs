@@ -58,9 +58,6 @@ impl Rejection {
 /// The parameters that make a query an authorization request, complete or not.
 const MARKS: [&str; 5] = ["client_id", "response_type", "redirect_uri", "request_uri", "code_challenge"];
 
-/// The key that a code is asked for with (RFC 9449 §10).
-const DPOP_JKT: &str = "dpop_jkt";
-
 impl Draft {
     /// The longest request that is read, in bytes.
     pub(crate) const MAX: usize = 16 * 1024;
@@ -83,16 +80,6 @@ impl Draft {
     /// A request that its client just pushed.
     pub(crate) fn pushed(self, pushed: Pushed) -> Self {
         Self { pushed: Some(pushed), ..self }
-    }
-
-    /// The same request for this key alone. If it names one, that is it
-    /// ([RFC 9449 §10.1](https://www.rfc-editor.org/rfc/rfc9449#section-10.1)).
-    pub(crate) fn bound_to(self, key: Thumbprint) -> Result<Self, ProtocolError> {
-        let key = key.to_string();
-        if self.params.get(DPOP_JKT).is_some_and(|named| named != key) {
-            return Err(ProtocolError::DPOP_JKT_OF_ANOTHER_KEY);
-        }
-        Ok(Self { params: self.params.without(&[DPOP_JKT]).with(DPOP_JKT, key)?, ..self })
     }
 
     /// The request that this one refers to, if it does: then nothing else in it counts
@@ -216,7 +203,7 @@ impl Draft {
 
     /// RFC 9449 §10; where no proofs are looked at it is a parameter like any that is unknown.
     fn dpop_jkt(&self, config: &Config) -> Result<Option<Thumbprint>, ProtocolError> {
-        let sent = self.params.get(DPOP_JKT).filter(|_| config.takes_dpop());
+        let sent = self.params.get("dpop_jkt").filter(|_| config.takes_dpop());
         sent.map(str::parse).transpose().map_err(|_| ProtocolError::DPOP_JKT_MALFORMED)
     }
 

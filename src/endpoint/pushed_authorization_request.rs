@@ -2,8 +2,8 @@ use http::{Request, StatusCode};
 use http_body::Body;
 use serde_json::json;
 
-use super::leaf::leaf_service;
-use super::proof::{Sent, form_with_proof};
+use super::leaf::{form, leaf_service};
+use super::proof::{Sent, next_nonce, sent, with_nonce};
 use crate::client::Client;
 use crate::error::ProtocolError;
 use crate::http::{Failure, Reply, bare, json};
@@ -27,18 +27,30 @@ where
     if !provider.0.config.pushed.on {
         return bare(StatusCode::NOT_FOUND);
     }
-    form_with_proof(provider, request, push).await
+    let sent = sent(&provider, request.headers());
+    let nonce = next_nonce(&provider, &sent);
+    let reply = form(provider, request, |provider, client, params| push(provider, client, params, sent)).await;
+    with_nonce(reply, nonce)
 }
 
 async fn push(provider: Provider, client: Client, params: Params, sent: Sent) -> Result<Reply, Failure> {
-    let path = provider.0.config.paths.pushed_authorization_request.as_deref().unwrap_or_default();
-    let proven = sent.proven(&provider, path)?;
-    // Whoever has not proven itself fills no store. To send its proof again is to ask for what its key alone can have.
-    if let Some(proven) = proven.as_ref().filter(|_| client.is_confidential())
-        && !provider.is_first_use_of(proven).await?
-    {
-        return Err(ProtocolError::DPOP_PROOF_REPLAYED.into());
-    }
-    let (request_uri, lifetime) = provider.push(client, params, proven.map(|proven| proven.key))?;
+    let params = match sent? {
+        None => params,
+        Some(proof) => for_key(&provider, &proof, params)?,
+    };
+    let (request_uri, lifetime) = provider.push(client, params)?;
     Ok(json(StatusCode::CREATED, &json!({"request_uri": request_uri, "expires_in": lifetime.as_secs()})))
+}
+
+/// A proof says for which key the code is, as `dpop_jkt` does, and both say the same
+/// ([RFC 9449 §10.1](https://www.rfc-editor.org/rfc/rfc9449#section-10.1)). It is not used up: sent again by another it
+/// asks for a code that is good for this key alone, and pushing writes nothing.
+fn for_key(provider: &Provider, proof: &str, params: Params) -> Result<Params, ProtocolError> {
+    let path = provider.0.config.paths.pushed_authorization_request.as_deref().unwrap_or_default();
+    let key = provider.prove(proof, path)?.key.to_string();
+    match params.get("dpop_jkt") {
+        None => Ok(params.with("dpop_jkt", &key)?),
+        Some(named) if named == key => Ok(params),
+        Some(_) => Err(ProtocolError::DPOP_PROOF_OF_ANOTHER_KEY),
+    }
 }

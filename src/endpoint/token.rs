@@ -2,8 +2,8 @@ use http::{Request, StatusCode};
 use http_body::Body;
 use serde_json::Value;
 
-use super::leaf::leaf_service;
-use super::proof::{Sent, form_with_proof};
+use super::leaf::{form, leaf_service};
+use super::proof::{Sent, next_nonce, sent, with_nonce};
 use crate::client::Client;
 use crate::grant_type;
 use crate::http::{Failure, Reply, json};
@@ -21,11 +21,15 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    form_with_proof(provider, request, exchange).await
+    let sent = sent(&provider, request.headers());
+    let nonce = next_nonce(&provider, &sent);
+    let reply = form(provider, request, |provider, client, params| exchange(provider, client, params, sent)).await;
+    with_nonce(reply, nonce)
 }
 
 async fn exchange(provider: Provider, client: Client, params: Params, sent: Sent) -> Result<Reply, Failure> {
-    let proven = sent.proven(&provider, &provider.0.config.paths.token)?;
+    let path = &provider.0.config.paths.token;
+    let proven = sent?.map(|proof| provider.prove(&proof, path)).transpose()?;
     let response = grant_type::exchange(&provider, &client, &params, proven).await?;
     Ok(json(StatusCode::OK, &Value::Object(response)))
 }

@@ -56,7 +56,6 @@ refusals! {
         CHALLENGE_MISSING_BESIDE_METHOD = "challenge_missing_beside_method", "code_challenge is missing beside its method";
         CHALLENGE_MALFORMED = "challenge_malformed", "code_challenge is not 43 characters of base64url";
         DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "dpop_jkt is not 43 characters of base64url";
-        DPOP_JKT_OF_ANOTHER_KEY = "dpop_jkt_of_another_key", "dpop_jkt is not the thumbprint of the key of the proof";
         CHALLENGE_METHOD_UNKNOWN = "challenge_method_unknown", "the only code_challenge_method is S256, and it has to be named";
         PROMPT_CONTRADICTS = "prompt_contradicts", "prompt has none beside another value";
         MAX_AGE_MALFORMED = "max_age_malformed", "max_age is no whole number of seconds";
@@ -111,6 +110,7 @@ refusals! {
         DPOP_PROOF_EXPIRED = "dpop_proof_expired", "the proof is older than a minute";
         DPOP_PROOF_EARLY = "dpop_proof_early", "the proof was made in the future";
         DPOP_PROOF_FORGED = "dpop_proof_forged", "the proof is not signed by its key";
+        DPOP_PROOF_OF_ANOTHER_KEY = "dpop_proof_of_another_key", "the proof is not of the key that dpop_jkt names";
         DPOP_PROOF_REPLAYED = "dpop_proof_replayed", "a proof with this jti was used before";
     }
     UseDpopNonce {

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind};
 use crate::store::OnceKey;
-use crate::types::{ClientId, Params, Thumbprint, form_encode};
+use crate::types::{ClientId, Params, form_encode};
 
 /// By what a client proves who it is. That is no part of its request, and no browser gets it.
 const PROOFS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
@@ -19,20 +19,14 @@ const APART: Duration = Duration::from_secs(60);
 
 impl Provider {
     /// The URI of a client's request, and how long it is good. The request has to be as good as at the authorization
-    /// endpoint (§2.1). A key that was proved beside it is that of its code.
-    pub(crate) fn push(
-        &self,
-        client: Client,
-        params: Params,
-        key: Option<Thumbprint>,
-    ) -> Result<(String, Duration), ProtocolError> {
+    /// endpoint (§2.1).
+    pub(crate) fn push(&self, client: Client, params: Params) -> Result<(String, Duration), ProtocolError> {
         if params.get("request_uri").is_some() {
             return Err(ProtocolError::REQUEST_URI_PUSHED);
         }
         let lifetime = self.0.config.pushed.lifetime();
         let pushed = Pushed::until(self.now().plus(lifetime));
         let draft = Draft::read(params.without(&PROOFS))?.pushed(pushed);
-        let draft = if let Some(key) = key { draft.bound_to(key)? } else { draft };
         let request = draft.validate(Some(client), &self.0.config).map_err(|rejection| rejection.error())?;
         let id = request.client.id();
         let uri = self.0.request_uris.seal(&pushed, &form_encode(&request.params.iter().collect::<Vec<_>>()));

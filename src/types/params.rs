@@ -42,6 +42,16 @@ impl Params {
         self.all(name).next()
     }
 
+    /// The same and one more, in place of any of this name; as many as can be read again.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Result<Self, InvalidParams> {
+        self.0.retain(|(known, _)| known != name);
+        if self.0.len() == Self::MAX {
+            return Err(InvalidParams::TooMany);
+        }
+        self.0.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
     /// Every value of a parameter that may be repeated.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
@@ -68,15 +78,6 @@ impl Params {
     pub(crate) fn without(mut self, names: &[&str]) -> Self {
         self.0.retain(|(known, _)| !names.contains(&&**known));
         self
-    }
-
-    /// The same with one more.
-    pub(crate) fn with(mut self, name: &str, value: String) -> Result<Self, InvalidParams> {
-        if self.0.len() == Self::MAX {
-            return Err(InvalidParams::TooMany);
-        }
-        self.0.push((name.to_owned(), value));
-        Ok(self)
     }
 
     /// Whether a parameter of this name occurs, with or without a value.

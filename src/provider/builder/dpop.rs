@@ -22,8 +22,8 @@ impl ProviderBuilder {
 
     /// Asks for a nonce of this provider's in every proof, at the token endpoint, beside requests that are pushed, and at
     /// its own bearer layers ([RFC 9449 §8](https://www.rfc-editor.org/rfc/rfc9449#section-8)): then nobody who had a
-    /// client's key for a moment can make proofs for later. A client learns the nonce from its first refusal, `use_dpop_nonce`, and from the token
-    /// endpoint's answers; one that does not look for it there can get nothing.
+    /// client's key for a moment can make proofs for later. A client learns the nonce from its first refusal,
+    /// `use_dpop_nonce`, and from the token endpoint's answers; one that does not look for it there can get nothing.
     ///
     /// A nonce is good for 2 to 4 minutes, at every node: nothing is kept of it.
     pub fn dpop_nonces(mut self) -> Self {
