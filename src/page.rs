@@ -195,9 +195,9 @@ impl AuthorizationRequest {
     pub async fn previously_granted(&self, subject: &Subject) -> Result<Scope, StoreError> {
         let holder = Holder::UserAtClient(subject.clone(), self.client().id().clone());
         let mut grants = self.provider.living(&holder).await?;
-        // What the app issued by itself is no consent, and a scope at one API is none at another.
+        // What the app issued by itself is no consent, and a scope at one API is none at another, nor at one below it.
         grants.retain(|grant| {
-            let granted = |asked| grant.resources().iter().any(|resource| resource.covers(asked));
+            let granted = |asked| grant.resources().contains(asked);
             let Some(redeemed_at) = grant.redeemed_at() else { return false };
             let for_a_time = self.provider.is_refreshable(self.client(), grant.scope())
                 && grant.expires_at() < self.provider.grant_end(self.client(), redeemed_at);

@@ -678,20 +678,19 @@ async fn a_token_that_the_app_issued_by_itself_is_no_consent() {
 #[tokio::test]
 async fn consent_for_one_resource_is_none_for_another() {
     let (notes, below) = ("https://notes.example/api", "https://notes.example/api/v1");
-    let provider = builder(&ManualClock::default()).resource(notes).resource(below).build().unwrap();
+    let mcp = "https://shift.example/mcp";
+    let provider = builder(&ManualClock::default()).resource(notes).resource(below).resource(mcp).build().unwrap();
     let app = app_with(&provider, remembering());
     tokens(&app, "profile").await;
     assert_eq!(remembered(&app, &ask()).await, "profile");
+    assert_eq!(remembered(&app, &ask().with("resource", mcp)).await, "", "the default one is not all of its origin");
     assert_eq!(remembered(&app, &ask().with("resource", notes)).await, "");
     let code = send(&app, ask().with("scope", "notes:read").with("resource", notes).post()).await;
     assert_eq!(redeem(&app, &code.assert_code_at(WEB, Some(STATE))).await.status, StatusCode::OK);
     assert_eq!(remembered(&app, &ask()).await, "profile");
     assert_eq!(remembered(&app, &ask().with("resource", notes)).await, "notes:read");
-    assert_eq!(
-        remembered(&app, &ask().with("resource", below)).await,
-        "notes:read",
-        "a token for all of it is good there"
-    );
+    // Its own layer takes no token for what is above it, so nobody has allowed one that it takes.
+    assert_eq!(remembered(&app, &ask().with("resource", below)).await, "");
     assert_eq!(remembered(&app, &ask().with("resource", notes).and("resource", ISSUER)).await, "");
 }
 

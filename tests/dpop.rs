@@ -350,6 +350,30 @@ async fn for_a_resource_that_needs_it_there_is_no_other_token() {
     assert_eq!(metadata.get("dpop_bound_access_tokens_required"), None);
 }
 
+/// RFC 9728 §2: and a layer that is told where it lies, or what says the same again, takes no other
+#[tokio::test]
+async fn what_a_resource_needs_is_not_forgotten_where_it_is_said_once_more() {
+    const PAY: &str = "https://shift.example/pay";
+    let needs = || ProtectedResource::new(PAY).dpop_bound_access_tokens_required();
+    for site in [
+        site_with(|builder| builder.dpop().resource(needs())),
+        site_with(|builder| builder.dpop().resource(needs()).resource(PAY)),
+        site_with(|builder| builder.dpop().resource(needs()).default_resource(PAY).resource(ISSUER)),
+    ] {
+        let token = site.provider.resource(ISSUER).expect("it is known");
+        let token = token.issue("public", "alice", "profile".parse().expect("a scope")).await.expect("a token");
+        let machine = [&FOR_ITSELF[..], &[("resource", PAY)]].concat();
+        let answer = send(&site.app, basic(form("/token", &machine), "confidential", SECRET)).await;
+        assert_error(&answer, "invalid_dpop_proof");
+        let layer = || site.provider.bearer().resource(PAY);
+        for layer in [layer(), layer().dpop(Dpop::at(ISSUER))] {
+            let inner = get(async || "in").route_layer(layer);
+            let api = BoxCloneSyncService::new(Router::new().route("/pay", inner).into_service());
+            assert_refused(&send(&api, bearer("/pay", token.secret())).await, "DPoP", "invalid_token");
+        }
+    }
+}
+
 /// RFC 7009: what a client gives back needs no proof
 #[tokio::test]
 async fn a_bound_token_is_revoked_as_any_other() {
@@ -811,6 +835,31 @@ async fn every_node_takes_the_nonces_of_the_others() {
     good(&send(&node(), machine(&prover.proof_but("POST", "https://shift.example/token", None, nonce))).await);
 }
 
+/// RFC 9449 §9: a layer of the provider's own asks for its nonces also where it is told where it lies
+#[tokio::test]
+async fn a_layer_that_is_told_where_it_lies_asks_for_the_nonces_of_its_provider() {
+    let site = site_with(|builder| builder.dpop().dpop_nonces());
+    let prover = Prover::es256();
+    let machine = |nonce: &str| {
+        let proof = prover.proof_but("POST", "https://shift.example/token", None, json!({"nonce": nonce}));
+        with_proof(basic(form("/token", &FOR_ITSELF), "confidential", SECRET), &proof)
+    };
+    let nonce = send(&site.app, machine("")).await.header(NONCE).to_owned();
+    let tokens = good(&send(&site.app, machine(&nonce)).await);
+    let access = tokens["access_token"].as_str().expect("a token");
+    let layer = site.provider.bearer().dpop(Dpop::at("https://shift.example/v1").clock(site.clock.clone()));
+    let api = Router::new().route("/me", get(async || "in").route_layer(layer));
+    let api = BoxCloneSyncService::new(api.into_service());
+    let ask = |nonce: Option<&str>| {
+        let url = "https://shift.example/v1/me";
+        get_with("/me", access, &prover.proof_but("GET", url, Some(access), json!({"nonce": nonce})))
+    };
+    let refused = send(&api, ask(None)).await;
+    assert_refused(&refused, "DPoP", "use_dpop_nonce");
+    assert_eq!(refused.header(NONCE), nonce);
+    assert_eq!(send(&api, ask(Some(&nonce))).await.body, "in");
+}
+
 /// What has to be mended otherwise is said first, and who proves nothing hears of no nonce.
 #[tokio::test]
 async fn a_nonce_is_asked_for_last() {
@@ -949,4 +998,74 @@ async fn a_jwt_names_its_key() {
     assert_eq!((&known["token_type"], &known["cnf"]), (&json!("DPoP"), &json!({"jkt": prover.thumbprint()})));
     good(&send(&site.app, get_with("/me", &access, &prover.for_get(ME, &access))).await);
     assert_refused(&send(&site.app, bearer("/me", &access)).await, "Bearer", "invalid_token");
+}
+
+// ---- pushed authorization requests -----------------------------------------------------------------------------------
+
+const PAR: &str = "https://shift.example/par";
+
+impl Prover {
+    /// One for a request that is pushed.
+    fn for_pushing(&self) -> String {
+        self.proof_but("POST", PAR, None, json!({}))
+    }
+}
+
+impl Site {
+    /// What comes back where the public client pushes a request, with a proof or without.
+    async fn push(&self, dpop_jkt: Option<&str>, proof: Option<&str>) -> Answer {
+        let challenge = challenge(VERIFIER);
+        let mut params = authorization("public", WEB, &challenge);
+        params.extend(dpop_jkt.map(|key| ("dpop_jkt", key)));
+        send(&self.app, proof.into_iter().fold(form("/par", &params), with_proof)).await
+    }
+
+    /// The code that comes of a request that was pushed.
+    async fn code_of_pushed(&self, answer: &Answer) -> String {
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        let json = answer.json();
+        let uri = json["request_uri"].as_str().expect("a text");
+        let query = with_query("/authorize", &[("client_id", "public"), ("request_uri", uri)]);
+        send(&self.app, form(&query, &[])).await.redirected("code").expect("a code")
+    }
+}
+
+fn site_that_takes_pushed(change: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> Site {
+    site_with(|builder| change(builder.pushed_authorization_requests()))
+}
+
+/// RFC 9449 §4.3: there is one proof or none; where nobody looks at proofs, the header means nothing
+#[tokio::test]
+async fn a_header_beside_a_pushed_request_is_one_proof_or_means_nothing() {
+    let site = site_that_takes_pushed(ProviderBuilder::dpop);
+    let prover = Prover::es256();
+    assert_error(&site.push(None, Some("x")).await, "invalid_dpop_proof");
+    let twice = with_proof(form("/par", &authorization("public", WEB, &challenge(VERIFIER))), &prover.for_pushing());
+    assert_error(&send(&site.app, with_proof(twice, &prover.for_pushing())).await, "invalid_dpop_proof");
+    // An empty parameter is one that is left out (RFC 6749 §3.1).
+    let code = site.code_of_pushed(&site.push(Some(""), Some(&prover.for_pushing())).await).await;
+    assert_error(&site.token_request(&redemption(&code), None).await, "invalid_grant");
+    let off = site_that_takes_pushed(|builder| builder);
+    let code = off.code_of_pushed(&off.push(None, Some("x")).await).await;
+    good(&off.token_request(&redemption(&code), None).await);
+}
+
+/// What a proof adds has to fit, or its URI would be one that nobody reads.
+#[tokio::test]
+async fn a_proof_beside_a_pushed_request_is_one_parameter_more() {
+    let site = site_that_takes_pushed(ProviderBuilder::dpop);
+    let challenge = challenge(VERIFIER);
+    let others: Vec<String> = (0..100).map(|number| format!("p{number}")).collect();
+    let push = async |count: usize, prover: Option<&Prover>| {
+        let mut params = authorization("public", WEB, &challenge);
+        let left = count - params.len();
+        params.extend(others[..left].iter().map(|name| (&**name, "x")));
+        let proof = prover.map(Prover::for_pushing);
+        send(&site.app, proof.iter().fold(form("/par", &params), |form, proof| with_proof(form, proof))).await
+    };
+    let prover = Prover::es256();
+    for (count, prover) in [(100, None), (99, Some(&prover))] {
+        site.code_of_pushed(&push(count, prover).await).await;
+    }
+    assert_error(&push(100, Some(&prover)).await, "invalid_request");
 }

@@ -433,6 +433,27 @@ async fn a_denial_uses_it_up_as_well() {
     assert_bad_uri(&send(&approves, visit().post()).await);
 }
 
+/// RFC 9470 §5: so is that the user did not authenticate as the request asks
+#[tokio::test]
+async fn an_approval_that_does_not_do_what_was_asked_for_uses_it_up_as_well() {
+    let shelf = Shelf::default();
+    let builder = on(builder(&ManualClock::default()).store(shelf.clone())).acr_values_supported(["pwd", "mfa"]);
+    let provider = builder.build().expect("a good configuration");
+    let by = |acr: &'static str| async move |request: AuthorizationRequest| request.approve("alice").acr(acr);
+    let (by_password, by_both) = (app_with(&provider, get(by("pwd"))), app_with(&provider, get(by("mfa"))));
+    let uri = pushed(&by_both, &ask().with("acr_values", "mfa")).await;
+    let visit = || referring("public", &uri).get();
+    let unmet = "unmet_authentication_requirements";
+    send(&by_password, visit()).await.assert_error_at(WEB, unmet, Some(STATE));
+    // The client has its answer, so it gets no other one (RFC 9126 §4).
+    for app in [&by_password, &by_both] {
+        assert_bad_uri(&send(app, visit()).await);
+    }
+    assert!(shelf.records().is_empty());
+    let uri = pushed(&by_both, &ask().with("acr_values", "mfa")).await;
+    send(&by_both, referring("public", &uri).get()).await.assert_code_at(WEB, Some(STATE));
+}
+
 /// A login of several pages comes back with the reference, and what was left out is left out of what was pushed.
 #[tokio::test]
 async fn where_a_login_comes_back_to_is_the_same_request() {

@@ -1118,3 +1118,29 @@ async fn a_hook_that_panics_consumes_nothing() {
     assert!(asked.await.expect_err("it panics").is_panic());
     assert_eq!(site.shelf.only().redeemed_at(), None);
 }
+
+/// RFC 7592 §2.3: nothing begins for a client that is deleted meanwhile, where whoever deletes it ends what it had
+#[tokio::test]
+async fn a_client_that_is_gone_meanwhile_gets_nothing_for_itself() {
+    let site = site();
+    let client = || Client::confidential("cron", SECRET).grant_types([GrantType::ClientCredentials]);
+    site.shelf.register(client());
+    let ask = || {
+        let (app, asked) = (site.app.clone(), form("/token", &[("grant_type", "client_credentials")]));
+        tokio::spawn(async move { send(&app, basic(asked, "cron", SECRET)).await })
+    };
+    let gate = site.shelf.hold(Op::Client);
+    let asking = ask();
+    gate.reached.notified().await;
+    site.shelf.forget("cron");
+    site.provider.revoke_all(&Holder::Client("cron".into())).await.expect("it answers");
+    gate.open.notify_one();
+    let answer = asking.await.expect("it ends");
+    assert_refused(&answer, StatusCode::UNAUTHORIZED, "invalid_client");
+    assert!(site.shelf.only().revoked().is_some(), "what it got meanwhile is ended");
+    // Under the same name there is another one, with a grant of its own.
+    site.shelf.register(client());
+    let tokens = ask().await.expect("it ends");
+    let access = tokens.json()["access_token"].as_str().expect("a token").to_owned();
+    assert!(site.is_good(&access).await);
+}

@@ -14,6 +14,8 @@ use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+#[cfg(feature = "jwt")]
+use crate::dpop::Nonces;
 use crate::event::{Event, Events};
 use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
@@ -64,6 +66,19 @@ impl Rules {
         }
         self.resource = resource;
         self.alone = false;
+    }
+
+    /// Whether the provider says that every token for what lies here is bound.
+    #[cfg(feature = "jwt")]
+    pub(super) fn needs_dpop(&self) -> bool {
+        let config = self.provider.as_ref().map(|provider| &provider.0.config);
+        config.zip(self.resource.as_ref()).is_some_and(|(config, here)| config.needs_dpop(here))
+    }
+
+    /// The nonces that the provider asks for.
+    #[cfg(feature = "jwt")]
+    pub(super) fn nonces(&self) -> Option<Arc<Nonces>> {
+        self.provider.as_ref()?.dpop_nonces()
     }
 
     /// Whether a token is for what lies here.

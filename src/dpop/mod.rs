@@ -48,10 +48,10 @@
 //!   elsewhere has [its own memory](crate::Dpop::store). Only SHA-256 of both is kept, for three minutes.
 //! - At an API, `ath` is the hash of the token, and the token is bound to the key of the proof.
 //!
-//! The token endpoint answers `invalid_dpop_proof`, and consumes nothing else. A code that was asked for with `dpop_jkt`, or
-//! by a pushed request with a proof (§10), is good with that key alone, as a refresh token of a public client is from its first proof on: without it,
-//! nothing can be had of them, nor can anything be ended by them. What was bound stays bound where a provider no longer looks
-//! at proofs: it is refused.
+//! The token endpoint answers `invalid_dpop_proof`, and consumes nothing else. A code that was asked for with `dpop_jkt`
+//! (§10), or by a request that was pushed with a proof (§10.1), is good with that key alone, as a refresh token of a public
+//! client is from its first proof on: without it, nothing can be had of them, nor can anything be ended by them. What was
+//! bound stays bound where a provider no longer looks at proofs: it is refused.
 
 mod nonce;
 mod proof;

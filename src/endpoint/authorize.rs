@@ -236,7 +236,7 @@ impl Gate {
             return self.refused(Failure::from(ProtocolError::APPROVAL_TOO_WIDE).of(approval.request().client.id()));
         };
         if !config.acr_values.is_empty() && !approval.is_authenticated_as_asked(now) {
-            return self.sent_back(approval.request(), ProtocolError::AUTHENTICATION_UNMET);
+            return self.answered(approval.request(), ProtocolError::AUTHENTICATION_UNMET).await;
         }
         let provider = self.provider.clone();
         let pushed = approval.request().pushed;

@@ -51,7 +51,7 @@ fn for_key(provider: &Provider, proof: &str, params: Params) -> Result<Params, P
     let path = provider.0.config.paths.pushed_authorization_request.as_deref().unwrap_or_default();
     let key = provider.prove(proof, path)?.key.to_string();
     match params.get("dpop_jkt") {
-        None => Ok(params.with("dpop_jkt", &key)),
+        None => Ok(params.with("dpop_jkt", &key)?),
         Some(named) if named == key => Ok(params),
         Some(_) => Err(ProtocolError::DPOP_PROOF_OF_ANOTHER_KEY),
     }

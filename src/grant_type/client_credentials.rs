@@ -31,7 +31,7 @@ pub(super) async fn exchange(
     config.check_together(&*resources)?;
     let scope = config.taken(scope, &resources)?;
     draft.use_proof(provider).await?;
-    let (id, grant) = provider.machine_grant(client, resources).await?;
+    let (id, grant) = provider.machine_grant(client, resources).await?.ok_or(ProtocolError::CLIENT_UNKNOWN)?;
     draft.scope = Some(scope);
     draft.narrow_resources(provider, client, &grant, params)?;
     draft.leaves_something(provider, client, &grant)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Provider;
 use crate::client::Client;
 use crate::error::StoreError;
-use crate::grant::Grant;
+use crate::grant::{Grant, RevocationReason};
 use crate::handle::GrantId;
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Resource, Scope, UnixTime};
 
@@ -27,12 +27,12 @@ struct Machine {
 }
 
 impl Provider {
-    /// The grant under which a client acts for itself, over all that it may have.
+    /// The grant under which a client acts for itself, over all that it may have; `None` if it was deleted meanwhile.
     pub(crate) async fn machine_grant(
         &self,
         client: &Client,
         resources: Arc<[Resource]>,
-    ) -> Result<(GrantId, Arc<Grant>), StoreError> {
+    ) -> Result<Option<(GrantId, Arc<Grant>)>, StoreError> {
         let config = &self.0.config;
         let place = (client.id().clone(), config.all_of(client), resources);
         let now = self.now();
@@ -40,7 +40,7 @@ impl Provider {
         if let Some(machine) = known.filter(|machine| now.since(machine.made_at) < HOUR.as_secs()) {
             // Asked again, so that revoking a client's grants ends this one too.
             if let Some(grant) = self.grant(machine.grant.key()).await?.filter(|grant| grant.is_alive(now)) {
-                return Ok((machine.id, grant));
+                return Ok(Some((machine.id, grant)));
             }
         }
         let id = GrantId::generate();
@@ -51,10 +51,15 @@ impl Provider {
         let (client, scope, resources) = place.clone();
         let grant = self.direct_grant(id, client, None, scope, resources, lifetime);
         self.create(grant.clone()).await?;
+        // Whoever deletes a client ends its grants behind that: what is made later than these ends here.
+        if self.client(grant.client_id()).await?.is_none() {
+            self.revoke(grant.key(), self.revoke_step(RevocationReason::Client)).await?;
+            return Ok(None);
+        }
         let machine = Machine { id, grant: Arc::new(grant), made_at: now };
         let mut machines = self.0.machine.0.lock().unwrap_or_else(PoisonError::into_inner);
         machines.retain(|_, machine| now.since(machine.made_at) < HOUR.as_secs());
         machines.insert(place, machine.clone());
-        Ok((machine.id, machine.grant))
+        Ok(Some((machine.id, machine.grant)))
     }
 }

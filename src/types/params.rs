@@ -42,11 +42,14 @@ impl Params {
         self.all(name).next()
     }
 
-    /// The same and one more, in place of any of this name.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+    /// The same and one more, in place of any of this name; as many as can be read again.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Result<Self, InvalidParams> {
         self.0.retain(|(known, _)| known != name);
+        if self.0.len() == Self::MAX {
+            return Err(InvalidParams::TooMany);
+        }
         self.0.push((name.to_owned(), value.to_owned()));
-        self
+        Ok(self)
     }
 
     /// Every value of a parameter that may be repeated.

@@ -115,9 +115,14 @@ impl<R> BearerLayer<R> {
     ///
     /// A provider's own layer does so by itself where the provider [looks at proofs](crate::ProviderBuilder::dpop). It needs
     /// this below a router that takes the front off the path, if no [`Provider::layer`](crate::Provider::layer) is outside:
-    /// then with the provider's [store](Dpop::store), and behind [`resource`](Self::resource).
+    /// then with the provider's [store](Dpop::store), and behind [`resource`](Self::resource). What that resource
+    /// [needs](crate::ProtectedResource::dpop_bound_access_tokens_required) it needs all the same, and the provider's own
+    /// [nonces](crate::ProviderBuilder::dpop_nonces) are asked for where no others are.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
-        self.rules().proofs = Some(Arc::new(dpop.proofs()));
+        let rules = self.rules();
+        let required = dpop.required || rules.needs_dpop();
+        let nonces = dpop.nonces.clone().or_else(|| rules.nonces());
+        rules.proofs = Some(Arc::new(Dpop { required, nonces, ..dpop }.proofs()));
         self
     }
 }

@@ -20,10 +20,10 @@ impl ProviderBuilder {
         self
     }
 
-    /// Asks for a nonce of this provider's in every proof, at the token endpoint and at its own bearer layers
-    /// ([RFC 9449 §8](https://www.rfc-editor.org/rfc/rfc9449#section-8)): then nobody who had a client's key for a moment
-    /// can make proofs for later. A client learns the nonce from its first refusal, `use_dpop_nonce`, and from the token
-    /// endpoint's answers; one that does not look for it there can get nothing.
+    /// Asks for a nonce of this provider's in every proof, at the token endpoint, beside requests that are pushed, and at
+    /// its own bearer layers ([RFC 9449 §8](https://www.rfc-editor.org/rfc/rfc9449#section-8)): then nobody who had a
+    /// client's key for a moment can make proofs for later. A client learns the nonce from its first refusal,
+    /// `use_dpop_nonce`, and from the token endpoint's answers; one that does not look for it there can get nothing.
     ///
     /// A nonce is good for 2 to 4 minutes, at every node: nothing is kept of it.
     pub fn dpop_nonces(mut self) -> Self {
@@ -50,15 +50,10 @@ impl ProviderBuilder {
             .then(|| "its tokens are always bound to a key and nobody here binds them: add `.dpop()`".to_owned())
     }
 
-    /// The resources for which every token is bound. One that is named twice is as it is named last.
+    /// The resources for which every token is bound: who names one again and does not say so takes nothing back.
     pub(super) fn dpop_required(&self) -> Vec<Resource> {
-        let mut required: Vec<(Resource, bool)> = Vec::new();
-        for resource in &self.resources {
-            let Ok(uri) = resource.uri.parse() else { continue };
-            required.retain(|(known, _)| *known != uri);
-            required.push((uri, resource.dpop_required));
-        }
-        required.into_iter().filter(|(_, required)| *required).map(|(uri, _)| uri).collect()
+        let required = self.resources.iter().filter(|resource| resource.dpop_required);
+        required.filter_map(|resource| resource.uri.parse().ok()).collect()
     }
 
     pub(super) fn nonces(&self, secrets: &Secrets, issuer: &Issuer) -> Option<Arc<Nonces>> {
