@@ -34,7 +34,7 @@ pub(super) struct Rules {
     /// How the user has to have authenticated.
     pub(super) step_up: Option<StepUp>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Whether the service inside may answer that the user has to authenticate, and is waited for with all of this.
+    /// Whether every service inside may answer that the user has to authenticate, and is waited for with all of this.
     pub(super) completes: bool,
     /// What a challenge tells.
     pub(super) hint: Hint,
@@ -50,7 +50,7 @@ pub(super) struct Rules {
     /// `None` where none are looked at.
     pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
-    provider: Option<Provider>,
+    pub(super) provider: Option<Provider>,
     pub(super) events: Events,
 }
 
