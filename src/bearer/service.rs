@@ -156,6 +156,12 @@ impl Rules {
         scheme(value, self.proofs.is_some()).map_or(Scheme::Bearer, |(scheme, _)| scheme)
     }
 
+    /// Whether the service inside may answer that the user has to authenticate, and is waited for. Its own challenge is
+    /// one for bearers, which is none for whoever came with a proof (RFC 9449 §7.1).
+    pub(super) fn completes_for(&self, headers: &HeaderMap) -> bool {
+        self.completes || self.proofs.is_some() && self.scheme(headers) == Scheme::Dpop
+    }
+
     /// A token that is bound to a key came with a proof of it, and one that is not, where it may.
     fn check_binding(&self, token: &Authorized) -> Result<(), ProtocolError> {
         match &self.proofs {
