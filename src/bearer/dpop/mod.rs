@@ -67,9 +67,10 @@ impl Dpop {
         Self { base, clock: None, store: None, memory: Arc::default(), nonces: None, required: false }
     }
 
-    /// Keeps in a store which proofs were used, so that none is good at two nodes. By default each process remembers its
-    /// own, a million at most, in the last minutes: then one that somebody else gets hold of is good once more, for a
-    /// minute, at every other process. What is over goes when a provider sweeps that store.
+    /// Keeps in a store which proofs were used, so that none is good at two nodes. By default a provider's own layer has its
+    /// provider's, and of others each process remembers its own, a million at most, in the last minutes: then one that
+    /// somebody else gets hold of is good once more, for a minute, at every other process. What is over goes when a provider
+    /// sweeps that store.
     pub fn store(mut self, store: impl GrantStore) -> Self {
         self.store = Some(Arc::new(store));
         self
