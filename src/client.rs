@@ -80,7 +80,7 @@ impl AuthMethod {
     }
 
     /// Whether a client proves itself by a secret that the provider knows.
-    const fn needs_secret(self) -> bool {
+    pub(crate) const fn needs_secret(self) -> bool {
         matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 }
@@ -201,6 +201,8 @@ struct Registration {
     refresh_token_max_age: Option<Duration>,
     /// `None` where nobody manages its registration.
     managed: Option<Managed>,
+    /// Whether its id is the address of the document that says all this.
+    from_document: bool,
     /// What is wrong with what was set, for the one report of `build()`.
     problems: Vec<String>,
 }
@@ -261,8 +263,17 @@ impl Client {
             access_token_lifetime: None,
             refresh_token_max_age: None,
             managed: None,
+            from_document: false,
             problems: Vec::new(),
         }))
+    }
+
+    /// The same as a client that nobody registered: its id is the address of the document that says what it is.
+    pub(crate) fn of_document(self, url: ClientId) -> Self {
+        self.set(|client| {
+            client.id = url;
+            client.from_document = true;
+        })
     }
 
     fn set(mut self, change: impl FnOnce(&mut Registration)) -> Self {
@@ -434,6 +445,22 @@ impl Client {
     pub fn is_native(&self) -> bool {
         let uris = &self.0.redirect_uris;
         self.0.native.unwrap_or_else(|| !uris.is_empty() && uris.iter().all(RedirectUri::is_native))
+    }
+
+    /// The host that vouches for all that is said of this client, where nobody registered it and it describes itself by a
+    /// [document](crate::ProviderBuilder::client_id_metadata_documents) at its id. Show it beside the
+    /// [name](Self::client_name), which anybody can write into such a document.
+    #[must_use]
+    pub fn document_host(&self) -> Option<&str> {
+        if self.0.from_document { self.0.id.metadata_host() } else { None }
+    }
+
+    /// Whether every answer to it goes to the user's own device by plain `http`: then any app there can call itself by its
+    /// id, whoever published that. A page says so where nobody registered the client.
+    #[must_use]
+    pub fn is_loopback_only(&self) -> bool {
+        let uris = &self.0.redirect_uris;
+        !uris.is_empty() && uris.iter().all(RedirectUri::is_loopback)
     }
 
     /// The registered redirect URIs.

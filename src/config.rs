@@ -28,7 +28,7 @@ pub(crate) use pushed::PushedRequests;
 
 use crate::client::{AuthMethod, Client};
 use crate::error::ProtocolError;
-use crate::registration::RegistrationPolicy;
+use crate::registration::{Allowed, ClientIdMetadataPolicy, RegistrationPolicy};
 use crate::types::{ACCESS_TOKEN_LIFE, ClientId, Issuer, Resource, Scope};
 
 /// One scope that the provider knows.
@@ -126,6 +126,8 @@ pub(crate) struct Config {
     pub(crate) registrable: Option<Scope>,
     /// Whether and how clients register themselves.
     pub(crate) registration: Option<RegistrationPolicy>,
+    /// Whether and which clients describe themselves.
+    pub(crate) client_id_metadata: Option<ClientIdMetadataPolicy>,
     pub(crate) pushed: PushedRequests,
     /// How access tokens are written where their resource does not say.
     #[cfg(feature = "jwt")]
@@ -244,9 +246,20 @@ impl Config {
         Ok(asked)
     }
 
-    /// All that a client may register for.
-    pub(crate) fn registrable_scope(&self) -> Scope {
-        self.grantable_scope().filter(|name| self.registrable.as_ref().is_none_or(|scope| scope.contains(name)))
+    /// What a client may become that the app does not know, with `scope` or less.
+    pub(crate) fn allowed(&self, scope: Option<&Scope>, fetches: bool) -> Allowed {
+        #[cfg(not(feature = "jwt"))]
+        let _ = fetches;
+        Allowed {
+            scope: self.grantable_scope().filter(|name| scope.is_none_or(|scope| scope.contains(name))),
+            pushed: self.pushed.on,
+            #[cfg(feature = "jwt")]
+            private_key_jwt: self.takes_assertions(),
+            #[cfg(feature = "jwt")]
+            jwks_uri: fetches,
+            #[cfg(feature = "jwt")]
+            dpop: self.takes_dpop(),
+        }
     }
 
     /// Whether there is any scope at all. Without one, every grant is of the empty scope.
@@ -322,6 +335,8 @@ pub enum ConfigError {
     Lifetime(String),
     /// The clock of the store's machine and that of this one are too far apart.
     Clock(String),
+    /// Clients cannot describe themselves so.
+    ClientIdMetadata(String),
     /// Two issuers of one [set](crate::Issuers) claim the same thing.
     Issuers(String),
     /// The keys that sign JWTs cannot be used, or there are none.
@@ -379,6 +394,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Lifetime(why) => write!(f, "lifetime: {why}"),
             Self::Clock(why) => write!(f, "clock: {why}"),
+            Self::ClientIdMetadata(why) => write!(f, "client_id_metadata_documents: {why}"),
             Self::Issuers(why) => f.write_str(why),
             #[cfg(feature = "jwt")]
             Self::SigningKeys(why) => write!(f, "signing keys: {why}"),

@@ -103,7 +103,7 @@ pub use page::{AuthorizationRequest, escape};
 pub use provider::{AccessToken, ConnectedApp, Continue, Issuance, Provider, ProviderBuilder, ResourceServer, Sweeper};
 #[cfg(feature = "jwt")]
 pub use provider::{Signer, SigningKeys};
-pub use registration::RegistrationPolicy;
+pub use registration::{ClientIdMetadataPolicy, RegistrationPolicy};
 pub use resource_server::Introspector;
 #[cfg(feature = "jwt")]
 pub use resource_server::JwtVerifier;

@@ -62,7 +62,8 @@ impl AuthorizationRequest {
         self.provider.issuer()
     }
 
-    /// The client that asks. Its name is a stranger's text: [`escape`] it.
+    /// The client that asks. Its name is a stranger's text: [`escape`] it. Of one that nobody registered show the
+    /// [host that vouches for it](Client::document_host) too, and warn where it [is on loopback only](Client::is_loopback_only).
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.request.client

@@ -3,6 +3,8 @@
 //! Off until a [`RegistrationPolicy`] is configured. Where it [says so](RegistrationPolicy::management), they also read,
 //! replace and delete what they registered ([RFC 7592](https://www.rfc-editor.org/rfc/rfc7592)).
 //!
+//! Clients that nobody registers, and that describe themselves at a URL which is their id: [`ClientIdMetadataPolicy`].
+//!
 //! ```
 //! use tower_oauth::{MemoryStore, Provider, RegistrationPolicy};
 //!
@@ -14,6 +16,7 @@
 //! # Ok::<_, tower_oauth::ConfigErrors>(())
 //! ```
 
+mod metadata_document;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
 
@@ -26,6 +29,9 @@ use subtle::ConstantTimeEq;
 use crate::client::{AuthMethod, Client, ClientSecret, GrantType};
 use crate::error::ProtocolError;
 use crate::types::{ClientId, RedirectUri, Scope};
+
+pub use metadata_document::ClientIdMetadataPolicy;
+pub(crate) use metadata_document::of_document;
 
 /// Who may register clients, how many, and what they may have.
 #[derive(Clone, Debug)]

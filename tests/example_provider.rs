@@ -644,6 +644,26 @@ async fn everything_is_found_through_the_metadata_and_on_the_issuers_origin() {
     assert_eq!(browser.get(&example.url("/.well-known/openid-configuration")).await.status, StatusCode::NOT_FOUND);
 }
 
+/// draft-ietf-oauth-client-id-metadata-document-02 §6 and §8.6: with the feature `http-client`, an app may come with the URL of
+/// its document; nothing of this machine is one.
+#[cfg(feature = "http-client")]
+#[tokio::test]
+async fn a_client_may_describe_itself_and_nothing_of_loopback_is_fetched() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let metadata = browser.get(&example.url("/.well-known/oauth-authorization-server")).await.json();
+    assert_eq!(metadata["client_id_metadata_document_supported"], true);
+    let trap = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    trap.set_nonblocking(true).expect("it can be asked");
+    let port = trap.local_addr().expect("an address").port();
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let query = format!("response_type=code&client_id=https://{host}:{port}/c&redirect_uri=https://app.example/cb");
+        let answer = browser.get(&example.url(&format!("/v1/oauth2/auth?{query}"))).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    }
+    assert!(trap.accept().is_err(), "nobody came");
+}
+
 /// RFC 7591 §2, RFC 7523 §2.2: with the feature `jwt`, a client registers its keys, and signs what it asks with.
 #[cfg(feature = "jwt")]
 #[tokio::test]

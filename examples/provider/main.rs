@@ -10,7 +10,8 @@
 //! ```
 //!
 //! With `jwt`, clients may prove themselves by a key that they register, and with `http-client` by one that they publish
-//! (`jwks_uri`); and they may have their tokens bound to a key (DPoP), of which none has to.
+//! (`jwks_uri`); and they may have their tokens bound to a key (DPoP), of which none has to. With `http-client`, clients that
+//! nobody registered may come with the URL of their metadata document as their `client_id`.
 //!
 //! - `site/` is the provider: login page, consent page, protected API. This is what a user of `tower-oauth` writes.
 //! - `customapp/` is somebody else's app. It knows the site only by its address, and has its own port.

@@ -139,6 +139,7 @@ impl Client {
             access_token_lifetime: kept.access_token_lifetime.map(Duration::from_secs),
             refresh_token_max_age: kept.refresh_token_max_age.map(Duration::from_secs),
             managed: kept.registration.map(KeptRegistration::read).transpose()?,
+            from_document: false,
             problems: Vec::new(),
         })))
     }

@@ -188,7 +188,7 @@ impl Gate {
 
     async fn validate(&self, params: Params) -> Result<Arc<ValidRequest>, Reply> {
         let draft = self.draft(params).map_err(|error| self.refused(error))?;
-        let client = self.provider.client(draft.client_id()).await.map_err(|error| self.refused(error))?;
+        let client = self.provider.client_to_ask_about(draft.client_id()).await.map_err(|error| self.refused(error))?;
         let known = client.as_ref().map(|client| client.id().clone());
         if let Some(client) = &known {
             span::record("oauth.client_id", client.as_str());

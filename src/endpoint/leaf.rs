@@ -19,7 +19,9 @@ use crate::client::Client;
 use crate::error::ProtocolError;
 #[cfg(feature = "jwt")]
 use crate::http::bare;
-use crate::http::{DPOP, DPOP_NONCE, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form};
+use crate::http::{
+    DPOP, DPOP_NONCE, Errand, Failure, Reply, authenticate, detached, failure, method_not_allowed, read_form,
+};
 use crate::provider::Provider;
 use crate::span::{self, Spanned};
 use crate::types::Params;
@@ -159,8 +161,8 @@ where
         ResponseFuture::new(async move {
             Ok(match leaf {
                 Leaf::Token => token::answer(provider, request).await,
-                Leaf::Revocation => form(provider, request, revocation::revoke).await,
-                Leaf::Introspection => form(provider, request, introspection::introspect).await,
+                Leaf::Revocation => form(provider, request, Errand::Tokens, revocation::revoke).await,
+                Leaf::Introspection => form(provider, request, Errand::Tokens, introspection::introspect).await,
                 Leaf::Registration => registration::answer(provider, request).await,
                 Leaf::PushedAuthorizationRequest => pushed_authorization_request::answer(provider, request).await,
                 Leaf::WellKnown => well_known::answer(&provider, &request),
@@ -175,7 +177,7 @@ where
                     bare(StatusCode::NOT_FOUND)
                 }
                 #[cfg(feature = "jwt")]
-                Leaf::RevocationFeed => form(provider, request, revocation_feed::tell).await,
+                Leaf::RevocationFeed => form(provider, request, Errand::Tokens, revocation_feed::tell).await,
             })
         })
     }
@@ -185,6 +187,7 @@ where
 pub(super) async fn form<B, Fut>(
     provider: Provider,
     request: Request<B>,
+    errand: Errand,
     answer: impl FnOnce(Provider, Client, Params) -> Fut + Send + 'static,
 ) -> Reply
 where
@@ -203,7 +206,7 @@ where
     let answered = match read {
         Ok(params) if params.any_repeated() => Err(ProtocolError::PARAMETER_REPEATED.into()),
         // A client that hangs up now must not stop an exchange halfway.
-        Ok(params) => detached(proven(provider.clone(), head.headers, params, answer)).await,
+        Ok(params) => detached(proven(provider.clone(), head.headers, params, errand, answer)).await,
         Err(refused) => Err(refused),
     };
     answered.unwrap_or_else(|refused| failed(&provider, &refused))
@@ -213,9 +216,10 @@ async fn proven<Fut: Future<Output = Result<Reply, Failure>>>(
     provider: Provider,
     headers: HeaderMap,
     params: Params,
+    errand: Errand,
     answer: impl FnOnce(Provider, Client, Params) -> Fut,
 ) -> Result<Reply, Failure> {
-    let client = authenticate(&provider, &headers, &params).await?;
+    let client = authenticate(&provider, &headers, &params, errand).await?;
     let id = client.id().clone();
     answer(provider, client, params).await.map_err(|refused| refused.of(&id))
 }

@@ -6,7 +6,7 @@ use super::leaf::{form, leaf_service};
 use super::proof::{Sent, next_nonce, sent, with_nonce};
 use crate::client::Client;
 use crate::grant_type;
-use crate::http::{Failure, Reply, json};
+use crate::http::{Errand, Failure, Reply, json};
 use crate::provider::Provider;
 use crate::types::Params;
 
@@ -23,7 +23,9 @@ where
 {
     let sent = sent(&provider, request.headers());
     let nonce = next_nonce(&provider, &sent);
-    let reply = form(provider, request, |provider, client, params| exchange(provider, client, params, sent)).await;
+    let reply =
+        form(provider, request, Errand::Tokens, |provider, client, params| exchange(provider, client, params, sent))
+            .await;
     with_nonce(reply, nonce)
 }
 

@@ -84,6 +84,9 @@ fn server_metadata(config: &Config) -> Map<String, Value> {
     if config.registration.is_some() {
         put("registration_endpoint", config.url(&config.paths.registration).into());
     }
+    if config.client_id_metadata.is_some() {
+        put("client_id_metadata_document_supported", true.into());
+    }
     if let Some(pushed) = &config.paths.pushed_authorization_request {
         put("pushed_authorization_request_endpoint", config.url(pushed).into());
     }

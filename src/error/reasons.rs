@@ -206,6 +206,14 @@ refusals! {
         METADATA_JWKS_UNUSABLE = "metadata_jwks_unusable", "jwks has no key for ES256, EdDSA or RS256, or none for token_endpoint_auth_signing_alg";
         METADATA_JWKS_AMBIGUOUS = "metadata_jwks_ambiguous", "jwks has several keys for one algorithm without a kid each";
         METADATA_JWKS_URI = "metadata_jwks_uri", "jwks_uri is not taken here: send jwks";
+        DOCUMENT_NOT_THERE = "document_not_there", "there is no metadata document at the client_id";
+        DOCUMENT_TOO_LONG = "document_too_long", "the metadata document of the client has more than 5 KiB";
+        DOCUMENT_IS_NO_JSON = "document_is_no_json", "the metadata document of the client is not of the type application/json";
+        DOCUMENT_IS_NO_OBJECT = "document_is_no_object", "the metadata document of the client is no JSON object, or names a member twice";
+        DOCUMENT_OF_ANOTHER_CLIENT = "document_of_another_client", "the client_id in the metadata document is not its address";
+        DOCUMENT_WITHOUT_NAME = "document_without_name", "the metadata document of the client has no client_name";
+        DOCUMENT_WITH_SECRET = "document_with_secret", "the metadata document of the client has a client_secret or its expiry";
+        DOCUMENT_WITH_PRIVATE_KEY = "document_with_private_key", "the metadata document of the client has a private or a shared key";
         METADATA_SIGNING_ALGORITHM = "metadata_signing_algorithm", "token_endpoint_auth_signing_alg is not one that is taken here";
     }
     InvalidRedirectUri {
@@ -270,6 +278,7 @@ refusals! {
     TemporarilyUnavailable {
         UNAVAILABLE = "unavailable", "the provider cannot answer now, try again";
         CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "the keys of the client cannot be had now, try again";
+        DOCUMENT_UNAVAILABLE = "document_unavailable", "the metadata document of the client cannot be read now, try again";
         TOKEN_NOT_CHECKED = "token_not_checked", "the token cannot be checked now, try again";
         REVOCATIONS_TOO_MANY = "revocations_too_many", "more tokens were revoked one by one than can be told";
         REGISTRATIONS_FULL = "registrations_full", "there is no room for another client now";

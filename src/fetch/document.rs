@@ -103,11 +103,11 @@ impl<T> Source<T> {
         }
         let response = timeout(self.terms.longest, self.fetch.fetch(request)).await??;
         if response.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", response.status()).into());
+            return Err(Unfit::Status(response.status()).into());
         }
         // Whoever fetched it.
         if response.body().len() > self.most_bytes {
-            return Err(format!("the answer is longer than {} KiB", self.most_bytes / 1024).into());
+            return Err(Unfit::TooLong(self.most_bytes).into());
         }
         let value = (self.read)(url, &response)?;
         let terms = &self.terms;
@@ -170,6 +170,27 @@ impl<T: Send + Sync + 'static> Document<T> {
         self.landed(flight).await.or_else(|error| self.usable().ok_or(error))
     }
 
+    /// The document as it is now: never a stale one, whatever becomes of the fetch.
+    pub(crate) async fn current(&self) -> Answer<T> {
+        let flight = {
+            let mut state = self.0.state();
+            match state.current(self.0.source.now()) {
+                Step::Answer(answer) => return answer,
+                Step::AnswerAndFetch(value) => {
+                    self.fetch(&mut state);
+                    return Ok(value);
+                }
+                Step::Fetch => self.fetch(&mut state),
+            }
+        };
+        self.landed(flight).await
+    }
+
+    /// What there is without a fetch, however stale it may be given out.
+    pub(crate) fn at_hand(&self) -> Option<Arc<T>> {
+        self.usable()
+    }
+
     /// The document, for somebody who missed something in `seen`, such as a key. At most once in
     /// [a while](Terms::cooldown) it is fetched anew for that; otherwise the answer is what there is. An error says that
     /// nobody can tell now whether there is a newer one.
@@ -183,6 +204,17 @@ impl<T: Send + Sync + 'static> Document<T> {
             }
         };
         self.landed(flight).await
+    }
+
+    /// Whether it was there the last time that it was asked for, or somebody waits for it now: so that another one who asks
+    /// has nothing asked for that a stranger made up.
+    pub(super) fn is_expected(&self) -> bool {
+        self.0.state().is_expected()
+    }
+
+    /// Whether nothing is kept of it, and nothing is on its way.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.state().is_nothing()
     }
 
     /// Whether it is being fetched.
@@ -233,6 +265,26 @@ impl<T> fmt::Debug for Document<T> {
         f.debug_tuple("Document").field(&self.0.url).finish()
     }
 }
+
+/// An answer of which nothing is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unfit {
+    /// Another one than 200.
+    Status(StatusCode),
+    /// More bytes than these.
+    TooLong(usize),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the answer is {status}"),
+            Self::TooLong(most) => write!(f, "the answer is longer than {} KiB", most / 1024),
+        }
+    }
+}
+
+impl Error for Unfit {}
 
 /// A document cannot be had.
 #[derive(Clone, Debug)]

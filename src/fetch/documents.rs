@@ -42,6 +42,29 @@ impl<T: Send + Sync + 'static> Documents<T> {
         self.document(url)?.get().await
     }
 
+    /// See [`Document::current`].
+    pub(crate) async fn current(&self, url: &str) -> Result<Arc<T>, FetchError> {
+        self.document(url)?.current().await
+    }
+
+    /// See [`Document::at_hand`].
+    pub(crate) fn at_hand(&self, url: &str) -> Option<Arc<T>> {
+        self.shelf().find(url)?.at_hand()
+    }
+
+    /// See [`Document::is_expected`].
+    pub(crate) fn is_expected(&self, url: &str) -> bool {
+        self.shelf().find(url).is_some_and(Document::is_expected)
+    }
+
+    /// Gives the place of a document back that was not to be had, so that it pushes out none that was.
+    pub(crate) fn forget_nothing(&self, url: &str) {
+        let mut shelf = self.shelf();
+        if shelf.places.get(url).is_some_and(|place| place.document.is_nothing()) {
+            shelf.places.remove(url);
+        }
+    }
+
     /// See [`Document::newer`].
     pub(crate) async fn newer(&self, url: &str, seen: &Arc<T>) -> Result<Arc<T>, FetchError> {
         self.document(url)?.newer(seen).await

@@ -1,4 +1,4 @@
-//! How this crate reads what others publish: the metadata and the keys of issuers, the keys of clients.
+//! How this crate reads what others publish: the metadata and the keys of issuers, the keys and the metadata of clients.
 //!
 //! Everything outbound goes through one [`Fetch`]. An app that has an HTTP client already makes it one:
 //!
@@ -19,39 +19,38 @@
 //! }
 //! ```
 
-#[cfg(feature = "jwt")]
 mod at_most;
-// Introspection, which needs no feature, looks for less than what is looked for by key.
+// What needs no feature looks for less than what is looked for by key.
 #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some of it is for keys"))]
 mod document;
-#[cfg(feature = "jwt")]
+#[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "some of it is for keys"))]
 mod documents;
 mod erased;
 mod flight;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod http_client;
+mod pace;
 
 use std::error::Error;
 
 use bytes::Bytes;
 use http::{Request, Response};
 
-#[cfg(feature = "jwt")]
 pub(crate) use at_most::AtMost;
-pub(crate) use document::{Document, FetchError, Source, Terms};
-#[cfg(feature = "jwt")]
+pub(crate) use document::{Document, FetchError, Source, Terms, Unfit};
 pub(crate) use documents::Documents;
 pub(crate) use erased::DynFetch;
 pub(crate) use flight::Flight;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpClient, HttpClientBuilder, HttpClientError};
+pub(crate) use pace::Pace;
 
 /// The most that is read of an answer where nothing else is said.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
 
-/// In a request's extensions: how many bytes its answer may have, where that is more than 64 KiB. An issuer that is
-/// [trusted](crate::JwtVerifier) can have so much to tell; nobody is asked for it whose URL a stranger chose.
+/// In a request's extensions: how many bytes its answer may have, where that is not 64 KiB. An issuer that is
+/// [trusted](crate::resource_server) can have more to tell; who a stranger named is asked for that much at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MostBytes(usize);
 

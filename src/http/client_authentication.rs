@@ -61,10 +61,27 @@ impl Proof<'_> {
 /// Stands in for a client that is unknown, so that its secret is hashed and compared all the same.
 static NOBODY: LazyLock<Client> = LazyLock::new(|| Client::confidential("", ClientSecret::generate()));
 
+/// What a client comes for, which says where it is looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Errand {
+    /// To have a user asked.
+    Authorization,
+    /// With what it got here.
+    Tokens,
+}
+
 /// The client of a request, if it proves that it is.
-pub(crate) async fn authenticate(provider: &Provider, headers: &HeaderMap, params: &Params) -> Result<Client, Failure> {
+pub(crate) async fn authenticate(
+    provider: &Provider,
+    headers: &HeaderMap,
+    params: &Params,
+    errand: Errand,
+) -> Result<Client, Failure> {
     let Presented { id, proof } = presented(provider, headers, params)?;
-    let client = provider.client(&id).await?;
+    let client = match errand {
+        Errand::Authorization => provider.client_to_ask_about(&id).await?,
+        Errand::Tokens => provider.client_that_sends(&id, params).await?,
+    };
     let proven = match proof.secret() {
         Some(secret) => client.as_ref().unwrap_or(&NOBODY).has_secret(secret, provider.now()),
         None => true,

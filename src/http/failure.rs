@@ -6,7 +6,7 @@ use super::BoxError;
 use crate::error::{ErrorCode, ProtocolError, StoreError};
 use crate::event::Event;
 use crate::handle::GrantKey;
-use crate::provider::Provider;
+use crate::provider::{NoClient, Provider};
 use crate::span;
 use crate::types::{ClientId, InvalidParams};
 
@@ -84,6 +84,16 @@ impl From<ProtocolError> for Failure {
 impl From<InvalidParams> for Failure {
     fn from(why: InvalidParams) -> Self {
         ProtocolError::from(why).into()
+    }
+}
+
+impl From<NoClient> for Failure {
+    fn from(why: NoClient) -> Self {
+        match why {
+            NoClient::Store(error) => error.into(),
+            NoClient::Document(error) => error.into(),
+            NoClient::Unavailable(why) => Self::from(ProtocolError::DOCUMENT_UNAVAILABLE).because(why),
+        }
     }
 }
 

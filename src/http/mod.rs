@@ -14,7 +14,7 @@ mod whole_path;
 use std::mem;
 
 pub use body::{NoBody, ResponseBody};
-pub(crate) use client_authentication::authenticate;
+pub(crate) use client_authentication::{Errand, authenticate};
 pub(crate) use dpop::{DPOP, DPOP_NONCE, dpop_proof};
 pub(crate) use failure::Failure;
 pub(crate) use form::{read_form, read_json};

@@ -42,13 +42,13 @@
 pub(crate) mod access_token;
 mod algorithm;
 mod claims;
-mod json;
 mod jwk;
 mod jws;
 pub(crate) mod ring;
 mod sealed;
 mod signing;
 
+use crate::types::json;
 pub use algorithm::Algorithm;
 pub(crate) use claims::{Audience, Claims, LEEWAY};
 pub(crate) use jwk::PublicKey;

@@ -2,6 +2,7 @@
 mod dpop;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod metadata_documents;
 #[cfg(feature = "jwt")]
 mod private_key_jwt;
 mod pushed;
@@ -17,6 +18,7 @@ use std::time::Duration;
 #[cfg(feature = "jwt")]
 use super::PublishedKeys;
 use super::hooks::hook;
+use super::metadata_documents::MetadataDocuments;
 use super::{Continue, Hooks, Inner, Issuance, MachineGrants, Provider};
 use crate::authorization::RequestUris;
 use crate::client::Client;
@@ -29,11 +31,10 @@ use crate::config::{
 };
 use crate::error::{ProtocolError, StoreError};
 use crate::event::{Event, EventKind, Events};
-#[cfg(feature = "jwt")]
 use crate::fetch::DynFetch;
 use crate::grant::Grant;
 use crate::handle::Handles;
-use crate::registration::RegistrationPolicy;
+use crate::registration::{ClientIdMetadataPolicy, RegistrationPolicy};
 use crate::secret::Secrets;
 use crate::store::{ClientStore, DynClients, DynGrants, GrantStore, Store};
 use crate::types::{ClientId, Issuer, Scope};
@@ -65,12 +66,12 @@ pub struct ProviderBuilder {
     resource_scope: Option<String>,
     cors_origins: Option<Vec<String>>,
     registration: Option<RegistrationPolicy>,
+    client_id_metadata: Option<ClientIdMetadataPolicy>,
     pushed: PushedRequests,
     #[cfg(feature = "jwt")]
     private_key_jwt: PrivateKeyJwt,
     #[cfg(feature = "jwt")]
     dpop: Dpop,
-    #[cfg(feature = "jwt")]
     fetch: Option<Arc<dyn DynFetch>>,
     token_prefix: String,
     hooks: Hooks,
@@ -102,12 +103,12 @@ impl ProviderBuilder {
             resource_scope: None,
             cors_origins: None,
             registration: None,
+            client_id_metadata: None,
             pushed: PushedRequests::default(),
             #[cfg(feature = "jwt")]
             private_key_jwt: PrivateKeyJwt::default(),
             #[cfg(feature = "jwt")]
             dpop: Dpop::default(),
-            #[cfg(feature = "jwt")]
             fetch: None,
             token_prefix: "toa".to_owned(),
             hooks: Hooks::default(),
@@ -338,6 +339,9 @@ impl ProviderBuilder {
         self.check_scopes(&mut wrong);
         let policy = self.registration.as_ref().and_then(|policy| policy.scope.as_deref());
         let registrable = policy.map(|text| self.check_scope(text, "`RegistrationPolicy::scope(..)`", &mut wrong));
+        let policy = self.client_id_metadata.as_ref().and_then(|policy| policy.scope.as_deref());
+        let describable = policy.map(|text| self.check_scope(text, "`ClientIdMetadataPolicy::scope(..)`", &mut wrong));
+        self.check_client_id_metadata(&mut wrong);
         let resource_scope = self.resource_scope.as_deref();
         let resource_scope = resource_scope.map(|text| self.check_scope(text, "`.resource_scope(..)`", &mut wrong));
         let default_scope = self.check_scope(&self.default_scope, "`.default_scope(..)`", &mut wrong);
@@ -417,6 +421,7 @@ impl ProviderBuilder {
             registrable,
             cors_origins: self.cors_origins,
             registration: self.registration,
+            client_id_metadata: self.client_id_metadata,
             pushed: self.pushed,
             #[cfg(feature = "jwt")]
             private_key_jwt: self.private_key_jwt,
@@ -426,6 +431,10 @@ impl ProviderBuilder {
         if skew > SKEW {
             self.events.tell(&Event::new(EventKind::ClockSkew));
         }
+        let documents = config.client_id_metadata.as_ref().and(self.fetch.as_ref()).map(|fetch| {
+            let allowed = config.allowed(describable.as_ref(), true);
+            MetadataDocuments::new(Arc::clone(fetch), &self.clock, allowed)
+        });
         #[cfg(feature = "jwt")]
         let published_keys = self.fetch.map(|fetch| PublishedKeys::new(&fetch, &self.clock));
         let inner = Inner {
@@ -439,6 +448,7 @@ impl ProviderBuilder {
             grants,
             clock: self.clock,
             machine: MachineGrants::default(),
+            documents,
             #[cfg(feature = "jwt")]
             signing,
             #[cfg(feature = "jwt")]

@@ -28,6 +28,7 @@ mod hooks;
 #[cfg(feature = "jwt")]
 mod jwt_tokens;
 mod machine;
+mod metadata_documents;
 mod pushed;
 mod registrations;
 mod resource;
@@ -52,6 +53,8 @@ pub use hooks::{Continue, Issuance};
 #[cfg(feature = "jwt")]
 pub(crate) use jwt_tokens::OwnJwt;
 use machine::MachineGrants;
+use metadata_documents::MetadataDocuments;
+pub(crate) use metadata_documents::NoClient;
 pub use resource::ResourceServer;
 #[cfg(feature = "jwt")]
 pub use signer::{Signer, SigningKeys};
@@ -87,6 +90,8 @@ pub(crate) struct Inner {
     grants: Arc<dyn DynGrants>,
     clock: Arc<dyn Clock>,
     machine: MachineGrants,
+    /// `None` where no client describes itself.
+    documents: Option<MetadataDocuments>,
     /// `None` where no access token is a JWT.
     #[cfg(feature = "jwt")]
     signing: Option<signing::Signing>,
@@ -258,7 +263,13 @@ impl Provider {
         self.0.clock.now().into()
     }
 
+    /// A client that is registered, or of which is known already what it says of itself.
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        Ok(self.own_client(id).await?.or_else(|| self.described_at_hand(id)))
+    }
+
+    /// A client that the app has, or its store.
+    async fn own_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         // RFC 6749 Appendix A.1. Some stores cannot even be asked for other names: PostgreSQL fails at a NUL.
         if !id.as_str().bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Ok(None);

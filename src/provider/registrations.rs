@@ -30,16 +30,11 @@ impl Provider {
 
     /// What a client that registers itself may become.
     pub(crate) fn registrable(&self) -> Allowed {
-        Allowed {
-            scope: self.0.config.registrable_scope(),
-            pushed: self.0.config.pushed.on,
-            #[cfg(feature = "jwt")]
-            private_key_jwt: self.0.config.takes_assertions(),
-            #[cfg(feature = "jwt")]
-            jwks_uri: self.0.published_keys.is_some(),
-            #[cfg(feature = "jwt")]
-            dpop: self.0.config.takes_dpop(),
-        }
+        #[cfg(feature = "jwt")]
+        let fetches = self.0.published_keys.is_some();
+        #[cfg(not(feature = "jwt"))]
+        let fetches = false;
+        self.0.config.allowed(self.0.config.registrable.as_ref(), fetches)
     }
 
     /// Whether clients can change what they registered.

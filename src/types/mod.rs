@@ -9,7 +9,9 @@
 //! # Ok::<_, tower_oauth::InvalidScope>(())
 //! ```
 
+mod client_id_url;
 mod ids;
+pub(crate) mod json;
 mod params;
 mod pkce;
 mod redirect_uri;

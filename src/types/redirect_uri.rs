@@ -102,6 +102,11 @@ impl RedirectUri {
         self.kind != Kind::Https
     }
 
+    /// Whether the answer goes to the user's own device, where any app may wait for it.
+    pub(crate) const fn is_loopback(&self) -> bool {
+        matches!(self.kind, Kind::Loopback { .. })
+    }
+
     /// Whether a text is such an address on the web: `https`, absolute, without user and fragment. Other addresses that
     /// clients register are held to the same rules.
     pub(crate) fn is_web(text: &str) -> bool {
@@ -139,7 +144,7 @@ pub(super) fn authority_and_rest(text: &str) -> (&str, &str) {
 }
 
 /// What follows `scheme:`, as `//authority` and the rest.
-fn authority(rest: &str) -> Result<(&str, &str), &'static str> {
+pub(super) fn authority(rest: &str) -> Result<(&str, &str), &'static str> {
     let rest = rest.strip_prefix("//").ok_or("it has no host")?;
     let (authority, rest) = authority_and_rest(rest);
     Ok((rest, authority))
@@ -158,7 +163,7 @@ fn is_port(digits: &str) -> bool {
     !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
 }
 
-fn check_authority(authority: &str) -> Result<(), &'static str> {
+pub(super) fn check_authority(authority: &str) -> Result<(), &'static str> {
     if authority.contains('@') {
         return Err("it has user information before its host");
     }
@@ -238,7 +243,7 @@ fn private_use(scheme: &str, rest: &str) -> Result<Kind, &'static str> {
     }
 }
 
-fn has_dot_segment(path: &str) -> bool {
+pub(super) fn has_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| {
         let plain = segment.replace("%2e", ".").replace("%2E", ".");
         plain == "." || plain == ".."

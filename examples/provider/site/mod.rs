@@ -27,6 +27,9 @@ struct Site {
     customapp: Option<Arc<str>>,
 }
 
+/// What apps may ask for that nobody here has looked at.
+const FOR_STRANGERS: &str = "profile email notes:read notes:write offline_access openid";
+
 /// The provider's whole configuration.
 pub(crate) fn provider(
     issuer: &str,
@@ -49,33 +52,34 @@ pub(crate) fn provider(
         .resource_scope("profile notes:read notes:write")
         .acr_values_supported([login::PASSWORD])
         // 10,000 clients at most, and one that nobody connects is kept for a day.
-        .registration(
-            RegistrationPolicy::open().scope("profile email notes:read notes:write offline_access openid").management(),
-        )
+        .registration(RegistrationPolicy::open().scope(FOR_STRANGERS).management())
         // Clients may push what they ask for; none has to.
         .pushed_authorization_requests()
         .error_page(|error| pages::not_authorized(error).html());
     let builder = tokens(builder);
+    // Clients may prove themselves by a key of their own, and have their tokens bound to one (DPoP).
     #[cfg(feature = "jwt")]
-    let builder = clients_with_keys(builder);
+    let builder = builder.private_key_jwt().dpop();
+    #[cfg(feature = "http-client")]
+    let builder = what_clients_publish(builder);
     let builder = secrets.into_iter().fold(builder, ProviderBuilder::secrets);
     clients.into_iter().fold(builder, ProviderBuilder::client).build()
 }
 
-/// Clients may prove themselves by a key of their own, which they register or, with the feature `http-client`, publish;
-/// and they may have their tokens bound to one (DPoP).
-#[cfg(feature = "jwt")]
-fn clients_with_keys(builder: ProviderBuilder) -> ProviderBuilder {
-    let builder = builder.private_key_jwt().dpop();
-    #[cfg(feature = "http-client")]
-    let builder = match tower_oauth::HttpClient::new() {
-        Ok(client) => builder.fetch(client),
+/// Reads what clients publish, their keys and the documents of those that nobody registered: over `https`, and nothing of
+/// this machine or its network.
+#[cfg(feature = "http-client")]
+fn what_clients_publish(builder: ProviderBuilder) -> ProviderBuilder {
+    match tower_oauth::HttpClient::new() {
+        Ok(client) => {
+            let policy = tower_oauth::ClientIdMetadataPolicy::open().scope(FOR_STRANGERS);
+            builder.fetch(client).client_id_metadata_documents(policy)
+        }
         Err(error) => {
-            eprintln!("clients cannot publish their keys (`jwks_uri`): {error}");
+            eprintln!("nothing is read that clients publish (`jwks_uri`, `client_id`): {error}");
             builder
         }
-    };
-    builder
+    }
 }
 
 /// Routes first, each protected one with its bearer layer; the provider's layer last, around them all.

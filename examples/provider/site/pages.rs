@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use http::StatusCode;
-use tower_oauth::{AuthorizationRequest, ErrorCode, ProtocolError, escape};
+use tower_oauth::{AuthorizationRequest, Client, ErrorCode, ProtocolError, escape};
 
 use super::login::{self, Login};
 use super::users::User;
@@ -67,6 +67,7 @@ fn login_form(token: &str, name: &str, alert: &str) -> Page {
 pub(super) fn consent(request: &AuthorizationRequest, login: &Login, token: &str) -> Page {
     let main = format!(
         r#"<h1>{client} asks for access</h1>
+{stranger}
 <p>You are logged in as <strong>{user}</strong>. <a href="{switch}">Not you?</a></p>
 <p>If you allow it, {client} can:</p>
 {scopes}
@@ -80,6 +81,7 @@ You can end this access at any time on your account page.</p>
 </div>
 </form>"#,
         client = escape(request.client().client_name()),
+        stranger = stranger(request.client()),
         user = escape(login.user.name),
         switch = escape(&login::link(&request.resume_url(), None)),
         scopes = list(request.scopes().map(|(_, meaning)| escape(meaning))),
@@ -87,6 +89,20 @@ You can end this access at any time on your account page.</p>
         token = form_token(token),
     );
     page("Access to your account", main)
+}
+
+/// Who says what this app is called, where nobody here has looked at it.
+fn stranger(client: &Client) -> String {
+    let Some(host) = client.document_host() else { return String::new() };
+    let mut text = format!(
+        r#"<p class="note">This app comes from <strong>{}</strong>, and nobody here has looked at it.</p>"#,
+        escape(host)
+    );
+    if client.is_loopback_only() {
+        text += r#"<p class="alert" role="alert">It runs on your own device, where any app can use its name.
+Allow this only if you have just started it yourself.</p>"#;
+    }
+    text
 }
 
 pub(super) fn welcome(customapp: Option<&str>) -> Page {

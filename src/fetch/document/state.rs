@@ -46,6 +46,24 @@ impl<T> State<T> {
         }
     }
 
+    pub(super) fn current(&self, now: UnixTime) -> Step<T> {
+        if let Some(value) = self.fresh(now) {
+            return Step::Answer(Ok(Arc::clone(value)));
+        }
+        match &self.kept {
+            Some(kept) if self.is_within(now, Duration::ZERO) => Step::AnswerAndFetch(Arc::clone(&kept.value)),
+            _ => Step::Fetch,
+        }
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        self.kept.is_some() && self.failed.is_none() || self.flight().is_some()
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.kept.is_none() && self.flight().is_none()
+    }
+
     pub(super) fn newer(&mut self, seen: &Arc<T>, now: UnixTime, terms: &Terms) -> Step<T> {
         let usable = self.usable(now, terms).cloned();
         if let Some(value) = usable.as_ref().filter(|value| !Arc::ptr_eq(value, seen)) {

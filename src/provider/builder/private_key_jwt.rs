@@ -1,9 +1,6 @@
-use std::sync::Arc;
-
 use super::ProviderBuilder;
 use crate::client::{AuthMethod, Client, Keys};
 use crate::config::ConfigError;
-use crate::fetch::Fetch;
 
 impl ProviderBuilder {
     /// Takes clients that prove themselves by an assertion, which they sign with a key of their own, `private_key_jwt`
@@ -25,18 +22,6 @@ impl ProviderBuilder {
     /// asks it where the token endpoint is (CVE-2025-27370, CVE-2025-27371). An audience stays one text.
     pub fn danger_token_endpoint_as_audience(mut self) -> Self {
         self.private_key_jwt.for_token_endpoint = true;
-        self
-    }
-
-    /// What the provider reads from other servers with: the keys of clients that publish them, `jwks_uri`. By default
-    /// nothing is read, and such clients are refused.
-    ///
-    /// [`HttpClient`](crate::fetch) is safe where strangers say what is fetched, as those do who register themselves.
-    /// Keys are kept for as long as their server says, from 1 minute to 1 hour, and for one more while it is down. A key
-    /// that is not among them has them read anew, at most every 30 seconds: so a client publishes a new one that long
-    /// before its first use. While they cannot be read the answer is 503, since who asks may well be the client.
-    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.fetch = Some(Arc::new(fetch));
         self
     }
 

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 /// What two parsers read alike: a member that is named twice is read as the first by some and as the last by others
 /// (RFC 7515 §4, RFC 7519 §4).
-pub(super) struct Members<const N: usize> {
+pub(crate) struct Members<const N: usize> {
     /// Those of the names that were asked for, which no map has to be searched for: every token is read this way.
-    pub(super) named: [Option<Value>; N],
-    pub(super) others: Map<String, Value>,
+    pub(crate) named: [Option<Value>; N],
+    pub(crate) others: Map<String, Value>,
 }
 
 impl<const N: usize> Members<N> {
-    pub(super) fn read(json: &[u8], names: [&'static str; N]) -> serde_json::Result<Self> {
+    pub(crate) fn read(json: &[u8], names: [&'static str; N]) -> serde_json::Result<Self> {
         let mut json = serde_json::Deserializer::from_slice(json);
         let members = json.deserialize_map(Names(names))?;
         json.end().map(|()| members)
