@@ -17,7 +17,10 @@ use serde_json::json;
 use support::{Answer, App, SECRET, app, basic, bearer, builder, form, request, send};
 use tower::util::BoxCloneSyncService;
 use tower_oauth::testing::ManualClock;
-use tower_oauth::{BearerLayer, Client, Dpop, Endpoints, GrantType, MemoryStore, ProtectedResource, Provider, StepUp};
+use tower_oauth::{
+    Authorized, BearerLayer, Client, Credentials, Dpop, Endpoints, GrantType, MemoryStore, ProtectedResource, Provider,
+    StepUp, Verification, Verify,
+};
 
 const PAY: &str = "https://shift.example/pay";
 const FOR_ITSELF: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", "profile")];
@@ -126,5 +129,34 @@ async fn a_layer_of_another_provider_outside_says_nothing_of_where_this_one_is()
     let answer = send(&whole, get_with("/b/me", &token, &prover.for_get("https://shift.example/b/me", &token))).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let answer = send(&whole, bearer("/b/me", &token)).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+}
+
+/// Answers the token that a layer let in once.
+struct HandedOn(Authorized);
+
+impl Verify for HandedOn {
+    fn verify(&self, _: Credentials<'_>) -> Verification {
+        Verification::ready(Ok(self.0.clone()))
+    }
+}
+
+/// RFC 9449 §7.2: that a key was proved with one request says nothing of another, whatever a verifier kept of the first.
+#[tokio::test]
+async fn a_proof_of_an_earlier_request_is_none_of_this_one() {
+    let (clock, prover) = (ManualClock::default(), Prover::es256());
+    let provider = builder(&clock).dpop().build().expect("a good configuration");
+    let token = bound(&provider, &prover, "https://shift.example/token", json!({}), support::ISSUER).await;
+    let (tell, told) = std::sync::mpsc::channel();
+    let keep = get(async move |token: Authorized| drop(tell.send(token)));
+    let router = Router::new().route("/", keep.route_layer(provider.bearer()));
+    let first = BoxCloneSyncService::new(router.into_service());
+    let url = "https://shift.example/";
+    assert_eq!(send(&first, get_with("/", &token, &prover.for_get(url, &token))).await.status, StatusCode::OK);
+    let kept = told.recv().expect("it passed");
+    let layer = BearerLayer::new(HandedOn(kept)).resource(support::ISSUER).dpop(Dpop::at(url).clock(clock));
+    let api = api("/", &layer);
+    assert_eq!(send(&api, get_with("/", &token, &prover.for_get(url, &token))).await.status, StatusCode::OK);
+    let answer = send(&api, bearer("/", &token)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
 }
