@@ -12,6 +12,7 @@
 //! A `JTI` is the `jti` of a token, and the `KEY` of its grant is what that begins with: 16 bytes of 24. Whoever has a list
 //! of this digest is told the digest alone.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -59,18 +60,25 @@ struct Revoked {
 }
 
 impl RevokedList {
-    /// Of what a store keeps. Where that is too much, the grants that were revoked longest ago are told as one moment,
-    /// and honest tokens that were issued before it are refused with them. `None`: too many tokens were revoked one by one.
+    /// Of what a store keeps. Where that is too much, those grants of which the most tokens were revoked one by one are told
+    /// as a moment each, and then the grants that were revoked longest ago as one moment; honest tokens that were issued
+    /// before it are refused with them. `None`: there are too many such grants.
     pub(crate) fn of(revoked: Vec<RevokedTokens>) -> Option<Self> {
         let mut list = Self::default();
         let mut grants = Vec::new();
+        let mut one_by_one = BTreeMap::<_, Vec<_>>::new();
         for RevokedTokens { grant, tokens, until } in revoked {
             match tokens {
                 Tokens::All => grants.push((until, grant, UnixTime::FAR_FUTURE)),
                 Tokens::IssuedUntil(at) => grants.push((until, grant, at)),
-                Tokens::One(id) => drop(list.tokens.insert((grant, id))),
+                Tokens::One(id) => one_by_one.entry(grant).or_default().push((id, until)),
             }
         }
+        // What a grant costs others has an end, however many of its tokens its client gives back.
+        grants.extend(the_most(&mut one_by_one));
+        let tokens =
+            one_by_one.into_iter().flat_map(|(grant, tokens)| tokens.into_iter().map(move |(id, _)| (grant, id)));
+        list.tokens = tokens.collect();
         let room = MOST.checked_sub(list.tokens.len())?;
         if grants.len() > room {
             grants.sort_unstable();
@@ -106,6 +114,30 @@ impl RevokedList {
             all_issued_until: self.all_issued_until.map(UnixTime::as_secs),
         }
     }
+}
+
+type OneByOne = BTreeMap<GrantKey, Vec<(TokenId, UnixTime)>>;
+
+/// Takes out of what was revoked one by one the grants with the most tokens, until the rest can be told: each is told up to
+/// the end of the last of its tokens, before which all of them were issued. Nothing makes room for these.
+fn the_most(one_by_one: &mut OneByOne) -> Vec<(UnixTime, GrantKey, UnixTime)> {
+    let mut too_many = one_by_one.values().map(Vec::len).sum::<usize>().saturating_sub(MOST);
+    if too_many == 0 {
+        return Vec::new();
+    }
+    let mut grants: Vec<_> = one_by_one.iter().map(|(grant, tokens)| (Reverse(tokens.len()), *grant)).collect();
+    grants.sort_unstable();
+    let mut told = Vec::new();
+    for (Reverse(count), grant) in grants {
+        if too_many == 0 || count == 1 {
+            break;
+        }
+        too_many = too_many.saturating_sub(count - 1);
+        let tokens = one_by_one.remove(&grant).unwrap_or_default();
+        let last = tokens.into_iter().map(|(_, until)| until).max();
+        told.extend(last.map(|last| (UnixTime::FAR_FUTURE, grant, last)));
+    }
+    told
 }
 
 /// What was told.
@@ -257,6 +289,31 @@ mod tests {
         let tokens = |count: u32| (0..count).map(|n| RevokedTokens::new(key(n), Tokens::One([0; 8]), at(0))).collect();
         assert!(RevokedList::of(tokens(most)).is_some());
         assert_eq!(RevokedList::of(tokens(most + 1)), None);
+    }
+
+    /// Whoever has one grant and gives back its tokens all day costs the others nothing.
+    #[test]
+    fn of_too_many_tokens_those_of_one_grant_are_told_as_its_moment() {
+        let most = MOST as u32;
+        let one = |grant: u32, token: u32, end: u64| {
+            let id = u64::from(token).to_be_bytes();
+            RevokedTokens::new(key(grant), Tokens::One(id), RevokedTokens::until_of_one(at(end)))
+        };
+        let mut revoked: Vec<_> = (0..most).map(|token| one(7, token, 3_600)).collect();
+        assert_eq!(list(revoked.clone()).tokens.len(), MOST);
+        revoked.push(one(7, most, 7_200));
+        revoked.push(one(8, 0, 3_600));
+        revoked.extend((0..3).map(|token| one(9, token, 3_600)));
+        revoked.extend((10..most).map(|grant| of(grant, Tokens::All, at(u64::from(grant)))));
+        let list = list(revoked);
+        assert_eq!((list.tokens.len(), list.all_issued_until), (4, None));
+        let revokes = |grant: u32, token: u64, issued_at: u64| {
+            list.revokes(&jti(key(grant), &token.to_be_bytes()), at(issued_at)).expect("a name of ours")
+        };
+        assert!(revokes(7, 0, 3_599) && revokes(7, u64::from(most), 7_199) && !revokes(7, 0, 7_321));
+        assert!(revokes(8, 0, 0) && !revokes(8, 1, 0) && revokes(9, 2, 0) && !revokes(9, 3, 0));
+        assert!(revokes(10, 0, 900_000) && revokes(most - 1, 0, 900_000) && !revokes(most, 0, 0));
+        assert_eq!(Told::parse(list.to_json(None).to_string().as_bytes()).and_then(|told| told.list), Some(list));
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn call<S: Service<Request<ReqBody>>, R: ResolveUser, ReqBody>(
         let scheme = rules.scheme(request.headers());
         Completing { rules: Arc::clone(rules), scheme, is_grpc: is_grpc(&request) }
     };
-    let completing = rules.completes.then(completing);
+    let completing = rules.completes_for(request.headers()).then(completing);
     State::Calling { call: inner.call(request), completing }
 }
 

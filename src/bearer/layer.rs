@@ -14,8 +14,6 @@ use super::user::{Find, NoUser, ResolveUser, UserAnswer};
 use super::verify::{Own, Verify};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-#[cfg(feature = "jwt")]
-use crate::dpop::Nonces;
 use crate::event::{Event, Events};
 use crate::provider::{Provider, ResourceServer};
 use crate::types::Resource;
@@ -36,7 +34,7 @@ pub(super) struct Rules {
     /// How the user has to have authenticated.
     pub(super) step_up: Option<StepUp>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Whether the service inside may answer that the user has to authenticate, and is waited for with all of this.
+    /// Whether every service inside may answer that the user has to authenticate, and is waited for with all of this.
     pub(super) completes: bool,
     /// What a challenge tells.
     pub(super) hint: Hint,
@@ -52,7 +50,7 @@ pub(super) struct Rules {
     /// `None` where none are looked at.
     pub(super) proofs: Option<Arc<Proofs>>,
     /// Whose tokens they are, if they are a provider's own.
-    provider: Option<Provider>,
+    pub(super) provider: Option<Provider>,
     pub(super) events: Events,
 }
 
@@ -66,19 +64,6 @@ impl Rules {
         }
         self.resource = resource;
         self.alone = false;
-    }
-
-    /// Whether the provider says that every token for what lies here is bound.
-    #[cfg(feature = "jwt")]
-    pub(super) fn needs_dpop(&self) -> bool {
-        let config = self.provider.as_ref().map(|provider| &provider.0.config);
-        config.zip(self.resource.as_ref()).is_some_and(|(config, here)| config.needs_dpop(here))
-    }
-
-    /// The nonces that the provider asks for.
-    #[cfg(feature = "jwt")]
-    pub(super) fn nonces(&self) -> Option<Arc<Nonces>> {
-        self.provider.as_ref()?.dpop_nonces()
     }
 
     /// Whether a token is for what lies here.

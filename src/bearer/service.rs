@@ -181,11 +181,19 @@ impl Rules {
         scheme(value, self.proofs.is_some()).map_or(Scheme::Bearer, |(scheme, _)| scheme)
     }
 
+    /// Whether the service inside may answer that the user has to authenticate, and is waited for. Its own challenge is
+    /// one for bearers, which is none for whoever came with a proof (RFC 9449 §7.1).
+    pub(super) fn completes_for(&self, headers: &HeaderMap) -> bool {
+        self.completes || self.proofs.is_some() && self.scheme(headers) == Scheme::Dpop
+    }
+
     /// A token that is bound to a key came with a proof of it, and one that is not, where it may.
-    fn check_binding(&self, token: &Authorized) -> Result<(), ProtocolError> {
+    fn check_binding(&self, token: &Authorized, headers: &HeaderMap) -> Result<(), ProtocolError> {
+        // A token that a verifier kept of another request may have been proved then.
+        let is_proven = || token.is_proven() && self.scheme(headers) == Scheme::Dpop;
         match &self.proofs {
             None if token.is_bound() => Err(ProtocolError::TOKEN_BOUND),
-            Some(_) if token.is_bound() && !token.is_proven() => Err(ProtocolError::TOKEN_BOUND_TO_KEY),
+            Some(_) if token.is_bound() && !is_proven() => Err(ProtocolError::TOKEN_BOUND_TO_KEY),
             Some(proofs) if proofs.are_required() && !token.is_bound() => Err(ProtocolError::TOKEN_NEEDS_KEY),
             _ => Ok(()),
         }
@@ -206,7 +214,7 @@ impl Rules {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        self.check_binding(&token)?;
+        self.check_binding(&token, headers)?;
         if !self.is_meant(&token) {
             return Err(Rejected::Forbidden(ProtocolError::TOKEN_FOR_ANOTHER_RESOURCE, Box::new(token)));
         }

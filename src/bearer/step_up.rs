@@ -13,8 +13,9 @@ use crate::types::UnixTime;
 ///
 /// A [layer](crate::BearerLayer::step_up) asks it of every token. A handler that alone knows when it is needed answers with
 /// it, which is a challenge by itself. The bearer layer above puts its realm, its scopes and its metadata into it, and
-/// answers gRPC as gRPC: every layer that was told of a step-up or takes what a verifier says, and those of a provider that
-/// says [what its users can do](crate::ProviderBuilder::acr_values_supported).
+/// answers gRPC as gRPC: every layer that was told of a step-up or takes what a verifier says, those of a provider that says
+/// [what its users can do](crate::ProviderBuilder::acr_values_supported), and all where the token came with a
+/// [proof](crate::dpop) of its key.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

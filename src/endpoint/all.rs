@@ -50,8 +50,9 @@ impl All {
 
     /// Lets this provider's bearer layers know the path of a request that goes inside, where they ask for it.
     pub(crate) fn note_path<B>(&self, request: &mut Request<B>) {
-        if self.provider().0.config.takes_dpop() {
-            WholePath::note(request);
+        let config = &self.provider().0.config;
+        if config.takes_dpop() {
+            WholePath::note(request, Some(&config.issuer));
         }
     }
 

@@ -25,8 +25,9 @@ leaf_service! {
     ///
     /// A grant is told for 24 hours and 2 minutes after it was revoked, a token until 2 minutes after its end; from then on
     /// nobody takes them anyway. Of more than 100,000 the grants that were revoked longest ago are told as one moment, so
-    /// that honest tokens from before it are refused too and have to be refreshed. More than 100,000 tokens that were
-    /// revoked one by one are a 503.
+    /// that honest tokens from before it are refused too and have to be refreshed. Of more than 100,000 tokens that were
+    /// revoked one by one, those of the grants with the most are told as a moment for each grant, the end of the last of
+    /// them; more than 100,000 grants of which a token was revoked are a 503.
     ///
     /// It discloses how much was revoked, and to whoever has a token whether it is among that; no token can be made from
     /// it, and it names nobody. See the [module docs](crate::resource_server) for who asks.

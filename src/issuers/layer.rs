@@ -94,7 +94,7 @@ where
         match self.issuers.route(&request) {
             Route::Endpoint(issuer, claim) => ProviderFuture::ours(issuer.answer(claim, &mut self.inner, request)),
             Route::Inside(noted) => {
-                WholePath::note(&mut request);
+                WholePath::note(&mut request, None);
                 if let Some(noted) = noted {
                     request.extensions_mut().insert(noted);
                 }

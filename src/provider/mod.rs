@@ -159,7 +159,8 @@ impl Provider {
     /// registered, and the scope is not checked.
     ///
     /// # Errors
-    /// If the store, or whoever signs, cannot answer, or a JWT would have more than 8 KiB.
+    /// If the store, or whoever signs, cannot answer, a JWT would have more than 8 KiB, or every token for the resource
+    /// [is bound to a key](crate::ProtectedResource::dpop_bound_access_tokens_required): nobody proves one here.
     pub async fn issue(
         &self,
         client: impl Into<ClientId>,
@@ -178,6 +179,11 @@ impl Provider {
         subject: Subject,
         scope: Scope,
     ) -> Result<AccessToken, StoreError> {
+        if resources.iter().any(|resource| self.0.config.needs_dpop(resource)) {
+            return Err(StoreError::new(
+                "tokens for it are bound to a key that their client has proved: it asks for one",
+            ));
+        }
         let lifetime = self.0.config.access_token_lifetime(None, &*resources);
         let id = GrantId::generate();
         let grant = self.direct_grant(id, client, Some(subject), scope, resources, lifetime);

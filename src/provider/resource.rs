@@ -62,7 +62,8 @@ impl ResourceServer {
     /// Issues an access token for this resource without any request, as [`Provider::issue`] does for the default one.
     ///
     /// # Errors
-    /// If the store, or whoever signs, cannot answer.
+    /// If the store, or whoever signs, cannot answer, or every token for the resource [is bound to a
+    /// key](crate::ProtectedResource::dpop_bound_access_tokens_required): nobody proves one here.
     pub async fn issue(
         &self,
         client: impl Into<ClientId>,

@@ -67,9 +67,10 @@ impl Dpop {
         Self { base, clock: None, store: None, memory: Arc::default(), nonces: None, required: false }
     }
 
-    /// Keeps in a store which proofs were used, so that none is good at two nodes. By default each process remembers its
-    /// own, a million at most, in the last minutes: then one that somebody else gets hold of is good once more, for a
-    /// minute, at every other process. What is over goes when a provider sweeps that store.
+    /// Keeps in a store which proofs were used, so that none is good at two nodes. By default a provider's own layer has its
+    /// provider's, and of others each process remembers its own, a million at most, in the last minutes: then one that
+    /// somebody else gets hold of is good once more, for a minute, at every other process. What is over goes when a provider
+    /// sweeps that store.
     pub fn store(mut self, store: impl GrantStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -97,14 +98,24 @@ impl Dpop {
         self
     }
 
-    fn proofs(self) -> Proofs {
+    /// Where a provider's own layer stands, and what it asks for beside what that provider does.
+    fn proofs(self, own: Option<Proofs>) -> Proofs {
+        let alone = |memory| Proofs {
+            base: String::new(),
+            whole_path_of: None,
+            clock: Arc::new(SystemClock),
+            seen: Seen::Process(memory),
+            nonces: None,
+            required: false,
+        };
+        let own = own.unwrap_or_else(|| alone(self.memory));
         Proofs {
-            by_whole_path: false,
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
-            seen: self.store.map_or(Seen::Process(self.memory), Seen::Store),
-            nonces: self.nonces,
-            required: self.required,
             base: self.base,
+            whole_path_of: None,
+            clock: self.clock.unwrap_or(own.clock),
+            seen: self.store.map_or(own.seen, Seen::Store),
+            nonces: self.nonces.or(own.nonces),
+            required: self.required || own.required,
         }
     }
 }
@@ -114,15 +125,14 @@ impl<R> BearerLayer<R> {
     /// could tell whose they are. Tokens that are bound to none are taken as before.
     ///
     /// A provider's own layer does so by itself where the provider [looks at proofs](crate::ProviderBuilder::dpop). It needs
-    /// this below a router that takes the front off the path, if no [`Provider::layer`](crate::Provider::layer) is outside:
-    /// then with the provider's [store](Dpop::store), and behind [`resource`](Self::resource). What that resource
-    /// [needs](crate::ProtectedResource::dpop_bound_access_tokens_required) it needs all the same, and the provider's own
-    /// [nonces](crate::ProviderBuilder::dpop_nonces) are asked for where no others are.
+    /// this below a router that takes the front off the path, if no [`Provider::layer`](crate::Provider::layer) is outside,
+    /// and behind [`resource`](Self::resource). Then this says where the layer stands; the provider's store, its clock and
+    /// its nonces stay, unless others are given here, and so does whether its resource
+    /// [needs](crate::ProtectedResource::dpop_bound_access_tokens_required) a key.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         let rules = self.rules();
-        let required = dpop.required || rules.needs_dpop();
-        let nonces = dpop.nonces.clone().or_else(|| rules.nonces());
-        rules.proofs = Some(Arc::new(Dpop { required, nonces, ..dpop }.proofs()));
+        let own = rules.provider.as_ref().and_then(|provider| Proofs::of(provider, rules.resource.as_ref()));
+        rules.proofs = Some(Arc::new(dpop.proofs(own)));
         self
     }
 }

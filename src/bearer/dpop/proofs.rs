@@ -12,14 +12,14 @@ use crate::http::{WholePath, dpop_proof};
 use crate::provider::Provider;
 use crate::span;
 use crate::store::OnceKey;
-use crate::types::{Resource, UnixTime};
+use crate::types::{Issuer, Resource, UnixTime};
 
 /// What the proofs of requests are checked against.
 pub(in crate::bearer) struct Proofs {
     /// What others see before the path of a request.
     pub(super) base: String,
-    /// Whether that is before the path that the outermost layer of a provider saw.
-    pub(super) by_whole_path: bool,
+    /// Where that is before the path that this issuer's outermost layer saw, and not this one.
+    pub(super) whole_path_of: Option<Issuer>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) seen: Seen,
     pub(super) nonces: Option<Arc<Nonces>>,
@@ -47,7 +47,7 @@ impl Proofs {
         let config = &provider.0.config;
         config.takes_dpop().then(|| Self {
             base: config.public_base(resource),
-            by_whole_path: true,
+            whole_path_of: Some(config.issuer.clone()),
             clock: provider.clock(),
             seen: Seen::Provider(provider.clone()),
             nonces: provider.dpop_nonces(),
@@ -62,7 +62,7 @@ impl Proofs {
     /// Reads the proof of a request, before anybody looks at its token, and lets the layers inside know of it.
     pub(in crate::bearer) fn read<B>(&self, request: &Request<B>, token: &str) -> Result<Read, ProtocolError> {
         let text = dpop_proof(request.headers())?.ok_or(ProtocolError::DPOP_PROOF_MISSING)?;
-        let whole = WholePath::of(request).filter(|_| self.by_whole_path);
+        let whole = self.whole_path_of.as_ref().and_then(|issuer| WholePath::of(request, issuer));
         let presented = Presented {
             method: request.method().as_str(),
             uri: &format!("{}{}", self.base, whole.unwrap_or(request.uri().path())),
