@@ -1364,7 +1364,8 @@ async fn each_route_of_the_api_wants_its_scope() {
             let forged = browser.get_with(&url, "forged").await;
             assert_eq!(forged.status, StatusCode::UNAUTHORIZED, "{path}");
             let challenge = forged.header("www-authenticate");
-            let metadata = example.url("/.well-known/oauth-protected-resource");
+            let place = if path == "/v1/notes" { path } else { "" };
+            let metadata = example.url(&format!("/.well-known/oauth-protected-resource{place}"));
             assert!(challenge.starts_with("Bearer "), "{challenge}");
             assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
             assert_eq!(challenge.contains("scope=\"admin\""), path == "/v1/admin", "{challenge}");
@@ -1376,6 +1377,29 @@ async fn each_route_of_the_api_wants_its_scope() {
     assert_eq!(whoami["client_id"], "cli");
     assert_eq!(whoami["scope"], "notes:read");
     assert_eq!(whoami["sub"], "alice");
+}
+
+/// RFC 8707 §2: an app that wants the notes alone asks for them as a resource.
+#[tokio::test]
+async fn a_token_for_the_notes_is_good_for_them_alone() {
+    let example = Example::start();
+    let mut browser = logged_in(&example).await;
+    let client = CommandLine::new();
+    let notes = example.url("/v1/notes");
+    let wanted = [("scope", "notes:read"), ("resource", &*notes)];
+    let page = browser.get(&client.url(&example, &wanted)).await;
+    let answer = browser.submit(&page, &[("decision", "allow")]).await;
+    let code = &answer.parameters()["code"];
+    let tokens = browser.post(&example.url("/v1/oauth2/token"), SAME_ORIGIN, &client.redemption(code)).await.json();
+    let token = tokens["access_token"].as_str().expect("a text");
+    assert_eq!(browser.get_with(&notes, token).await.status, StatusCode::OK);
+    assert_eq!(browser.get_with(&example.url("/v1/whoami"), token).await.status, StatusCode::UNAUTHORIZED);
+    let document = browser.get(&example.url("/.well-known/oauth-protected-resource/v1/notes")).await.json();
+    assert_eq!(document["resource"], notes);
+    assert_eq!(document["scopes_supported"], serde_json::json!(["notes:read", "notes:write"]));
+    // The profile is no matter of the notes.
+    let other = [("scope", "profile"), ("resource", &*notes)];
+    assert_eq!(browser.get(&client.url(&example, &other)).await.parameters()["error"], "invalid_scope");
 }
 
 /// RFC 6750 §3, read by an app in a browser: a preflight has no token, and a refusal says what to do.
@@ -1393,7 +1417,7 @@ async fn an_app_in_a_browser_of_any_origin_may_call_the_api() {
             (StatusCode::OK, "*"),
             "{path}"
         );
-        assert_eq!(preflight.header("access-control-allow-headers"), "authorization", "{path}");
+        assert_eq!(preflight.header("access-control-allow-headers"), "authorization,dpop", "{path}");
         assert_eq!(preflight.header("access-control-allow-credentials"), "", "{path}");
         let refused = browser.send(Method::GET, &example.url(path), &[origin], String::new()).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");

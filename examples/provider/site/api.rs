@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use http::{Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tower_http::cors::{Any, CorsLayer};
 use tower_oauth::{Authorized, Provider, StepUp};
@@ -13,17 +13,24 @@ use tower_oauth::{Authorized, Provider, StepUp};
 use super::Site;
 use super::users::{self, User};
 
+/// What proves the key of a token that is bound to one (RFC 9449).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
 /// Who deletes something has logged in this recently.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn routes(provider: &Provider) -> Router<Site> {
     let bearer = || provider.bearer();
+    let of_notes = || provider.bearer().resource(&super::notes(provider.issuer()));
     Router::new()
         .route("/public", get(public))
         .route("/v1/whoami", get(whoami).route_layer(bearer()))
         .route("/v1/users/me", get(me).route_layer(bearer().require("profile").user(users::of_token)))
-        .route("/v1/notes", get(notes).route_layer(bearer().require("notes:read")))
-        .route("/v1/notes", delete(erase).route_layer(bearer().require("notes:write").step_up(StepUp::within(RECENT))))
+        .route("/v1/notes", get(notes).route_layer(of_notes().require("notes:read")))
+        .route(
+            "/v1/notes",
+            delete(erase).route_layer(of_notes().require("notes:write").step_up(StepUp::within(RECENT))),
+        )
         .route("/v1/admin", get(admin).route_layer(bearer().require("admin")))
         .layer(cors())
 }
@@ -34,7 +41,7 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION])
+        .allow_headers([header::AUTHORIZATION, DPOP])
         .expose_headers([header::WWW_AUTHENTICATE])
 }
 

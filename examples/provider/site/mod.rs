@@ -12,7 +12,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_oauth::{Client, ConfigErrors, Endpoints, Provider, ProviderBuilder, RegistrationPolicy, Secrets, Store};
+use tower_oauth::{
+    Client, ConfigErrors, Endpoints, ProtectedResource, Provider, ProviderBuilder, RegistrationPolicy, Secrets, Store,
+};
 
 use self::login::Logins;
 pub(crate) use self::users::all as users;
@@ -50,6 +52,8 @@ pub(crate) fn provider(
         .reserved_scope("admin", "Administer this site")
         .default_scope("profile")
         .resource_scope("profile notes:read notes:write")
+        // A token for the notes alone is good nowhere else.
+        .resource(ProtectedResource::new(notes(issuer)).scope("notes:read notes:write"))
         .acr_values_supported([login::PASSWORD])
         // 10,000 clients at most, and one that nobody connects is kept for a day.
         .registration(RegistrationPolicy::open().scope(FOR_STRANGERS).management())
@@ -100,12 +104,20 @@ pub(crate) fn router(provider: &Provider, customapp: Option<String>) -> Router {
         .layer(provider.layer())
 }
 
+/// The notes, as a resource of their own.
+fn notes(issuer: &str) -> String {
+    format!("{}/v1/notes", origin(issuer))
+}
+
+fn origin(issuer: &str) -> &str {
+    let third_slash = issuer.match_indices('/').nth(2);
+    third_slash.map_or(issuer, |(at, _)| &issuer[..at])
+}
+
 /// Refuses the forms that another site makes a browser send; the provider's layer does so on the consent page.
 fn same_site(issuer: &str) -> CsrfLayer<fn(ProtectionError) -> Response> {
-    let third_slash = issuer.match_indices('/').nth(2);
-    let origin = third_slash.map_or(issuer, |(at, _)| &issuer[..at]);
     CsrfLayer::new()
-        .add_trusted_origin(origin)
+        .add_trusted_origin(origin(issuer))
         .expect("an issuer has an origin")
         .with_rejection_response(|_| pages::refused().into_response())
 }
