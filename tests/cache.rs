@@ -58,9 +58,19 @@ impl Server for postgres::Database {
     }
 
     async fn hang_up(&self) {
-        let listens = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
-                       AND datname = current_database() AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT number%')";
-        assert!(self.number(listens).await >= 2, "both nodes listen");
+        macro_rules! listening {
+            ($what:literal) => {
+                concat!(
+                    "SELECT ",
+                    $what,
+                    " FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database() \
+                     AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT number%')"
+                )
+            };
+        }
+        let both = async || self.number(listening!("count(*)")).await >= 2;
+        until("both nodes listen", PATIENCE, both).await;
+        self.number(listening!("count(pg_terminate_backend(pid))")).await;
     }
 }
 
@@ -78,8 +88,12 @@ impl Server for servers::Server {
     }
 
     async fn hang_up(&self) {
-        let killed: usize = self.raw().await.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-        assert!(killed >= 2, "both nodes listen");
+        let listening = async || {
+            let clients: String = self.raw().await.ask(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
+            clients.lines().count() >= 2
+        };
+        until("both nodes listen", PATIENCE, listening).await;
+        let _: usize = self.raw().await.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     }
 }
 
