@@ -202,8 +202,8 @@ impl GrantStore for PostgresStore {
     }
 
     async fn find(&self, key: GrantKey) -> Result<Option<Arc<Grant>>, DatabaseError> {
-        let rows = self.0.connections.run(|| rows::find(&self.0.statements, &key)).await?;
-        rows.first().map(rows::grant).transpose()
+        let row = self.0.connections.find(|| rows::find(&self.0.statements, &key)).await?;
+        row.as_ref().map(rows::grant).transpose()
     }
 
     async fn redeem(&self, key: GrantKey, step: Redemption) -> Result<Verdict, DatabaseError> {

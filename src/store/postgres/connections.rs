@@ -73,6 +73,22 @@ impl Connections {
         .await
     }
 
+    /// Answers the row of a statement that only reads and finds one at most: nothing that comes behind it changes it.
+    pub(super) async fn find<'q>(&self, statement: impl Fn() -> Statement<'q>) -> Result<Option<PgRow>, DatabaseError> {
+        in_time(async {
+            let mut tries = Tries::new(self);
+            loop {
+                let mut lease = self.lease().await?;
+                let found = statement().fetch_optional(&mut *lease).await;
+                match self.end(lease, found) {
+                    Err(error) if tries.again(&error) => {}
+                    done => return Ok(done?),
+                }
+            }
+        })
+        .await
+    }
+
     /// Answers the rows of a statement whose answer would be another the second time, on a connection that just answered.
     pub(super) async fn run_once<'q>(
         &self,
@@ -99,6 +115,10 @@ impl Connections {
         let mut lease = self.lease().await?;
         // To the last word of the server: a row can arrive before its commit.
         let answer = statement.fetch_all(&mut *lease).await;
+        self.end(lease, answer)
+    }
+
+    fn end<T>(&self, lease: Lease<'_>, answer: Result<T, Error>) -> Result<T, Error> {
         match &answer {
             Err(error) if is_lost(error) => self.forget_idle(),
             _ => lease.give_back(),
