@@ -106,12 +106,8 @@ impl ResourceServer {
     /// scopes that the resource takes.
     pub fn bearer(&self) -> BearerLayer {
         let mut layer = self.provider.bearer();
-        let (origin, path) = Config::metadata_of(self.resource());
-        let rules = layer.rules();
-        rules.guard(Some(self.resource().clone()));
-        rules.hint.metadata = Some(format!("{origin}{path}"));
-        rules.alone = true;
-        layer
+        layer.rules().guard(Some(self.resource().clone()));
+        layer.alone()
     }
 }
 
@@ -199,8 +195,7 @@ impl<R> BearerLayer<R> {
         let rules = self.rules();
         rules.alone = true;
         if let (None, Some(here)) = (&rules.hint.metadata, &rules.resource) {
-            let (origin, path) = Config::metadata_of(here);
-            rules.hint.metadata = Some(format!("{origin}{path}"));
+            rules.hint.metadata = Some(Config::metadata_url(here));
         }
         self
     }

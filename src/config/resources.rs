@@ -138,18 +138,23 @@ impl Config {
 
     /// Where the document of what lies at `place` is, if it is ours.
     pub(crate) fn resource_metadata(&self, place: &Resource) -> Option<String> {
-        let (origin, path) = Self::metadata_of(place);
         // Not a longer host, nor another port.
-        (origin == self.origin).then(|| self.url(&path))
+        (place.split().0 == self.origin).then(|| Self::metadata_url(place))
     }
 
-    /// The origin where the document of a resource is, and the path and query there: the well-known name goes behind the
-    /// host, and there takes the place of the slash that is all of a path
-    /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
-    pub(crate) fn metadata_of(resource: &Resource) -> (&str, String) {
+    /// Where the document of a resource is: the well-known name goes behind the host, and there takes the place of the slash
+    /// that is all of a path ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
+    pub(crate) fn metadata_url(resource: &Resource) -> String {
         let (origin, rest) = resource.split();
         let rest = rest.strip_prefix('/').filter(|rest| rest.starts_with('?')).unwrap_or(rest);
-        (origin, format!("{RESOURCE_METADATA}{rest}"))
+        format!("{origin}{RESOURCE_METADATA}{rest}")
+    }
+
+    /// The path of that.
+    pub(crate) fn metadata_path(resource: &Resource) -> String {
+        let url = Self::metadata_url(resource);
+        let path = &url[resource.split().0.len()..];
+        path.split('?').next().unwrap_or_default().to_owned()
     }
 
     /// The scopes that a resource's document names. `offline_access` is no matter of a resource.

@@ -37,8 +37,7 @@ impl ResourceServer {
     /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
     #[must_use]
     pub fn metadata_path(&self) -> String {
-        let path = Config::metadata_of(self.resource()).1;
-        path.split('?').next().unwrap_or_default().to_owned()
+        Config::metadata_path(self.resource())
     }
 }
 

@@ -89,8 +89,7 @@ impl<R> McpLayer<R> {
     #[must_use]
     #[track_caller]
     pub fn metadata_path(&self) -> String {
-        let (_, path) = Config::metadata_of(self.place());
-        path.split('?').next().unwrap_or_default().to_owned()
+        Config::metadata_path(self.place())
     }
 }
 
