@@ -156,7 +156,7 @@ impl Draft {
 
     /// RFC 9728 §2, `dpop_bound_access_tokens_required`: there is no other token for such a resource.
     fn is_bound_enough(&self, provider: &Provider, grant: &Grant) -> Result<(), ProtocolError> {
-        let mut resources = Resource::masked(grant.resources(), self.resource_mask(grant));
+        let mut resources = self.resources(grant).iter();
         if self.proven.is_some() || !resources.any(|resource| provider.0.config.needs_dpop(resource)) {
             return Ok(());
         }
