@@ -80,7 +80,10 @@ impl FromStr for Resource {
         if !is_uri_text(text) {
             return Err(InvalidResource("it has a character that no URI has"));
         }
-        let (scheme, rest) = text.split_once("://").ok_or(InvalidResource("it is not an absolute URI with a host"))?;
+        let (scheme, rest) = text
+            .split_once(':')
+            .and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)))
+            .ok_or(InvalidResource("it is not an absolute URI with a host"))?;
         let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
         if !is_web {
             return Err(InvalidResource("its scheme is not `https`"));
@@ -89,9 +92,10 @@ impl FromStr for Resource {
         if authority.is_empty() || authority.contains('@') {
             return Err(InvalidResource("it needs a host and no user information"));
         }
-        let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
-        let path = if path == "/" { "" } else { path };
-        Ok(Self((origin + path).into()))
+        let origin = text.len() - path.len();
+        let mut spelling: Arc<str> = if path == "/" { &text[..origin] } else { text }.into();
+        Arc::make_mut(&mut spelling)[..origin].make_ascii_lowercase();
+        Ok(Self(spelling))
     }
 }
 

@@ -108,6 +108,11 @@ impl FromStr for Scope {
                 return Err(InvalidScope("more than 64 scopes"));
             }
         }
+        // With one space behind each token, and the last one's left off.
+        let joined = tokens.iter().map(|token| token.len() + 1).sum::<usize>();
+        if joined == text.len() + 1 {
+            return Ok(Self(Some(text.into())));
+        }
         Ok(Self::join(tokens.into_iter()))
     }
 }
