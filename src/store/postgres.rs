@@ -226,7 +226,7 @@ impl GrantStore for PostgresStore {
         in_time(async {
             for _ in 0..TRIES {
                 if let Some(next) = next
-                    && !connections.run(usual).await?.is_empty()
+                    && connections.change(usual).await?
                 {
                     return Ok(Verdict::new(Outcome::Rotated, next));
                 }

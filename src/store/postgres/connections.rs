@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgQueryResult, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Error, PgConnection, PgPool, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -42,6 +42,7 @@ pub(super) struct Own {
 struct Idle {
     connection: PgConnection,
     opened: Instant,
+    /// When it was last taken.
     used: Instant,
 }
 
@@ -61,32 +62,18 @@ impl Connections {
         &self,
         statement: impl Fn() -> Statement<'q>,
     ) -> Result<(Vec<PgRow>, bool), DatabaseError> {
-        in_time(async {
-            let mut tries = Tries::new(self);
-            loop {
-                match self.send(statement()).await {
-                    Err(error) if tries.again(&error) => {}
-                    done => return Ok((done?, tries.doubtful)),
-                }
-            }
-        })
-        .await
+        in_time(self.repeat(statement)).await
     }
 
-    /// Answers the row of a statement that only reads and finds one at most: nothing that comes behind it changes it.
+    /// Answers the row of a statement that only reads and finds one at most.
     pub(super) async fn find<'q>(&self, statement: impl Fn() -> Statement<'q>) -> Result<Option<PgRow>, DatabaseError> {
-        in_time(async {
-            let mut tries = Tries::new(self);
-            loop {
-                let mut lease = self.lease().await?;
-                let found = statement().fetch_optional(&mut *lease).await;
-                match self.end(lease, found) {
-                    Err(error) if tries.again(&error) => {}
-                    done => return Ok(done?),
-                }
-            }
-        })
-        .await
+        in_time(self.repeat(statement)).await.map(|(row, _)| row)
+    }
+
+    /// Answers whether a statement that returns no rows changed any. How long that may take is the caller's matter.
+    pub(super) async fn change<'q>(&self, statement: impl Fn() -> Statement<'q>) -> Result<bool, DatabaseError> {
+        let (done, _): (PgQueryResult, _) = self.repeat(statement).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Answers the rows of a statement whose answer would be another the second time, on a connection that just answered.
@@ -111,14 +98,20 @@ impl Connections {
         self.run(|| sqlx::query("SELECT 1")).await.map(drop)
     }
 
-    async fn send(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, Error> {
-        let mut lease = self.lease().await?;
-        // To the last word of the server: a row can arrive before its commit.
-        let answer = statement.fetch_all(&mut *lease).await;
-        self.end(lease, answer)
+    /// Sends a statement as often as it may be repeated; answers also whether a connection was lost.
+    async fn repeat<'q, A: Answer>(&self, statement: impl Fn() -> Statement<'q>) -> Result<(A, bool), DatabaseError> {
+        let mut tries = Tries::new(self);
+        loop {
+            match self.send(statement()).await {
+                Err(error) if tries.again(&error) => {}
+                done => return Ok((done?, tries.doubtful)),
+            }
+        }
     }
 
-    fn end<T>(&self, lease: Lease<'_>, answer: Result<T, Error>) -> Result<T, Error> {
+    async fn send<A: Answer>(&self, statement: Statement<'_>) -> Result<A, Error> {
+        let mut lease = self.lease().await?;
+        let answer = A::of(statement, &mut lease).await;
         match &answer {
             Err(error) if is_lost(error) => self.forget_idle(),
             _ => lease.give_back(),
@@ -136,8 +129,36 @@ impl Connections {
     pub(super) async fn lease(&self) -> Result<Lease<'_>, Error> {
         match self {
             Self::Own(own) => own.lease().await,
-            Self::Pool(pool) => Ok(Lease(Some(Held::Pool(pool.acquire().await?)))),
+            // In a box, as below: how a connection is made is a future of many kilobytes, and each statement would carry the
+            // room for it along.
+            Self::Pool(pool) => Ok(Lease(Some(Held::Pool(Box::pin(pool.acquire()).await?)))),
         }
+    }
+}
+
+/// What is read of what the server says to a statement.
+trait Answer: Sized {
+    fn of(statement: Statement<'_>, connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
+}
+
+/// To the last word of the server: a row can arrive before its commit.
+impl Answer for Vec<PgRow> {
+    async fn of(statement: Statement<'_>, connection: &mut PgConnection) -> Result<Self, Error> {
+        statement.fetch_all(connection).await
+    }
+}
+
+/// To the first row: nothing that comes behind it changes what was only read.
+impl Answer for Option<PgRow> {
+    async fn of(statement: Statement<'_>, connection: &mut PgConnection) -> Result<Self, Error> {
+        statement.fetch_optional(connection).await
+    }
+}
+
+/// How many rows were changed.
+impl Answer for PgQueryResult {
+    async fn of(statement: Statement<'_>, connection: &mut PgConnection) -> Result<Self, Error> {
+        statement.execute(connection).await
     }
 }
 
@@ -159,9 +180,9 @@ impl Own {
         let known = self.idle().pop().filter(fresh);
         let (connection, opened) = match known {
             Some(idle) => (idle.connection, idle.opened),
-            None => (self.connect().await?, now),
+            None => (Box::pin(self.connect()).await?, now),
         };
-        Ok(Lease(Some(Held::Own { connection, opened, own: self, _room: room })))
+        Ok(Lease(Some(Held::Own { connection, opened, used: now, own: self, _room: room })))
     }
 
     /// A name or a balancer can lead to a standby after a failover, and what that one answers may be old.
@@ -181,15 +202,15 @@ impl Own {
 pub(super) struct Lease<'a>(Option<Held<'a>>);
 
 enum Held<'a> {
-    Own { connection: PgConnection, opened: Instant, own: &'a Own, _room: SemaphorePermit<'a> },
+    Own { connection: PgConnection, opened: Instant, used: Instant, own: &'a Own, _room: SemaphorePermit<'a> },
     Pool(PoolConnection<Postgres>),
 }
 
 impl Lease<'_> {
     pub(super) fn give_back(mut self) {
         // The pool takes its own back by itself.
-        if let Some(Held::Own { connection, opened, own, .. }) = self.0.take() {
-            own.idle().push(Idle { connection, opened, used: Instant::now() });
+        if let Some(Held::Own { connection, opened, used, own, .. }) = self.0.take() {
+            own.idle().push(Idle { connection, opened, used });
         }
     }
 }

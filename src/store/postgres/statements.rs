@@ -133,7 +133,7 @@ const REDEEM: &str = transition!(
 /// The usual rotation of a row that was read before: `$2` generation, `$3` now. Nothing else that it was decided by can have
 /// changed since. It waits for the disk as the session says.
 const ROTATE: &str = "UPDATE {schema}.oauth_grant SET generation = generation + 1, rotated_at = $3
-     WHERE key = $1 AND generation = $2 AND revoked_at IS NULL RETURNING 1";
+     WHERE key = $1 AND generation = $2 AND revoked_at IS NULL";
 
 /// A rotation of any other generation: `$2` issuer, `$3` client, `$4` secret, `$5` generation, `$6` idle, `$7` now,
 /// `$8` grace. Where the generation is the current one nothing changes, and what it answers is what the usual statement
