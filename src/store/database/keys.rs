@@ -87,7 +87,8 @@ impl ToNote {
     {
         let keys = self.keys().clone();
         if !keys.is_empty() {
-            note(keys.clone()).await?;
+            // In a box: it is rare, and each step would carry the room for it along.
+            Box::pin(note(keys.clone())).await?;
             self.keys().retain(|key| !keys.contains(key));
         }
         Ok(())
