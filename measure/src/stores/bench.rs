@@ -16,7 +16,7 @@ use super::{
 const CALLERS: [usize; 3] = [1, 8, 16];
 /// Each case has so many turns, in changing order; the median counts. They are short, so that a store and its floor meet
 /// the same machine.
-const TURNS: usize = 61;
+const TURNS: usize = 121;
 const TURN: Duration = Duration::from_millis(40);
 /// How much of its floor a store reaches at least, in percent.
 const LEAST: f64 = 85.0;
