@@ -456,6 +456,14 @@ async fn a_crash_takes_back_no_redemption_and_no_revocation_even_where_commits_a
 
     let custom = nodes::custom("app");
     store.create_client(&ISSUER.into(), custom).await.expect("the database answers");
+    // Else a secret that was retired would be good again.
+    all_is_safe(&database).await;
+    let renamed = store.update_client(&ISSUER.into(), &"app".into(), |client| client.name("Renamed")).await;
+    crash(&server);
+    assert!(renamed.expect("the database answers").is_some());
+    let client = store.client(&ISSUER.into(), &"app".into()).await.expect("the database answers").expect("a client");
+    assert_eq!(client.client_name(), "Renamed", "a change of a client is lost");
+
     all_is_safe(&database).await;
     let deleted = store.delete_client(&ISSUER.into(), &"app".into(), UnixTime::from_secs(0)).await;
     crash(&server);

@@ -43,10 +43,10 @@ use crate::types::{Issuer, UnixTime};
 /// Any number of nodes can use one database, and one store serves several issuers. The tables are in a schema of their
 /// own, `oauth`, or another with [`in_schema`](OpenPostgres::in_schema).
 ///
-/// Each transition is one round trip, and one more where another one at the same grant was faster. A redemption and
-/// whatever ends a grant, a replay among it, are answered when they are on the disk, and on the standbys that the server
-/// waits for, even where its `synchronous_commit` is off; the usual rotation follows that setting. Where the database does
-/// not answer for 5 seconds, the request is answered with 503.
+/// Each transition is one round trip, and one more where another one at the same grant was faster. A redemption,
+/// whatever ends a grant, a replay among it, and the change of a client are answered when they are on the disk, and on the
+/// standbys that the server waits for, even where its `synchronous_commit` is off; the usual rotation follows that
+/// setting. Where the database does not answer for 5 seconds, the request is answered with 503.
 ///
 /// A node answers the check of an access token from what it read up to 5 seconds ago, or another
 /// [time](OpenPostgres::cache), and refuses what another node revoked a moment later: see there for the worst case.

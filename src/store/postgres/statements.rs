@@ -307,8 +307,8 @@ statements! {
                       WHERE (SELECT count(*) FROM {schema}.oauth_client WHERE issuer = $1 AND keep_until IS NOT NULL) \
                       < $5 ON CONFLICT DO NOTHING RETURNING 1",
     /// `$4` the record as it was.
-    replace_client: "UPDATE {schema}.oauth_client SET record = $3 WHERE issuer = $1 AND client_id = $2 AND record = $4 \
-                     RETURNING 1",
+    replace_client: concat!("UPDATE {schema}.oauth_client SET record = $3 WHERE issuer = $1 AND client_id = $2 \
+                             AND record = $4", durably!(), " RETURNING 1"),
     disable_client: concat!("UPDATE {schema}.oauth_client SET disabled = true WHERE issuer = $1 AND client_id = $2",
                             durably!()),
     enable_client: "UPDATE {schema}.oauth_client SET disabled = false WHERE issuer = $1 AND client_id = $2 \
