@@ -457,6 +457,8 @@ async fn with_jwts_the_keys_are_published_and_a_token_is_good_over_kill_9() {
     let page = connected(&mut browser, &example).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
 
+    let error = refused(&["--cache", "never"]);
+    assert!(error.contains("write for example `--cache 0`"), "{error}");
     let error = refused(&["--access-token", "paper"]);
     assert!(error.contains("write `--access-token handle` or `--access-token jwt`"), "{error}");
 }

@@ -1,16 +1,19 @@
-//! The command line: five options, none of them needed.
+//! The command line: six options, none of them needed.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE, \
-                     postgres://USER@HOST/DATABASE or redis://HOST, --secret FILE, and --access-token handle or jwt";
+                     postgres://USER@HOST/DATABASE or redis://HOST, --cache SECONDS, --secret FILE, and --access-token handle or jwt";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
     /// The origin that is listened on, unless given.
     pub(crate) issuer: Option<String>,
     pub(crate) store: Store,
+    /// For how long PostgreSQL or Redis is not asked again about a token; the store's own default, unless given.
+    pub(crate) cache: Option<Duration>,
     /// Where a store has no place of its own for it, `target/provider.secret`, unless given.
     pub(crate) secret: Option<PathBuf>,
     /// How access tokens are written, `handle` unless given.
@@ -39,6 +42,7 @@ impl Args {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             issuer: None,
             store: Store::Memory,
+            cache: None,
             secret: None,
             access_token: AccessToken::Handle,
         };
@@ -48,7 +52,7 @@ impl Args {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (arg, None),
             };
-            if !["--listen", "--issuer", "--store", "--secret", "--access-token"].contains(&name.as_str()) {
+            if !["--listen", "--issuer", "--store", "--cache", "--secret", "--access-token"].contains(&name.as_str()) {
                 return Err(format!("unknown option `{name}`: {USAGE}"));
             }
             let value = value
@@ -65,6 +69,7 @@ impl Args {
             "--listen" => self.listen = address(&value)?,
             "--issuer" => self.issuer = Some(value),
             "--store" => self.store = store(&value)?,
+            "--cache" => self.cache = Some(seconds(&value)?),
             "--access-token" => self.access_token = access_token(&value)?,
             _ => self.secret = Some(value.into()),
         }
@@ -84,6 +89,13 @@ fn access_token(value: &str) -> Result<AccessToken, String> {
         "jwt" => Ok(AccessToken::Jwt),
         _ => Err(format!("`--access-token {value}` is none: write `--access-token handle` or `--access-token jwt`")),
     }
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    let seconds = value
+        .parse()
+        .map_err(|_| format!("`--cache {value}` is no number of seconds: write for example `--cache 0`"))?;
+    Ok(Duration::from_secs(seconds))
 }
 
 fn store(value: &str) -> Result<Store, String> {

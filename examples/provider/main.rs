@@ -80,11 +80,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
         Store::Postgres(url) => {
             let secrets = needed(args.secret.as_deref(), "PostgreSQL")?;
-            site::provider(&issuer, postgres(&url).await?, Some(secrets), clients, written)?
+            site::provider(&issuer, postgres(&url, args.cache).await?, Some(secrets), clients, written)?
         }
         Store::Redis(url) => {
             let secrets = needed(args.secret.as_deref(), "Redis")?;
-            site::provider(&issuer, redis(&url).await?, Some(secrets), clients, written)?
+            site::provider(&issuer, redis(&url, args.cache).await?, Some(secrets), clients, written)?
         }
     };
     let _sweeper = provider.sweep_every(SWEEP);
@@ -166,28 +166,30 @@ async fn sqlite(file: &Path) -> Result<MemoryStore, String> {
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(url: &str) -> Result<tower_oauth::PostgresStore, String> {
+async fn postgres(url: &str, cache: Option<Duration>) -> Result<tower_oauth::PostgresStore, String> {
+    let open = tower_oauth::PostgresStore::connect(url).migrate();
     // The URL may have a password, so it is not said again.
-    tower_oauth::PostgresStore::connect(url).migrate().await.map_err(|error| {
+    cache.into_iter().fold(open, |open, cache| open.cache(cache)).await.map_err(|error| {
         format!("`--store postgres://..`: {error}: write `--store postgres://USER@HOST/DATABASE` with a database that is there")
     })
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn postgres(_: &str) -> Result<MemoryStore, String> {
+async fn postgres(_: &str, _: Option<Duration>) -> Result<MemoryStore, String> {
     Err("built without PostgreSQL: write `cargo run --features postgres --example provider -- --store postgres://..`"
         .to_owned())
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: &str) -> Result<tower_oauth::RedisStore, String> {
+async fn redis(url: &str, cache: Option<Duration>) -> Result<tower_oauth::RedisStore, String> {
     // The URL may have a password.
     let and_url = |error| format!("`--store redis:..`: {error}: write for example `--store redis://127.0.0.1:6379/`");
-    tower_oauth::RedisStore::connect(url).await.map_err(and_url)
+    let open = tower_oauth::RedisStore::connect(url);
+    cache.into_iter().fold(open, |open, cache| open.cache(cache)).await.map_err(and_url)
 }
 
 #[cfg(not(feature = "redis"))]
-async fn redis(_url: &str) -> Result<MemoryStore, String> {
+async fn redis(_url: &str, _: Option<Duration>) -> Result<MemoryStore, String> {
     Err("built without Redis: write `cargo run --features redis --example provider -- --store redis://..`".to_owned())
 }
 
