@@ -148,7 +148,7 @@ impl Answer for Vec<PgRow> {
     }
 }
 
-/// To the first row: nothing that comes behind it changes what was only read.
+/// The first row, where there is one at most.
 impl Answer for Option<PgRow> {
     async fn of(statement: Statement<'_>, connection: &mut PgConnection) -> Result<Self, Error> {
         statement.fetch_optional(connection).await
