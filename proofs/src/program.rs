@@ -27,9 +27,10 @@ impl Program {
         Self::at_a_free_port(|listen| Self::listening(format!("http://{listen}"), listen, store.clone()))
     }
 
-    /// Starts another one of the same issuer, with the same store.
-    pub fn start_beside(&self) -> Result<Self, Problem> {
-        Self::at_a_free_port(|listen| Self::listening(self.issuer.clone(), listen, self.store.clone()))
+    /// Starts another one of the same issuer, with the same store, and `more` on its command line.
+    pub fn start_beside(&self, more: &[&str]) -> Result<Self, Problem> {
+        let args = || self.store.iter().cloned().chain(more.iter().map(|&arg| arg.to_owned())).collect();
+        Self::at_a_free_port(|listen| Self::listening(self.issuer.clone(), listen, args()))
     }
 
     /// Tries a few ports: a process that is being started by somebody else may hold one for a moment, since it begins as
