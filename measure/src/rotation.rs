@@ -27,6 +27,16 @@ pub fn rotation() -> Rotation {
     rotation.expect("a refresh is a rotation")
 }
 
+/// The same for a grant that was read, with what becomes of it, as a provider hands it to a store.
+#[must_use]
+pub fn of(step: &Rotation, grant: &Grant) -> Rotation {
+    let (mut step, mut next) = (step.clone(), grant.clone());
+    step.generation = grant.generation();
+    next.rotate(&step);
+    step.next = Some(Arc::new(next));
+    step
+}
+
 #[derive(Clone, Default)]
 struct Seen {
     memory: MemoryStore,

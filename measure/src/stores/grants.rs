@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use measure::grant::redeemed;
+use measure::{grant::redeemed, rotation};
 use tokio::task::JoinSet;
 use tower_oauth::{Grant, GrantKey, GrantStore, Outcome, Rotation};
 
@@ -21,11 +21,7 @@ impl Known {
     where
         S: GrantStore<Error: Into<Problem>>,
     {
-        let mut next = Grant::clone(&self.grant());
-        let mut step = step.clone();
-        step.generation = next.generation();
-        next.rotate(&step);
-        step.next = Some(Arc::new(next));
+        let step = rotation::of(step, &self.grant());
         let verdict = store.rotate(self.key, step).await.map_err(Into::into)?;
         match verdict.outcome {
             Outcome::Rotated => *self.grant() = verdict.grant.ok_or("there is no record")?,
