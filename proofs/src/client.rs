@@ -122,22 +122,38 @@ impl Client {
     /// What a person is asked.
     pub fn request(&self) -> Request {
         let verifier = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(unique().to_be_bytes()));
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let query = [
+        let query = serde_urlencoded::to_string(self.asks(&challenge(&verifier))).expect("text is encodable");
+        Request { path: format!("/v1/oauth2/auth?{query}"), verifier }
+    }
+
+    /// Pushes what a person would be asked; whether that was taken.
+    pub async fn push(&self) -> bool {
+        matches!(self.door.post("/v1/oauth2/par", &self.asks(&challenge("none"))).await, Said::Yes(_))
+    }
+
+    fn asks<'a>(&'a self, challenge: &'a str) -> [(&'a str, &'a str); 6] {
+        [
             ("response_type", "code"),
             ("client_id", &self.id),
             ("redirect_uri", REDIRECT_URI),
             ("scope", "profile"),
-            ("code_challenge", &challenge),
+            ("code_challenge", challenge),
             ("code_challenge_method", "S256"),
-        ];
-        let query = serde_urlencoded::to_string(query).expect("text is encodable");
-        Request { path: format!("/v1/oauth2/auth?{query}"), verifier }
+        ]
     }
 
     /// Looks at what is published.
     pub async fn metadata(&self) -> Result<(), Problem> {
-        match self.door.page("/.well-known/oauth-authorization-server", None).await {
+        self.published("oauth-authorization-server").await
+    }
+
+    /// Looks at what is published of the API.
+    pub async fn metadata_of_the_resource(&self) -> Result<(), Problem> {
+        self.published("oauth-protected-resource").await
+    }
+
+    async fn published(&self, name: &str) -> Result<(), Problem> {
+        match self.door.page(&format!("/.well-known/{name}"), None).await {
             Said::Yes(_) => Ok(()),
             other => Err(format!("nothing is published: {other:?}").into()),
         }
@@ -207,6 +223,10 @@ impl Client {
             Said::Unknown => Told::Unknown,
         }
     }
+}
+
+fn challenge(verifier: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
 /// No two codes have one verifier.

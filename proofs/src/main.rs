@@ -8,6 +8,7 @@ mod faults;
 mod folder;
 mod growth;
 mod kills;
+mod machine;
 mod model;
 mod person;
 mod process;
@@ -91,15 +92,16 @@ async fn main() -> ExitCode {
 
 /// Whether every promise was kept.
 async fn run(options: &Options) -> Result<bool, Problem> {
-    if options.command == "trips" {
-        return trips::run().await.map(|()| true);
-    }
     let mut good = true;
-    if options.command == "growth" {
+    if ["all", "trips"].contains(&&*options.command) {
+        println!("-- trips");
+        good &= trips::run().await?;
+    }
+    if ["all", "growth"].contains(&&*options.command) {
+        println!("-- growth");
         for kind in &options.kinds {
             good &= growth::run(*kind, options).await?;
         }
-        return Ok(good);
     }
     for command in COMMANDS.iter().filter(|command| options.command == **command || options.command == "all") {
         println!("-- {command}, seed {}", options.seed);
