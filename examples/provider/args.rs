@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const USAGE: &str = "the options are --listen 127.0.0.1:PORT, --issuer URL, --store memory, sqlite:FILE, \
-                     postgres://USER@HOST/DATABASE or redis://HOST, --cache SECONDS, --secret FILE, and --access-token handle or jwt";
+                     postgres://USER@HOST/DATABASE or redis://HOST, --cache SECONDS, --secret FILE, and --access-token \
+                     handle or jwt";
 
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,

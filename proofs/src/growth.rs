@@ -16,7 +16,7 @@ const CALLERS: usize = 8;
 /// So many grants are made at once.
 const MAKERS: usize = 256;
 const TURN: Duration = Duration::from_secs(3);
-/// What is left of a speed at the largest size, at least; the disk alone can take a third.
+/// What is left of a speed at the largest size, at least: a disk that others use as well takes some of it.
 const FLAT: f64 = 0.5;
 const DAY: u64 = 24 * 60 * 60;
 const IDLE: Duration = Duration::from_secs(90 * DAY);
