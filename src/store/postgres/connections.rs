@@ -35,11 +35,11 @@ pub(super) enum Connections {
 /// these do not.
 pub(super) struct Own {
     options: PgConnectOptions,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Vec<Connected>>,
     room: Semaphore,
 }
 
-struct Idle {
+struct Connected {
     connection: PgConnection,
     opened: Instant,
     /// When it was last taken.
@@ -136,12 +136,11 @@ impl Connections {
     }
 }
 
-/// What is read of what the server says to a statement.
+/// What is read of what the server says to a statement; to its last word, since a row can arrive before its commit.
 trait Answer: Sized {
     fn of(statement: Statement<'_>, connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
 }
 
-/// To the last word of the server: a row can arrive before its commit.
 impl Answer for Vec<PgRow> {
     async fn of(statement: Statement<'_>, connection: &mut PgConnection) -> Result<Self, Error> {
         statement.fetch_all(connection).await
@@ -176,13 +175,13 @@ impl Own {
         // It is never closed.
         let room = self.room.acquire().await.map_err(|_| Error::PoolClosed)?;
         let now = Instant::now();
-        let fresh = |idle: &Idle| now - idle.used < IDLE && now - idle.opened < LIFETIME;
+        let fresh = |idle: &Connected| now - idle.used < IDLE && now - idle.opened < LIFETIME;
         let known = self.idle().pop().filter(fresh);
-        let (connection, opened) = match known {
-            Some(idle) => (idle.connection, idle.opened),
-            None => (Box::pin(self.connect()).await?, now),
+        let connected = match known {
+            Some(idle) => Connected { used: now, ..idle },
+            None => Connected { connection: Box::pin(self.connect()).await?, opened: now, used: now },
         };
-        Ok(Lease(Some(Held::Own { connection, opened, used: now, own: self, _room: room })))
+        Ok(Lease(Some(Held::Own { connected, own: self, _room: room })))
     }
 
     /// A name or a balancer can lead to a standby after a failover, and what that one answers may be old.
@@ -192,7 +191,7 @@ impl Own {
         if is_standby { Err(Error::Configuration(STANDBY.into())) } else { Ok(connection) }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connected>> {
         // A list that is whole after every operation.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,15 +201,15 @@ impl Own {
 pub(super) struct Lease<'a>(Option<Held<'a>>);
 
 enum Held<'a> {
-    Own { connection: PgConnection, opened: Instant, used: Instant, own: &'a Own, _room: SemaphorePermit<'a> },
+    Own { connected: Connected, own: &'a Own, _room: SemaphorePermit<'a> },
     Pool(PoolConnection<Postgres>),
 }
 
 impl Lease<'_> {
     pub(super) fn give_back(mut self) {
         // The pool takes its own back by itself.
-        if let Some(Held::Own { connection, opened, used, own, .. }) = self.0.take() {
-            own.idle().push(Idle { connection, opened, used });
+        if let Some(Held::Own { connected, own, .. }) = self.0.take() {
+            own.idle().push(connected);
         }
     }
 }
@@ -231,7 +230,7 @@ impl Deref for Lease<'_> {
 
     fn deref(&self) -> &PgConnection {
         match self.0.as_ref().expect(HELD) {
-            Held::Own { connection, .. } => connection,
+            Held::Own { connected, .. } => &connected.connection,
             Held::Pool(connection) => connection,
         }
     }
@@ -240,7 +239,7 @@ impl Deref for Lease<'_> {
 impl DerefMut for Lease<'_> {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match self.0.as_mut().expect(HELD) {
-            Held::Own { connection, .. } => connection,
+            Held::Own { connected, .. } => &mut connected.connection,
             Held::Pool(connection) => connection,
         }
     }
